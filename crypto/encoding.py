@@ -1,0 +1,110 @@
+"""Canonical JSON and unambiguous joining.
+
+Signed bodies and wire messages are JSON with one byte string per meaning: they are decoded strictly into frozen
+structs, encoded again, and refused when the bytes differ. That one comparison catches duplicate keys, other key
+orders, spaces, long numbers and loose base64. Text is NFC, made of code points assigned in Unicode 14, without
+control or bidirectional characters. Integers run from 0 to 2^53-1. There are no floats. Byte strings are standard
+base64 with padding. An absent field is written ``null``; an unknown one is refused.
+
+``pae`` is DSSE's pre-authentication encoding (secure-systems-lab/dsse, protocol.md), carried on to any number of
+parts: each is preceded by its length, so no two lists of parts join to the same bytes.
+"""
+
+import unicodedata
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from crypto.errors import Malformed, TooLarge
+from crypto.unicode14 import is_permitted
+
+MAX_BODY = 1 << 20
+
+Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+Positive = Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+Bytes16 = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
+Bytes32 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+Bytes48 = Annotated[bytes, msgspec.Meta(min_length=48, max_length=48)]
+Bytes64 = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+SealingKey = Annotated[bytes, msgspec.Meta(min_length=1216, max_length=1216)]
+ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+LongText = Annotated[str, msgspec.Meta(max_length=4096)]
+
+T = TypeVar("T")
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of everything that is signed or sent. Unknown fields are refused."""
+
+
+class SecretBody(Body, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A body that holds key material: it does not print its fields."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+_encoder = msgspec.json.Encoder()
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, strict=True)
+
+
+def encode(body: msgspec.Struct) -> bytes:
+    """The one encoding of ``body``. Raises Malformed when it holds text that may not be signed."""
+    data = _encoder.encode(body)
+    _check_text(data)
+    return data
+
+
+def decode(data: bytes, kind: type[T], *, limit: int = MAX_BODY) -> T:
+    """Parse ``data`` as ``kind``; whatever parses encodes to the same bytes again.
+
+    Raises TooLarge above ``limit`` bytes, Malformed for anything that is not the canonical encoding of a ``kind``.
+    """
+    if len(data) > limit:
+        raise TooLarge(f"A message of {len(data)} bytes was refused: at most {limit} are read here.")
+    _check_text(data)
+    try:
+        body: T = _decoder(kind).decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        raise Malformed("A message was refused: it does not have the form its type asks for.") from None
+    if _encoder.encode(body) != data:
+        raise Malformed("A message was refused: it is not in the one accepted encoding.")
+    return body
+
+
+def pae(label: str, *parts: bytes) -> bytes:
+    """Join ``label`` and ``parts`` so that only these give these bytes (DSSE v1 when there is one part)."""
+    name = label.encode("ascii")
+    joined = [b"DSSEv1 %d %b" % (len(name), name)]
+    joined += [b" %d %b" % (len(part), part) for part in parts]
+    return b"".join(joined)
+
+
+def number(value: int) -> bytes:
+    """An integer as a part of ``pae``: eight bytes, big-endian."""
+    return value.to_bytes(8, "big")
+
+
+def acceptable(text: str) -> str:
+    """``text`` made fit to be signed: NFC, without the characters that signed text may not hold."""
+    return "".join(character for character in unicodedata.normalize("NFC", text) if is_permitted(character))
+
+
+def _check_text(data: bytes) -> None:
+    # The text of canonical JSON is the text of its strings plus ASCII punctuation that composes with nothing, so
+    # the whole can be checked at once. The only escapes left by the encoder for permitted text are \" and \\.
+    if b"\x7f" in data or (b"\\" in data and b"\\" in data.replace(b"\\\\", b"").replace(b'\\"', b"")):
+        raise Malformed("A message was refused: it holds a control character.")
+    if data.isascii():
+        return
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("A message was refused: it is not UTF-8.") from None
+    if not unicodedata.is_normalized("NFC", text) or not all(map(is_permitted, text)):
+        raise Malformed("A message was refused: it holds text that may not be signed.")

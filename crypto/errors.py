@@ -1,0 +1,91 @@
+"""The one tree of errors.
+
+    CoffreError
+    ├── Refusal               a check failed; nothing was done and nothing was kept
+    │   ├── Malformed         bytes that are not what they claim to be
+    │   ├── TooLarge          over a limit, refused before any work
+    │   ├── BadSignature      not signed by who had to sign
+    │   ├── CannotOpen        every cryptographic failure of opening, without saying which
+    │   ├── BrokenChain       a link, event or entry that does not follow from the one before
+    │   ├── NotPermitted      well formed and signed, but the rules do not allow it
+    │   ├── NotProven         a receipt, proof or head that does not hold
+    │   ├── Stale             too old to be believed
+    │   ├── Conflict          true once, overtaken by another write
+    │   └── NotFound          unknown, masked, revoked or not granted: one answer for all
+    └── Unavailable           nobody lied; something could not be reached or stored
+        ├── Unreachable       no answer from a server or keeper
+        ├── Damaged           a local store that cannot be read
+        └── Full              no room left
+
+A message says what happened, what was not done, and what to do next. It never holds a secret.
+"""
+
+
+class CoffreError(Exception):
+    """Base of everything Coffre raises on purpose."""
+
+
+class Refusal(CoffreError):
+    """A check failed; nothing was done."""
+
+
+class Malformed(Refusal):
+    """Bytes that are not what they claim to be."""
+
+
+class TooLarge(Refusal):
+    """Over a limit, refused before any work."""
+
+
+class BadSignature(Refusal):
+    """Not signed by who had to sign."""
+
+
+class CannotOpen(Refusal):
+    """An opening failed. One outward behaviour for every cause."""
+
+    def __init__(self, what: str = "This could not be opened") -> None:
+        super().__init__(f"{what}: it is not what was sealed for this key. Nothing was released.")
+
+
+class BrokenChain(Refusal):
+    """A link, event or entry that does not follow from the one before."""
+
+
+class NotPermitted(Refusal):
+    """Well formed and signed, but not allowed."""
+
+
+class NotProven(Refusal):
+    """A receipt, proof or head that does not hold."""
+
+
+class Stale(Refusal):
+    """Too old to be believed."""
+
+
+class Conflict(Refusal):
+    """True once, overtaken by another write."""
+
+
+class NotFound(Refusal):
+    """Unknown, masked, revoked or not granted: one answer for all of them."""
+
+    def __init__(self, what: str = "Not found") -> None:
+        super().__init__(f"{what}: there is nothing here for you. Nothing was opened.")
+
+
+class Unavailable(CoffreError):
+    """Nobody lied; something could not be reached or stored."""
+
+
+class Unreachable(Unavailable):
+    """No answer from a server or keeper."""
+
+
+class Damaged(Unavailable):
+    """A local store that cannot be read."""
+
+
+class Full(Unavailable):
+    """No room left."""
