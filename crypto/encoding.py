@@ -11,7 +11,8 @@ parts: each is preceded by its length, so no two lists of parts join to the same
 """
 
 import unicodedata
-from functools import lru_cache
+from collections.abc import Hashable
+from functools import cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -48,8 +49,8 @@ class SecretBody(Body, frozen=True, forbid_unknown_fields=True, kw_only=True):
 _encoder = msgspec.json.Encoder()
 
 
-@lru_cache(maxsize=256)
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+@cache
+def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, strict=True)
 
 
