@@ -11,9 +11,8 @@ parts: each is preceded by its length, so no two lists of parts join to the same
 """
 
 import unicodedata
-from collections.abc import Hashable
 from functools import cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
@@ -28,6 +27,7 @@ Bytes16 = Annotated[bytes, msgspec.Meta(min_length=16, max_length=16)]
 Bytes32 = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
 Bytes48 = Annotated[bytes, msgspec.Meta(min_length=48, max_length=48)]
 Bytes64 = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
+Sealed = Annotated[bytes, msgspec.Meta(min_length=1136, max_length=1 << 20)]
 SealingKey = Annotated[bytes, msgspec.Meta(min_length=1216, max_length=1216)]
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 LongText = Annotated[str, msgspec.Meta(max_length=4096)]
@@ -50,7 +50,7 @@ _encoder = msgspec.json.Encoder()
 
 
 @cache
-def _decoder(kind: Hashable) -> msgspec.json.Decoder[Any]:
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, strict=True)
 
 
@@ -70,7 +70,7 @@ def decode(data: bytes, kind: type[T], *, limit: int = MAX_BODY) -> T:
         raise TooLarge(f"A message of {len(data)} bytes was refused: at most {limit} are read here.")
     _check_text(data)
     try:
-        body: T = _decoder(kind).decode(data)
+        body: T = _decoder(cast(Any, kind)).decode(data)
     except (msgspec.DecodeError, RecursionError):
         raise Malformed("A message was refused: it does not have the form its type asks for.") from None
     if _encoder.encode(body) != data:

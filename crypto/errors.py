@@ -11,6 +11,8 @@
     │   ├── NotProven         a receipt, proof or head that does not hold
     │   ├── Stale             too old to be believed
     │   ├── Conflict          true once, overtaken by another write
+    │   ├── Unauthenticated   no session, or one that has ended
+    │   ├── TooMany           too many requests in a short time
     │   └── NotFound          unknown, masked, revoked or not granted: one answer for all
     └── Unavailable           nobody lied; something could not be reached or stored
         ├── Unreachable       no answer from a server or keeper
@@ -66,6 +68,14 @@ class Stale(Refusal):
 
 class Conflict(Refusal):
     """True once, overtaken by another write."""
+
+
+class Unauthenticated(Refusal):
+    """No session, or one that has ended."""
+
+
+class TooMany(Refusal):
+    """Too many requests in a short time."""
 
 
 class NotFound(Refusal):

@@ -1,0 +1,68 @@
+"""The paper kit: one 256-bit seed from which a person's root key and an unlock key are derived.
+
+The root's private half lives nowhere else. The text form is the seed in base32 groups with a checksum word, so that a
+mistyped kit is refused before anything is tried with it. Words and a printable page come with the kit's own part.
+"""
+
+import base64
+import hashlib
+import hmac
+
+from crypto import labels
+from crypto.derivation import derive
+from crypto.encoding import pae
+from crypto.errors import Malformed
+from crypto.sealed.unsealing import UnsealingKey
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import SigningKey
+
+_CHECK = 3
+
+
+class Kit:
+    """A recovery kit."""
+
+    __slots__ = ("_seed",)
+
+    def __init__(self, seed: SecretBytes) -> None:
+        self._seed = seed
+
+    @classmethod
+    def generate(cls) -> "Kit":
+        """A fresh kit."""
+        return cls(SecretBytes.random(32))
+
+    @property
+    def root(self) -> SigningKey:
+        """The identity's root key."""
+        return SigningKey(SecretBytes(derive(self._seed.reveal(), pae(labels.KIT_ROOT))))
+
+    @property
+    def unlock(self) -> UnsealingKey:
+        """The unlock key to which keyrings are sealed."""
+        return UnsealingKey(SecretBytes(derive(self._seed.reveal(), pae(labels.KIT_UNLOCK))))
+
+    def to_text(self) -> str:
+        """The kit as 14 groups of four characters."""
+        seed = self._seed.reveal()
+        text = base64.b32encode(seed + _checksum(seed)).decode().rstrip("=")
+        return "-".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+    @classmethod
+    def from_text(cls, text: str) -> "Kit":
+        """Read a kit. Raises Malformed for a mistyped one; nothing is tried with it."""
+        compact = text.strip().upper().replace("-", "").replace(" ", "")
+        try:
+            data = base64.b32decode(compact)
+        except ValueError:
+            data = b""
+        seed, check = data[:32], data[32:]
+        if len(data) != 32 + _CHECK or not hmac.compare_digest(check, _checksum(seed)):
+            raise Malformed(
+                "This is not a recovery kit, or a character is wrong. Nothing was tried. Read it again."
+            )
+        return cls(SecretBytes(seed))
+
+
+def _checksum(seed: bytes) -> bytes:
+    return hashlib.sha256(pae(labels.KIT_CHECK, seed)).digest()[:_CHECK]

@@ -1,0 +1,133 @@
+"""Every operation of a keeper, by name.
+
+Over HTTP: ``POST /coffre/keeper/v1/<name>`` with canonical JSON, and ``POST /add-checkpoint`` as C2SP tlog-witness has
+it. A keeper answers without sessions: every question proves itself.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from crypto.encoding import Body, Bytes32, Natural, Sealed, SealingKey, ShortText
+from crypto.grants import SealedPolicy
+from crypto.identity_links import Chain
+from crypto.signing import Envelope
+from crypto.statements import Head
+from crypto.wire.messages import Empty, Logged
+
+PREFIX = "/coffre/keeper/v1"
+MAX_QUESTION = 1 << 20
+
+
+class KeeperCard(Body, frozen=True):
+    """A keeper's public half, as it is put into a trust root."""
+
+    name: ShortText
+    cosigning_key: Bytes32
+    sealing_key: SealingKey
+    url: ShortText
+    operator: ShortText
+
+
+class IdentityHeadQuery(Body, frozen=True):
+    """Asks whether a chain is complete at the newest directory head the keeper follows."""
+
+    chain: Chain
+
+
+class IdentityHead(Body, frozen=True):
+    """What a keeper signs: identity ``identity`` has just ``n`` + 1 links at ``head`` of the directory ``origin``."""
+
+    identity: Bytes32
+    n: Natural
+    leaf: Bytes32
+    origin: ShortText
+    head: Head
+
+
+class IdentityHeadAnswer(Body, frozen=True):
+    """A signed ``IdentityHead``."""
+
+    envelope: Envelope
+
+
+class ReleaseQuery(Body, frozen=True):
+    """A logged request and all that proves it: the reader's and, if it acts for one, the team's chain."""
+
+    request: Envelope
+    logged: Logged
+    blob: SealedPolicy
+    reader: Chain
+    team: Chain | None
+
+
+class ReleaseAnswer(Body, frozen=True):
+    """The keeper's shares, sealed to the device that signed the request."""
+
+    box: Sealed
+
+
+class EndPost(Body, frozen=True):
+    """The end of a grant, posted straight to a keeper until it is logged. Knowing the tag is the right to end."""
+
+    origin: ShortText
+    gid: Bytes32
+    blob: SealedPolicy
+    tag: Bytes32
+
+
+class EndAcknowledgement(Body, frozen=True):
+    """What a keeper signs when it holds an end. ``time`` in seconds since 1970."""
+
+    origin: ShortText
+    gid: Bytes32
+    tag: Bytes32
+    time: Natural
+
+
+class EndAnswer(Body, frozen=True):
+    """A signed ``EndAcknowledgement``."""
+
+    envelope: Envelope
+
+
+class KeeperApi(Protocol):
+    """What anyone can ask of a keeper. Every method raises errors of ``crypto.errors``."""
+
+    async def card(self, query: Empty) -> KeeperCard:
+        """The keeper's public half."""
+        ...
+
+    async def identity_head(self, query: IdentityHeadQuery) -> IdentityHeadAnswer:
+        """Completeness of an identity chain."""
+        ...
+
+    async def release(self, query: ReleaseQuery) -> ReleaseAnswer:
+        """The release half for a logged request. One refusal for every failed check."""
+        ...
+
+    async def end(self, query: EndPost) -> EndAnswer:
+        """Take note of an end."""
+        ...
+
+    async def add_checkpoint(self, body: bytes) -> bytes:
+        """Cosign a checkpoint (C2SP tlog-witness): a request text in, signature lines out."""
+        ...
+
+
+@dataclass(frozen=True)
+class KeeperOperation:
+    """One JSON operation of a keeper."""
+
+    name: str
+    request: type[msgspec.Struct]
+    answer: type[msgspec.Struct]
+
+
+OPERATIONS = (
+    KeeperOperation("card", Empty, KeeperCard),
+    KeeperOperation("identity_head", IdentityHeadQuery, IdentityHeadAnswer),
+    KeeperOperation("release", ReleaseQuery, ReleaseAnswer),
+    KeeperOperation("end", EndPost, EndAnswer),
+)

@@ -1,0 +1,129 @@
+"""Every operation of a vault server, by name.
+
+The same protocol is implemented by the server, by the HTTP client and by the lying vault of the tests. Over HTTP each
+operation is ``POST /coffre/v1/<name>`` with the canonical JSON of its request; ids never stand in an address. The two
+ciphertext operations carry raw bytes: their query travels as base64url of its canonical JSON in ``Coffre-Query``. The
+logs are served as C2SP tlog-tiles says, under ``/coffre/log/<shard>/`` and ``/coffre/directory/``.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from crypto.identity_links import Chain
+from crypto.wire import messages as m
+
+PREFIX = "/coffre/v1"
+
+
+class VaultApi(Protocol):
+    """What one account can ask of a server. Every method raises errors of ``crypto.errors``."""
+
+    async def version(self, query: m.Empty) -> m.Version:
+        """Name, version and suite."""
+        ...
+
+    async def trust_roots(self, query: m.TrustRootQuery) -> m.TrustRootChain:
+        """The chain of trust roots."""
+        ...
+
+    async def challenge(self, query: m.LoginRequest) -> m.Challenge:
+        """A nonce to log in with."""
+        ...
+
+    async def login(self, query: m.Login) -> m.Session:
+        """A session for one identity."""
+        ...
+
+    async def publish_link(self, query: m.PublishLink) -> m.Logged:
+        """Append a link to an identity chain and to the directory log. Conflict when the chain has moved."""
+        ...
+
+    async def identity_chain(self, query: m.IdentityQuery) -> Chain:
+        """One's own chain, a certified identity's, or a fellow holder's; else NotFound."""
+        ...
+
+    async def parts(self, query: m.PartQuery) -> m.PartAnswer:
+        """Erasable parts."""
+        ...
+
+    async def reserve(self, query: m.Empty) -> m.Reservation:
+        """A place in a log for a new vault."""
+        ...
+
+    async def create_vault(self, query: m.LinkSubmission) -> m.LinkAccepted:
+        """Found a vault."""
+        ...
+
+    async def append_link(self, query: m.LinkSubmission) -> m.LinkAccepted:
+        """Append a link. Conflict when the vault has moved: fetch ``links``, evaluate again, sign again."""
+        ...
+
+    async def links(self, query: m.LinkQuery) -> m.Links:
+        """A vault's links, for its holders."""
+        ...
+
+    async def openings(self, query: m.OpeningQuery) -> m.Openings:
+        """The sealed openings of a vault's leaves, for its holders."""
+        ...
+
+    async def upload_status(self, query: m.UploadQuery) -> m.UploadStatus:
+        """Which parts of a version have arrived."""
+        ...
+
+    async def put_part(self, query: m.PartUpload, data: bytes) -> None:
+        """Store one part, create-only: the same bytes again are no error, other bytes are a Conflict."""
+        ...
+
+    def ciphertext(self, query: m.CiphertextQuery) -> AsyncIterator[bytes]:
+        """Ciphertext from a byte on."""
+        ...
+
+    async def mailbox(self, query: m.MailboxQuery) -> m.Mailbox:
+        """What was delivered to one's identity."""
+        ...
+
+    async def open(self, query: m.OpenRequest) -> m.OpenAnswer:
+        """Log a request, then answer it. A refusal says NotFound, whatever its cause."""
+        ...
+
+    async def checkpoint(self, origin: str) -> bytes:
+        """A log's newest cosigned checkpoint."""
+        ...
+
+    async def tile(self, origin: str, path: str) -> bytes:
+        """A tile or entry bundle of a log, by its tlog-tiles path."""
+        ...
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One JSON operation: its name, its messages, and whether a session is needed."""
+
+    name: str
+    request: type[msgspec.Struct]
+    answer: type[msgspec.Struct]
+    session: bool
+    limit: int = m.MAX_MESSAGE
+    answer_limit: int = m.MAX_SUBMISSION
+
+
+OPERATIONS = (
+    Operation("version", m.Empty, m.Version, session=False),
+    Operation("trust_roots", m.TrustRootQuery, m.TrustRootChain, session=False),
+    Operation("challenge", m.LoginRequest, m.Challenge, session=False),
+    Operation("login", m.Login, m.Session, session=False),
+    Operation("publish_link", m.PublishLink, m.Logged, session=False),
+    Operation("identity_chain", m.IdentityQuery, Chain, session=True),
+    Operation("parts", m.PartQuery, m.PartAnswer, session=True),
+    Operation("reserve", m.Empty, m.Reservation, session=True),
+    Operation("create_vault", m.LinkSubmission, m.LinkAccepted, session=True),
+    Operation("append_link", m.LinkSubmission, m.LinkAccepted, session=True, limit=m.MAX_SUBMISSION),
+    Operation("links", m.LinkQuery, m.Links, session=True),
+    Operation("openings", m.OpeningQuery, m.Openings, session=True),
+    Operation("upload_status", m.UploadQuery, m.UploadStatus, session=True),
+    Operation("mailbox", m.MailboxQuery, m.Mailbox, session=True),
+    Operation("open", m.OpenRequest, m.OpenAnswer, session=True),
+)
