@@ -82,7 +82,7 @@ def _divided(data: bytes) -> tuple[list[str], bytes]:
     if len(data) > MAX_TEXT:
         raise TooLarge(f"A text of {len(data)} bytes was refused: at most {MAX_TEXT} are read here.")
     head, _, note = data.partition(b"\n\n")
-    parse_note(note)
+    Checkpoint.parse(parse_note(note).text)  # its form; nothing of it is kept
     try:
         return head.decode("ascii").split("\n"), note
     except UnicodeDecodeError:

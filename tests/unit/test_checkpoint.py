@@ -43,6 +43,9 @@ def line_by(key, name, time=TIME, head=HEAD):
     return cosign(head, name, key, time)
 
 
+LINE = line_by(ONE, FIRST.name)
+
+
 def test_a_checkpoint_is_three_lines_and_a_signature():
     """The note is origin, size, root, an empty line, and one line under the origin as name."""
     text, _, signatures = NOTE.decode().partition("\n\n")
@@ -232,10 +235,15 @@ def test_the_newest_answer_takes_the_place_of_the_earlier():
 
 @pytest.mark.parametrize(
     "answer",
-    [b"", b"\n", b"no line\n", line_by(ONE, FIRST.name)[:-1], b"\n" + line_by(ONE, FIRST.name), b"\xff"]
-    + [
-        b"other text\n\n" + line_by(ONE, FIRST.name),
-        line_by(ONE, FIRST.name) + b"\n" + line_by(ONE, FIRST.name),
+    [
+        b"",
+        b"\n",
+        b"no line\n",
+        b"\xff",
+        LINE[:-1],
+        b"\n" + LINE,
+        LINE + b"\n" + LINE,
+        b"other text\n\n" + LINE,
     ],
 )
 def test_an_answer_that_is_not_signature_lines_is_refused(answer):
@@ -251,9 +259,6 @@ def test_a_time_out_of_range_is_not_signed():
             cosign(HEAD, FIRST.name, ONE, time)
     note = NOTE + cosign(HEAD, FIRST.name, ONE, 2**63 - 1)
     assert cosignatures(note, [FIRST]) == {FIRST.key.key_id: 2**63 - 1}
-
-
-LINE = line_by(ONE, FIRST.name)
 
 
 @pytest.mark.parametrize(

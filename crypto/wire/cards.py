@@ -1,0 +1,45 @@
+"""What people show each other: an identity's card, as a file or QR code's target."""
+
+import base64
+
+from crypto.encoding import Body, ShortText, decode, encode
+from crypto.errors import Malformed
+from crypto.identity_links import Chain, identity_id
+from crypto.labels import SUITE
+
+MAX_CARD = 1 << 20
+
+
+class IdentityCard(Body, frozen=True):
+    """Where an identity is at home (``url``), and its chain. The chain proves itself; the card is not signed."""
+
+    suite: ShortText
+    url: ShortText
+    chain: Chain
+
+
+def card_text(card: IdentityCard) -> str:
+    """A card as the text of its file."""
+    return encode(card).decode()
+
+
+def read_card(text: str) -> IdentityCard:
+    """Read a card's file. Raises Malformed or TooLarge; nothing in it is believed yet."""
+    card = decode(text.strip().encode(), IdentityCard, limit=MAX_CARD)
+    if card.suite != SUITE:
+        raise Malformed(f"A card is for another suite than {SUITE}. It was not read.")
+    return card
+
+
+def fingerprint(identity: bytes) -> str:
+    """An identity's id for people to compare: 160 bits as eight groups of letters and digits.
+
+    The id is the hash of the chain's first link, so equal fingerprints mean equal root keys.
+    """
+    text = base64.b32encode(identity[:20]).decode()
+    return "-".join(text[at : at + 4] for at in range(0, len(text), 4))
+
+
+def card_fingerprint(card: IdentityCard) -> str:
+    """The fingerprint of the identity on a card."""
+    return fingerprint(identity_id(card.chain.links[0].envelope))
