@@ -12,11 +12,10 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import SEEK_END, FileIO
 from pathlib import Path
 from threading import Lock, Thread
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 from crypto import merkle, pieces
 from crypto.errors import CannotOpen, Conflict, Damaged, Full
@@ -30,8 +29,7 @@ BLOCK: Final = 4  # pieces
 ALONE: Final = 1 << 20  # up to here a second thread costs more than it brings
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """What there is to sign and send about one ciphertext file. ``length`` is the true length of the content."""
 
     length: int

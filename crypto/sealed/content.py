@@ -28,24 +28,8 @@ from crypto.secret_bytes import SecretBytes
 KEY: Final = 32
 SALT: Final = 24
 
+_SHA512 = SHA512()
 _INFO = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0"
-
-
-class _Derived:
-    """What is derived for one ciphertext."""
-
-    __slots__ = ("aead", "base_nonce", "header")
-
-    def __init__(self, key: SecretBytes, context: bytes, salt: bytes) -> None:
-        if len(key) != KEY:
-            raise Malformed("A content key was refused: it must be 32 bytes. Nothing was sealed.")
-        okm = HKDFExpand(SHA512(), KEY + 12 + 32, _INFO + salt + context).derive(key.reveal())
-        self.aead = AESGCM(okm[:KEY])
-        self.base_nonce = int.from_bytes(okm[KEY : KEY + 12], "big")
-        self.header = salt + okm[KEY + 12 :]
-
-    def nonce(self, chunk: int) -> bytes:
-        return (self.base_nonce ^ chunk).to_bytes(12, "big")
 
 
 class Sealer:
@@ -54,25 +38,24 @@ class Sealer:
     Each block is to be sealed once: two plaintexts in one place would give both away.
     """
 
-    __slots__ = ("_derived", "header")
+    __slots__ = ("_aead", "_base_nonce", "header")
 
     def __init__(self, key: SecretBytes, context: bytes) -> None:
         """Draws a fresh salt. Raises Malformed for a key that is not 32 bytes."""
-        self._derived = _Derived(key, context, secrets.token_bytes(SALT))
-        self.header = self._derived.header
+        self._aead, self._base_nonce, self.header = _derive(key, context, secrets.token_bytes(SALT))
 
     def seal_into(self, first_piece: int, plaintext: memoryview, ciphertext: memoryview) -> int:
         """Seal a block that begins with piece ``first_piece``; returns how many bytes of ``ciphertext`` it took.
 
         A block of whole pieces goes on after its end; any other, also an empty one, is the last of its ciphertext.
         """
-        aead, nonce = self._derived.aead, self._derived.nonce
+        aead, base = self._aead, self._base_nonce
         chunk, written, length = first_piece * pieces.CHUNKS, 0, len(plaintext)
         is_last = not length or length % pieces.PLAIN_PIECE != 0
         for start in range(0, length + is_last, pieces.CHUNK):
             open_chunk = plaintext[start : start + pieces.CHUNK]
             size = len(open_chunk) + pieces.TAG
-            aead.encrypt_into(nonce(chunk), open_chunk, None, ciphertext[written : written + size])
+            aead.encrypt_into(_nonce(base, chunk), open_chunk, None, ciphertext[written : written + size])
             chunk, written = chunk + 1, written + size
         return written
 
@@ -80,15 +63,14 @@ class Sealer:
 class Opener:
     """Opens one ciphertext, block by block. ``header`` is what stood before the first block."""
 
-    __slots__ = ("_derived", "header")
+    __slots__ = ("_aead", "_base_nonce", "header")
 
     def __init__(self, key: SecretBytes, context: bytes, header: bytes) -> None:
         """Checks the commitment of ``header``. Raises CannotOpen under another key or context."""
         if len(header) != pieces.HEADER or len(key) != KEY:
             raise CannotOpen
-        self._derived = _Derived(key, context, header[:SALT])
-        self.header = header
-        if not hmac.compare_digest(self._derived.header, header):
+        self._aead, self._base_nonce, self.header = _derive(key, context, header[:SALT])
+        if not hmac.compare_digest(self.header, header):
             raise CannotOpen
 
     def open_into(self, first_piece: int, ciphertext: memoryview, plaintext: memoryview) -> int:
@@ -97,7 +79,7 @@ class Opener:
         Checks every tag. That a block is the last one the caller knows from the ciphertext's length: a block of
         whole pieces is not, any other is. Raises CannotOpen; ``plaintext`` is then to be thrown away.
         """
-        aead, nonce = self._derived.aead, self._derived.nonce
+        aead, base = self._aead, self._base_nonce
         chunk, written, length = first_piece * pieces.CHUNKS, 0, len(ciphertext)
         if not length or (length % pieces.PIECE and length % pieces.SEALED_CHUNK < pieces.TAG):
             raise CannotOpen
@@ -105,7 +87,7 @@ class Opener:
             for start in range(0, length, pieces.SEALED_CHUNK):
                 sealed_chunk = ciphertext[start : start + pieces.SEALED_CHUNK]
                 size = len(sealed_chunk) - pieces.TAG
-                aead.decrypt_into(nonce(chunk), sealed_chunk, None, plaintext[written : written + size])
+                aead.decrypt_into(_nonce(base, chunk), sealed_chunk, None, plaintext[written : written + size])
                 chunk, written = chunk + 1, written + size
         except InvalidTag:
             raise CannotOpen from None
@@ -146,10 +128,22 @@ def open_document(key: SecretBytes, context: bytes, ciphertext: bytes, length: i
 
 def _seal(key: SecretBytes, context: bytes, salt: bytes, plaintext: bytes) -> bytes:
     # The salt is an argument here and only here: for vectors.
-    derived = _Derived(key, context, salt)
-    sealed = [derived.header]
-    # One step past the end, so that content of whole chunks is closed by an empty one.
-    for chunk, start in enumerate(range(0, len(plaintext) + 1, pieces.CHUNK)):
-        open_chunk = plaintext[start : start + pieces.CHUNK]
-        sealed.append(derived.aead.encrypt(derived.nonce(chunk), open_chunk, None))
+    aead, base, header = _derive(key, context, salt)
+    sealed = [header]
+    for chunk in range(len(plaintext) // pieces.CHUNK + 1):
+        open_chunk = plaintext[chunk * pieces.CHUNK : (chunk + 1) * pieces.CHUNK]
+        sealed.append(aead.encrypt(_nonce(base, chunk), open_chunk, None))
     return b"".join(sealed)
+
+
+def _derive(key: SecretBytes, context: bytes, salt: bytes) -> tuple[AESGCM, int, bytes]:
+    """The cipher, the base nonce and the header of one ciphertext."""
+    prk = key.reveal()
+    if len(prk) != KEY:
+        raise Malformed("A content key was refused: it must be 32 bytes. Nothing was sealed.")
+    okm = HKDFExpand(_SHA512, KEY + 12 + 32, _INFO + salt + context).derive(prk)
+    return AESGCM(okm[:KEY]), int.from_bytes(okm[KEY : KEY + 12], "big"), salt + okm[KEY + 12 :]
+
+
+def _nonce(base: int, chunk: int) -> bytes:
+    return (base ^ chunk).to_bytes(12, "big")

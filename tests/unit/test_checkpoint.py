@@ -180,7 +180,8 @@ def test_a_failing_cosignature_by_a_known_key_refuses_the_note():
         .line()
         .encode()
     )
-    never = NoteSignature(parsed.name, parsed.id, b"\xff" + parsed.signature[1:]).line().encode()
+    signature = ONE.sign_bytes(f"cosignature/v1\ntime {2**63}\n{HEAD.text}".encode())
+    never = NoteSignature(parsed.name, parsed.id, (2**63).to_bytes(8, "big") + signature).line().encode()
     for line in (other, later, never):
         with pytest.raises(BadSignature):
             cosignatures(NOTE + line_by(TWO, SECOND.name) + line, [FIRST, SECOND])
@@ -204,10 +205,9 @@ def test_a_signature_of_another_length_cannot_move_the_border_of_the_text():
         LOG.check(HEAD.text, signature + signed)
     with pytest.raises(BadSignature):
         LOG.check(HEAD.text, signature)
+    signature = TIME.to_bytes(8, "big") + ONE.sign_bytes(b"before\n" + signed + HEAD.text.encode())
     with pytest.raises(BadSignature):
-        CosignerKey("keeper.example/one", KEY.public).check(
-            HEAD.text, TIME.to_bytes(8, "big") + signature + b"\0"
-        )
+        FIRST.check(HEAD.text, signature + b"before\n")
 
 
 def test_a_cosigners_answer_is_verified_before_it_is_added():

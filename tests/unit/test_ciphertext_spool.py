@@ -40,7 +40,12 @@ def encrypt(folder: Path, plaintext: bytes, **more: Any) -> spool.Sealed:
 
 def decrypt(folder: Path, sealed: spool.Sealed, **other: Any) -> bytes:
     """Decrypt the file "sealed" of ``folder`` into the file "opened"."""
-    terms: dict[str, Any] = {"key": KEY, "context": CONTEXT, "ct_root": sealed.ct_root, "length": sealed.length} | other
+    terms: dict[str, Any] = {
+        "key": KEY,
+        "context": CONTEXT,
+        "ct_root": sealed.ct_root,
+        "length": sealed.length,
+    } | other
     spool.decrypt_file(folder / "sealed", folder / "opened", **terms)
     return (folder / "opened").read_bytes()
 

@@ -192,6 +192,31 @@ def test_every_consistency_proof_holds_and_no_other(new):
                 verify_consistency(old, ROOTS[old], new, ROOTS[new], bad)
 
 
+def test_a_hash_of_another_length_cannot_move_the_border_between_two():
+    """A leaf hash that takes a byte of its sibling joins to the same bytes, and is refused; so is a hash of no bytes."""
+    left, right = LEAVES[:2]
+    with pytest.raises(NotProven):
+        verify_inclusion(left + right[:1], 0, 2, [right[1:]], ROOTS[2])
+    with pytest.raises(NotProven):
+        verify_inclusion(b"", 0, 1, [], b"")
+    with pytest.raises(NotProven):
+        verify_consistency(1, b"", 1, b"", [])
+
+
+def test_a_proof_cannot_go_on_above_the_root():
+    """A path with one hash more leads to the root of a taller tree, which is not the tree of that size."""
+    above = LEAVES[50]
+    for size in range(1, 20):
+        path = inclusion_path(size - 1, size, subtree)
+        with pytest.raises(NotProven):
+            verify_inclusion(LEAVES[size - 1], size - 1, size, [*path, above], node_hash(above, ROOTS[size]))
+        for old in range(1, size):
+            path = consistency_path(old, size, subtree)
+            roots = node_hash(above, ROOTS[old]), node_hash(above, ROOTS[size])
+            with pytest.raises(NotProven):
+                verify_consistency(old, roots[0], size, roots[1], [*path, above])
+
+
 def test_a_rewritten_leaf_breaks_consistency():
     """A tree that changes any leaf the old one held cannot be shown to continue it, whatever proof it makes."""
     for old in range(1, 20):

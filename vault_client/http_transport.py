@@ -1,0 +1,135 @@
+"""One careful HTTP conversation with one host.
+
+Redirects and compressed answers are refused, every answer is capped and timed, nothing of an address or a body is ever
+logged. Plain HTTP is spoken on this computer only; elsewhere TLS.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from ipaddress import ip_address
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from crypto.encoding import decode
+from crypto.errors import CoffreError, Malformed, NotPermitted, TooLarge, Unreachable
+from crypto.wire.problems import MEDIA_TYPE, Problem, error_of
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CHUNK = 1 << 18
+MAX_PROBLEM = 1 << 16
+PATIENCE = 60
+
+
+class HttpTransport:
+    """Speaks to the host of one URL. An async context manager; the connection is opened at first use."""
+
+    def __init__(self, url: str) -> None:
+        """Raises NotPermitted for an address that is neither HTTPS nor this computer."""
+        self.url = url.rstrip("/")
+        _check_url(self.url)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int,
+    ) -> bytes:
+        """One request, and its whole answer of at most ``limit`` bytes. Problem documents are raised as errors."""
+        collected = bytearray()
+        async for chunk in self.stream(method, path, body=body, headers=headers, limit=limit):
+            collected += chunk
+        return bytes(collected)
+
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int,
+    ) -> AsyncIterator[bytes]:
+        """One request, and its answer in chunks. Raises TooLarge after ``limit`` bytes, Unreachable when cut off."""
+        import aiohttp
+
+        total = 0
+        try:
+            async with self._opened().request(
+                method, self.url + path, data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                await _check_answer(answer)
+                async for chunk in answer.content.iter_chunked(CHUNK):
+                    total += len(chunk)
+                    if total > limit:
+                        raise TooLarge(f"An answer was longer than {limit} bytes. It was not read.")
+                    yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            raise Unreachable(
+                f"{urlsplit(self.url).netloc} did not answer, or the connection was cut. Nothing was lost. Try again."
+            ) from None
+
+    def _opened(self) -> "aiohttp.ClientSession":
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=PATIENCE),
+                headers={"Accept-Encoding": "identity", "User-Agent": "coffre"},
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        return self._session
+
+
+async def _check_answer(answer: "aiohttp.ClientResponse") -> None:
+    if answer.headers.get("Content-Encoding", "identity") != "identity":
+        raise Malformed("An answer was compressed, which is not allowed here. It was not read.")
+    if answer.status in (200, 201, 204):
+        return
+    if answer.headers.get("Content-Type", "").partition(";")[0] != MEDIA_TYPE:
+        raise Unreachable(
+            f"The server answered {answer.status} in a form that is not ours. Nothing was done."
+        )
+    raise await _problem(answer)
+
+
+async def _problem(answer: "aiohttp.ClientResponse") -> CoffreError:
+    text = await answer.content.read(MAX_PROBLEM)
+    return error_of(decode(text, Problem, limit=MAX_PROBLEM))
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_this_computer(parts.hostname or "")):
+        return
+    raise NotPermitted("Only https:// addresses are used, or http:// on this computer. Nothing was sent.")
+
+
+def _is_this_computer(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,155 @@
+"""This person's own identity on this device: enrolment, keys, and the chain as the server shows it."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import msgspec
+
+from crypto import labels
+from crypto.encoding import Bytes32, SecretBody
+from crypto.errors import NotPermitted
+from crypto.identity_chain import Known, known_at
+from crypto.identity_links import (
+    AddDevice,
+    Chain,
+    DisclosedLink,
+    IdentityLink,
+    ReadingKey,
+    Root,
+    UnlockKey,
+    identity_id,
+)
+from crypto.locators import directory_slot
+from crypto.sealed.keyring import IdentityKeyring, ReadingSeed, seal_keyring
+from crypto.sealed.recovery import Kit
+from crypto.sealed.unsealing import UnsealingKey
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import SigningKey, sign
+from crypto.statements import Head, part_hash
+from crypto.wire.cards import IdentityCard
+from crypto.wire.messages import IdentityQuery, PublishLink
+from vault_client import trust
+from vault_client.device_store import DeviceStore
+from vault_client.http_vault import Account
+from vault_client.service import Service
+
+Role = Literal["patient", "practitioner"]
+
+
+class Profile(SecretBody, frozen=True):
+    """What a device keeps of its owner: the device's private seeds, the chain, the reading keys."""
+
+    role: Role
+    identity: Bytes32
+    signing: Bytes32
+    sealing: Bytes32
+    chain: Chain
+    keyring: IdentityKeyring
+
+
+@dataclass
+class OwnIdentity:
+    """The owner of a profile, with keys ready to use."""
+
+    profile: Profile
+    device: SigningKey
+    unsealing: UnsealingKey
+
+    @classmethod
+    def load(cls, store: DeviceStore, role: Role) -> Self:
+        """The owner of this profile. Raises NotPermitted when nobody is enrolled, or in the other role."""
+        profile = store.get("profile", Profile)
+        if profile is None or profile.role != role:
+            raise NotPermitted(f"This profile is not a {role}'s. Nothing was done. Choose another, or enrol.")
+        return cls._of(profile)
+
+    @classmethod
+    async def enrol(cls, store: DeviceStore, service: Service, role: Role) -> tuple[Self, Kit]:
+        """Make an identity, publish its first link, and keep it. The kit exists nowhere else: show it once."""
+        if store.get("profile", Profile) is not None:
+            raise NotPermitted(
+                "This profile already belongs to someone. Nothing was done. Choose another folder."
+            )
+        kit, device = Kit.generate(), SigningKey.generate()
+        unsealing, reading = UnsealingKey.generate(), UnsealingKey.generate()
+        keyring = IdentityKeyring(reading_keys=(ReadingSeed(number=0, seed=reading.seed.reveal()),))
+        sealed = seal_keyring(labels.IDENTITY_KEYRING, keyring, [unsealing.public, kit.unlock.public])
+        link = IdentityLink(
+            suite=labels.SUITE,
+            identity=None,
+            n=0,
+            prev=None,
+            operations=(
+                Root(kind="person", key=kit.root.public.raw, random=SecretBytes.random().reveal()),
+                AddDevice(signing=device.public.raw, sealing=unsealing.public),
+                UnlockKey(kind="device", key=unsealing.public, recovery=None),
+                UnlockKey(kind="kit", key=kit.unlock.public, recovery=None),
+                ReadingKey(number=0, key=reading.public, keyring=part_hash(sealed)),
+            ),
+            view=None,
+        )
+        envelope = sign(labels.IDENTITY_LINK, link, kit.root, device)
+        logged = await service.api.publish_link(PublishLink(envelope=envelope, parts=(sealed,)))
+        origin, identity = service.root.directory_origin, identity_id(envelope)
+        leaf = await service.believe_logged(origin, logged, envelope, "accepted")
+        if leaf.slot_one != directory_slot(origin, identity, 0):
+            raise NotPermitted("The server logged the new identity under another name. It will not be used.")
+        service.forget_directory()
+        profile = Profile(
+            role=role,
+            identity=identity,
+            signing=device.seed.reveal(),
+            sealing=unsealing.seed.reveal(),
+            chain=Chain(links=(DisclosedLink(envelope=envelope, disclosure=logged.disclosure),)),
+            keyring=keyring,
+        )
+        store.put("profile", profile)
+        own = cls._of(profile)
+        service.use_account(own.account(service))
+        return own, kit
+
+    @classmethod
+    def _of(cls, profile: Profile) -> Self:
+        return cls(
+            profile=profile,
+            device=SigningKey(SecretBytes(profile.signing)),
+            unsealing=UnsealingKey(SecretBytes(profile.sealing)),
+        )
+
+    @property
+    def identity(self) -> bytes:
+        """The identity's id."""
+        return self.profile.identity
+
+    def account(self, service: Service) -> Account:
+        """How this device logs in."""
+        return Account(identity=self.identity, device=self.device, hosts=service.root.hosts)
+
+    def card(self, service: Service) -> IdentityCard:
+        """What to show to whoever shall know this identity."""
+        return IdentityCard(suite=labels.SUITE, url=service.record.url, chain=self.profile.chain)
+
+    def reading_key(self, number: int) -> UnsealingKey:
+        """The private half of reading key ``number``. Raises NotPermitted when this device does not have it."""
+        for entry in self.profile.keyring.reading_keys:
+            if entry.number == number:
+                return UnsealingKey(SecretBytes(entry.seed))
+        raise NotPermitted("This device does not have the key this was sealed to. Nothing was opened.")
+
+    def known_at(self, service: Service, at: Head) -> Known:
+        """Oneself as ``at`` of the directory shows one."""
+        root = service.root
+        return known_at(self.profile.chain, at.size, root.directory_origin, root.registrar_keys())
+
+    async def refresh(self, service: Service, store: DeviceStore) -> Known:
+        """Fetch what was added to one's own chain (a certificate, another device). Never shorter, never another."""
+        chain = await service.api.identity_chain(IdentityQuery(identity=self.identity))
+        trust.chain_extends(self.profile.chain, chain)
+        if chain != self.profile.chain:
+            service.forget_directory()
+            at = await service.directory()
+            known = trust.believe_chain(service.root, await service.prove_chain(chain), at)
+            self.profile = msgspec.structs.replace(self.profile, chain=chain)
+            store.put("profile", self.profile)
+            return known
+        return self.known_at(service, await service.directory())

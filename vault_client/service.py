@@ -1,0 +1,231 @@
+"""One server and its keepers, as this device believes them.
+
+Joins ``trust`` (what to believe) with the network (what is said) and the device store (what was believed before). Heads
+and the trust root move in the store only after they have been verified whole, and never back.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self, TypeVar
+
+from crypto import trust_root
+from crypto.access_log import Leaf, Outcome
+from crypto.encoding import Body
+from crypto.errors import CoffreError, NotPermitted, NotProven, Unreachable
+from crypto.identity_chain import Known
+from crypto.identity_links import Chain
+from crypto.signing import Envelope
+from crypto.statements import Head, View
+from crypto.trust_root import Accepted, InstanceCard, Keeper, TrustRoot
+from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
+from crypto.wire.messages import Logged, ShownChain, TrustRootQuery
+from crypto.wire.vault_api import VaultApi
+from vault_client import trust
+from vault_client.device_store import DeviceStore
+from vault_client.http_keeper import HttpKeeper
+from vault_client.http_transport import HttpTransport
+from vault_client.http_vault import Account, HttpVault
+from vault_client.log_reader import LogReader
+from vault_client.trust import BelievedHead
+
+Answer = TypeVar("Answer")
+
+# How long a verified directory head is named in what we sign before a newer one is fetched. The server and the
+# keepers accept one that was replaced at most ten minutes ago.
+DIRECTORY_AGE = 240
+
+
+class TrustRecord(Body, frozen=True):
+    """The newest verified trust root. ``pinned``: the first one came by an instance card."""
+
+    url: str
+    envelope: Envelope
+    pinned: bool
+
+
+class Service:
+    """A server and its keepers. Made by ``connect``; an async context manager."""
+
+    def __init__(
+        self, api: VaultApi, record: TrustRecord, store: DeviceStore, clock: Callable[[], int]
+    ) -> None:
+        """Use ``connect``; tests hand in an ``api`` of their own."""
+        self.api = api
+        self.record = record
+        self.now = clock
+        self.keepers: dict[bytes, KeeperApi] = {}
+        self.reader = LogReader(api)
+        self._store = store
+        self._open = AsyncExitStack()
+        self._directory: tuple[int, Head] | None = None
+        self._moving = asyncio.Lock()
+        self._believe(record)
+
+    @classmethod
+    async def connect(
+        cls,
+        store: DeviceStore,
+        *,
+        url: str | None = None,
+        card: InstanceCard | None = None,
+        clock: Callable[[], int] = lambda: int(time.time()),
+    ) -> Self:
+        """Reach the server of this profile, or, the first time, the one at ``card`` or ``url``.
+
+        Follows the trust root forward. Raises NotPermitted when the server's is not the one on the card, Stale when it
+        has expired, Unreachable when nobody answers.
+        """
+        record = store.get("trust", TrustRecord)
+        address = record.url if record is not None else card.url if card is not None else url
+        if address is None:
+            raise NotPermitted("No server is known yet. Nothing was done. Give its card or its address.")
+        transport = HttpTransport(address)
+        api = HttpVault(transport)
+        try:
+            record = await _follow_root(api, record, address, card)
+        except BaseException:
+            await transport.close()
+            raise
+        service = cls(api, record, store, clock)
+        service._open.push_async_exit(transport)
+        for keeper in service.root.live_keepers:
+            keeper_transport = await service._open.enter_async_context(HttpTransport(keeper.url))
+            service.keepers[keeper.key_hash] = HttpKeeper(keeper_transport)
+        trust_root.check_expiry(service.accepted, clock())
+        store.put("trust", record)
+        return service
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    @property
+    def root(self) -> TrustRoot:
+        """The newest verified trust root."""
+        return self.accepted.root
+
+    def use_account(self, account: Account) -> None:
+        """Log in as ``account`` from now on."""
+        if isinstance(self.api, HttpVault):
+            self.api.account = account
+
+    def believed(self, origin: str) -> BelievedHead:
+        """The newest verified head of a log; the empty one before the first."""
+        return self._store.get(f"head/{origin}", BelievedHead) or trust.empty_head(origin)
+
+    async def refresh(self, origin: str) -> BelievedHead:
+        """Fetch and believe a log's newest head."""
+        async with self._moving:
+            note = await self.api.checkpoint(origin)
+            new = trust.believe_note(self.root, origin, note, self.now())
+            known = self.believed(origin)
+            return self._keep(known, trust.advance(known, new, await self._path(known, new)))
+
+    async def view(self, origin: str) -> View:
+        """What a body signed now says of the world: for a body that goes to the log ``origin``."""
+        directory = await self.directory()
+        seen = directory if origin == self.root.directory_origin else self.believed(origin).head
+        return View(trust_root=self.accepted.ref, dir=directory, seen=seen)
+
+    async def directory(self) -> Head:
+        """A verified head of the directory that is recent enough to be named in what we sign."""
+        if self._directory is None or self.now() - self._directory[0] > DIRECTORY_AGE:
+            believed = await self.refresh(self.root.directory_origin)
+            self._directory = (self.now(), believed.head)
+        return self._directory[1]
+
+    def forget_directory(self) -> None:
+        """Fetch the directory's head afresh next time: something was just published."""
+        self._directory = None
+
+    async def believe_logged(self, origin: str, logged: Logged, envelope: Envelope, outcome: Outcome) -> Leaf:
+        """Check a receipt of the log ``origin`` and move to its head. Returns the leaf that is proved.
+
+        A receipt may stand under a head that another answer has overtaken: then it must be a beginning of ours.
+        """
+        new, leaf = trust.believe_logged(self.root, origin, logged, envelope, outcome=outcome, now=self.now())
+        async with self._moving:
+            known = self.believed(origin)
+            older, later = (known, new) if known.head.size <= new.head.size else (new, known)
+            self._keep(known, trust.advance(older, later, await self._path(older, later)))
+        return leaf
+
+    async def prove_chain(self, chain: Chain) -> ShownChain:
+        """Have a quorum of keepers vouch that ``chain`` is complete at a head at least as new as ours."""
+        answers = await self.ask_keepers(
+            lambda _, keeper: keeper.identity_head(IdentityHeadQuery(chain=chain)),
+            trust.policy_of(self.root).k,
+        )
+        return ShownChain(chain=chain, heads=tuple(answer.envelope for answer in answers.values()))
+
+    async def know(self, chain: Chain) -> tuple[Known, ShownChain, Head]:
+        """Someone as they stand now: verified, complete at the directory head that is returned."""
+        at = await self.directory()
+        shown = await self.prove_chain(chain)
+        return trust.believe_chain(self.root, shown, at), shown, at
+
+    async def ask_keepers(
+        self, question: Callable[[bytes, KeeperApi], Coroutine[None, None, Answer]], needed: int
+    ) -> dict[bytes, Answer]:
+        """Ask every live keeper at once; the answers by keeper, once all have answered or failed.
+
+        Raises the first refusal when fewer than ``needed`` answered, or Unreachable when none even refused.
+        """
+        names = list(self.keepers)
+        results = await asyncio.gather(
+            *(question(name, self.keepers[name]) for name in names), return_exceptions=True
+        )
+        answers, errors = {}, []
+        for name, result in zip(names, results, strict=True):
+            if isinstance(result, CoffreError):
+                errors.append(result)
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                answers[name] = result
+        if len(answers) >= needed:
+            return answers
+        refusals = [error for error in errors if not isinstance(error, Unreachable)]
+        raise (refusals or errors or [Unreachable("No keeper is known. Nothing was opened.")])[0]
+
+    def keeper(self, name: bytes) -> Keeper:
+        """The keeper whose sealing key hashes to ``name``. Raises NotPermitted for an unknown one."""
+        for keeper in self.root.keepers:
+            if keeper.key_hash == name:
+                return keeper
+        raise NotPermitted("A grant names a keeper that the trust root does not know. Nothing was opened.")
+
+    async def _path(self, older: BelievedHead, later: BelievedHead) -> Sequence[bytes]:
+        return await self.reader.consistency(older.origin, older.head.size, later.head.size)
+
+    def _keep(self, known: BelievedHead, believed: BelievedHead) -> BelievedHead:
+        if believed != known:
+            self._store.put(f"head/{believed.origin}", believed)
+        return believed
+
+    def _believe(self, record: TrustRecord) -> None:
+        ref = trust_root.ref_of(record.envelope)
+        self.accepted: Accepted = trust_root.first(record.envelope, card=ref)
+
+
+async def _follow_root(
+    api: VaultApi, record: TrustRecord | None, url: str, card: InstanceCard | None
+) -> TrustRecord:
+    if record is None:
+        chain = (await api.trust_roots(TrustRootQuery(since=0))).chain
+        if not chain:
+            raise NotProven("The server shows no trust root. Nothing was believed.")
+        accepted = trust_root.first(chain[0], card=card.root if card is not None else None)
+        trust_root.advance(accepted, chain[1:])
+        return TrustRecord(url=url, envelope=chain[-1], pinned=card is not None)
+    accepted = trust_root.first(record.envelope, card=trust_root.ref_of(record.envelope))
+    chain = (await api.trust_roots(TrustRootQuery(since=accepted.ref.version))).chain
+    trust_root.advance(accepted, chain)
+    return TrustRecord(url=url, envelope=chain[-1] if chain else record.envelope, pinned=record.pinned)

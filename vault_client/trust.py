@@ -1,0 +1,178 @@
+"""What this device believes, decided without I/O: bytes and pins in, verified facts out, or a refusal.
+
+Everything here takes the present time as an argument. What it returns may be stored; what it raises means that
+nothing was believed and nothing stored may move.
+"""
+
+from collections.abc import Iterable
+
+from crypto import labels
+from crypto.access_log import Leaf, Outcome
+from crypto.checkpoint import Checkpoint, CosignerKey, LogKey, cosignatures, open_checkpoint
+from crypto.encoding import Body, Bytes32, Natural, ShortText
+from crypto.errors import NotPermitted, NotProven, Stale
+from crypto.identity_chain import Known, known_at
+from crypto.identity_links import Chain
+from crypto.merkle import EMPTY_ROOT, verify_consistency
+from crypto.receipt import Receipt
+from crypto.signing import Envelope, VerifyKey, read, verify_keys
+from crypto.statements import Head
+from crypto.trust_root import Keeper, Policy, TrustRoot
+from crypto.wire.keeper_api import IdentityHead
+from crypto.wire.messages import Logged, ShownChain
+
+FRESH = 600
+AHEAD = 300
+
+
+class BelievedHead(Body, frozen=True):
+    """The newest verified head of a log. ``time``: its newest cosignature, in seconds since 1970."""
+
+    origin: ShortText
+    head: Head
+    time: Natural
+
+
+class Pin(Body, frozen=True):
+    """Someone whose keys were verified: how the certificate calls them, and how they were met."""
+
+    identity: Bytes32
+    root: Bytes32
+    subject: ShortText
+    name: ShortText
+    hard_stops: Natural
+    met: Natural
+
+
+def policy_of(root: TrustRoot) -> Policy:
+    """The strictest policy that the live keepers can carry."""
+    live = len(root.live_keepers)
+    possible = [policy for policy in root.policies if policy.n == live]
+    if not possible:
+        raise NotPermitted("The trust root names no usable number of keepers. Nothing was done.")
+    return max(possible, key=lambda policy: policy.k)
+
+
+def independent(root: TrustRoot) -> bool:
+    """Whether enough keepers are independent of the operator for the log to bind the operator too."""
+    apart = sum(keeper.independent for keeper in root.live_keepers)
+    return apart >= policy_of(root).k
+
+
+def believe_note(root: TrustRoot, origin: str, note: bytes, now: int) -> BelievedHead:
+    """A head that the log signed and a quorum of keepers cosigned within ten minutes of each other.
+
+    Raises BadSignature, NotProven without a quorum, Stale when the newest cosignature is over ten minutes old or more
+    than five minutes ahead of ``now``.
+    """
+    checkpoint = open_checkpoint(note, _log_key(root, origin))
+    times = quorum_times(root, note)
+    if now - max(times) > FRESH:
+        raise Stale("The log shown is more than ten minutes old. It was not believed. Try again in a moment.")
+    if max(times) - now > AHEAD:
+        raise Stale("The log is dated in the future, or this computer's clock is wrong. Check the clock.")
+    return _head(checkpoint, max(times))
+
+
+def quorum_times(root: TrustRoot, note: bytes) -> list[int]:
+    """The times of a quorum of cosignatures on ``note``, dated within ten minutes of each other. Raises NotProven."""
+    dated = sorted(cosignatures(note, map(_cosigner, root.live_keepers)).values())
+    needed = policy_of(root).k
+    for first in range(len(dated) - needed, -1, -1):
+        if dated[first + needed - 1] - dated[first] <= FRESH:
+            return dated[first : first + needed]
+    raise NotProven("A log head lacks the keepers' signatures. It was not believed, and nothing was opened.")
+
+
+def believe_logged(
+    root: TrustRoot, origin: str, logged: Logged, envelope: Envelope, *, outcome: Outcome, now: int
+) -> tuple[BelievedHead, Leaf]:
+    """That just ``envelope`` is in the log ``origin``, with ``outcome``, under a quorum head that is fresh."""
+    leaf = logged.disclosure.leaf(envelope)
+    receipt = Receipt.decode(logged.receipt.encode())
+    if receipt.index != logged.disclosure.index or logged.disclosure.part.outcome != outcome:
+        raise NotProven("A receipt speaks of another log entry. It was not believed.")
+    receipt.verify(leaf.to_bytes(), _log_key(root, origin))
+    return believe_note(root, origin, receipt.note, now), leaf
+
+
+def advance(known: BelievedHead | None, new: BelievedHead, path: Iterable[bytes]) -> BelievedHead:
+    """Move from a believed head to a later one of the same log. Raises NotProven for a fork or a step back."""
+    if known is None:
+        return new
+    if new.head.size < known.head.size:
+        raise NotProven(
+            "The log shown is older than one already seen: entries were taken back. Nothing was believed."
+        )
+    verify_consistency(known.head.size, known.head.root, new.head.size, new.head.root, list(path))
+    return new if new.time >= known.time else known
+
+
+def empty_head(origin: str) -> BelievedHead:
+    """The head of a log that has not begun."""
+    return BelievedHead(origin=origin, head=Head(size=0, root=EMPTY_ROOT), time=0)
+
+
+def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
+    """An identity as it stood at ``at`` of the directory, its chain proved complete there by a quorum of keepers.
+
+    A keeper's answer for a later head counts: a chain complete later was complete earlier.
+    """
+    origin = root.directory_origin
+    whole = known_at(shown.chain, shown.chain.links[-1].disclosure.index + 1, origin, root.registrar_keys())
+    keys = verify_keys(*(keeper.cosigning_key for keeper in root.live_keepers))
+    answered: set[bytes] = set()
+    for envelope in shown.heads:
+        answer = read(envelope, labels.IDHEAD, IdentityHead, keys)
+        fits = (answer.identity, answer.n, answer.leaf, answer.origin) == (
+            whole.ref.identity,
+            whole.ref.n,
+            whole.ref.leaf,
+            origin,
+        )
+        if not fits or answer.head.size < at.size:
+            raise NotProven(
+                "The keepers' word about someone's keys is for another state. Nothing was believed."
+            )
+        answered |= set(envelope.signers)
+    if len(answered) < policy_of(root).k:
+        raise NotProven("Too few keepers vouch that someone's keys are complete. Nothing was believed.")
+    return known_at(shown.chain, at.size, origin, root.registrar_keys())
+
+
+def certified_subject(root: TrustRoot, known: Known, now: int) -> tuple[str, str, str]:
+    """Subject, name and profession of someone who may receive a grant. Raises NotPermitted without a certificate."""
+    for entry in known.state.certified(now):
+        if entry.statement.scheme not in root.never_granted:
+            return entry.statement.subject, entry.statement.name, entry.statement.profession
+    raise NotPermitted(
+        "This person has no certificate that allows sharing. Nothing was shared. Ask them to be certified first."
+    )
+
+
+def check_pin(pin: Pin | None, known: Known) -> None:
+    """Raises NotPermitted when someone's root key changed otherwise than by their own old root key."""
+    if pin is not None and len(known.state.hard_stops) != pin.hard_stops:
+        raise NotPermitted(
+            "This person's keys were recovered or reset since you met. Nothing was shared. Compare fingerprints again."
+        )
+
+
+def chain_extends(old: Chain, new: Chain) -> None:
+    """Raises NotProven unless ``new`` is ``old`` or goes on from it."""
+    if new.links[: len(old.links)] != old.links:
+        raise NotProven("The chain of keys shown is not the one already known. It was not believed.")
+
+
+def _log_key(root: TrustRoot, origin: str) -> LogKey:
+    return LogKey(origin, VerifyKey(root.log_key_of(origin)))
+
+
+def _cosigner(keeper: Keeper) -> CosignerKey:
+    return CosignerKey(keeper.name, VerifyKey(keeper.cosigning_key))
+
+
+def _head(checkpoint: Checkpoint, time: int) -> BelievedHead:
+    return BelievedHead(
+        origin=checkpoint.origin, head=Head(size=checkpoint.size, root=checkpoint.root), time=time
+    )

@@ -1,0 +1,328 @@
+"""The patient's copy of the vault chain, and the one way to append to it.
+
+Every link is checked by ``crypto.vault_chain`` before it is believed, and kept. Documents, grants and blocks are local
+records of their own, so one more link costs the same however long the record is.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from crypto import labels
+from crypto.descriptors import (
+    Descriptor,
+    descriptor_context,
+    descriptor_key,
+    read_descriptor,
+)
+from crypto.encoding import Body, Bytes48, SecretBody, decode
+from crypto.errors import BrokenChain, Conflict, NotPermitted, NotProven
+from crypto.grants import SealedPolicy
+from crypto.identity_chain import Known
+from crypto.locators import Locator
+from crypto.sealed import content
+from crypto.sealed.keyring import EpochKeys, VaultKeyring
+from crypto.sealed.wrapping import SelfWrapper
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import Envelope, sign
+from crypto.statements import IdentityRef, part_hash
+from crypto.vault_chain import Changes, Document, GrantEntry, VaultHead, VaultView, Version, follow
+from crypto.vault_links import AddVersion, Adopt, AnyOperation, Block, End, Grant, Mask, Tombstone, VaultLink
+from crypto.wire.messages import (
+    EventSubmission,
+    LinkAccepted,
+    LinkQuery,
+    LinkSubmission,
+    PartQuery,
+)
+from vault_client.device_store import DeviceStore
+from vault_client.own_identity import OwnIdentity
+from vault_client.service import Service
+
+Entry = TypeVar("Entry", bound=msgspec.Struct)
+
+_TRIES = 4
+
+
+class LocalVault(SecretBody, frozen=True):
+    """The vault's head and keyring on this device."""
+
+    genesis: Envelope
+    head: VaultHead
+    keyring: VaultKeyring
+
+
+class LocalDocument(SecretBody, frozen=True):
+    """A document as this device has it: its state, and the parts of its newest version."""
+
+    document: Document
+    self_wrap: Bytes48
+    descriptor: Descriptor
+
+
+class LocalGrant(Body, frozen=True):
+    """A grant as this device has it: its state, whom it is for, and the keepers' newest blobs."""
+
+    entry: GrantEntry
+    recipient: IdentityRef
+    subject: str
+    name: str
+    acts: tuple[str, ...]
+    expiry: int
+    made: int
+    blobs: tuple[SealedPolicy, ...]
+    in_force: bool
+
+
+class Blocked(Body, frozen=True):
+    """Whether an identity is blocked."""
+
+    blocked: bool
+
+
+class GrantedVersion(Body, frozen=True):
+    """A version that a grant gives, in its newest rekey."""
+
+    ver: bytes
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What to append: operations, with what belongs to them. Signed anew on each new head."""
+
+    operations: tuple[AnyOperation, ...]
+    tags: tuple[bytes, ...] = ()
+    events: tuple[EventSubmission, ...] = ()
+    parts: tuple[bytes, ...] = ()
+
+
+class VaultReplica:
+    """The vault of this profile."""
+
+    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity) -> None:
+        self._store = store
+        self._service = service
+        self._own = own
+
+    @property
+    def local(self) -> LocalVault:
+        """Head and keyring. Raises NotPermitted when there is no vault here."""
+        local = self._store.get("vault", LocalVault)
+        if local is None:
+            raise NotPermitted("There is no record in this profile. Nothing was done. Enrol first.")
+        return local
+
+    @property
+    def vault(self) -> bytes:
+        """The vault's id."""
+        return self.local.head.vault
+
+    @property
+    def origin(self) -> str:
+        """The log the vault is written in."""
+        return self.local.head.origin
+
+    def epoch(self, number: int | None = None) -> EpochKeys:
+        """The secrets of an epoch, by default the present one."""
+        local = self.local
+        wanted = local.head.keys.epoch if number is None else number
+        for keys in local.keyring.epochs:
+            if keys.epoch == wanted:
+                return keys
+        raise NotPermitted(
+            "The keys of an epoch are not on this device. Nothing was opened. Restore from the kit."
+        )
+
+    def document(self, doc: bytes) -> LocalDocument:
+        """One document. Raises NotPermitted when it is not in the record."""
+        found = self._store.get(_document(doc), LocalDocument)
+        if found is None or found.document.deleted:
+            raise NotPermitted(
+                "There is no such document in this record. Nothing was done. Look at the list."
+            )
+        return found
+
+    def documents(self) -> Iterator[LocalDocument]:
+        """Every document that is not deleted."""
+        for _, document in self._store.scan("document", LocalDocument):
+            if not document.document.deleted:
+                yield document
+
+    def document_key(self, document: LocalDocument) -> SecretBytes:
+        """The key of a document's newest version."""
+        version = newest(document.document)
+        wrapper = SelfWrapper(SecretBytes(self.epoch(version.epoch).secret), self.vault)
+        return wrapper.unwrap(document.self_wrap, document.document.doc, version.ver, version.ct_root)
+
+    async def append(self, intent: Intent) -> list[int]:
+        """Sign, send, verify and keep one link. Returns the log indexes of its leaves.
+
+        When another device was faster, its links are taken in and the same intent is signed again on the new head.
+        """
+        for _ in range(_TRIES):
+            local = self.local
+            view = await self._service.view(local.head.origin)
+            known = self._own.known_at(self._service, view.dir)
+            link = VaultLink(
+                suite=labels.SUITE,
+                vault=local.head.vault,
+                n=local.head.n + 1,
+                prev=local.head.link,
+                signers=(known.ref,),
+                operations=intent.operations,
+                view=view,
+            )
+            envelope = sign(labels.VAULT_LINK, link, self._own.device)
+            changes = follow(self._view(local.head, intent.operations), envelope, [known])
+            submission = LinkSubmission(
+                envelope=envelope, scan_key=None, tags=intent.tags, events=intent.events, parts=intent.parts
+            )
+            try:
+                accepted = await self._service.api.append_link(submission)
+            except Conflict:
+                await self.sync()
+                continue
+            indexes = await self._believe(local, envelope, intent, accepted)
+            self._keep(local, link.n, envelope, changes, await self._parts(link, intent.parts))
+            return indexes
+        raise Conflict("Other devices kept writing to this record. Nothing was added. Try again in a moment.")
+
+    async def sync(self) -> int:
+        """Take in links that other devices wrote. Returns how many there were."""
+        taken = 0
+        while True:
+            local = self.local
+            answer = await self._service.api.links(LinkQuery(vault=local.head.vault, since=local.head.n + 1))
+            for envelope in answer.links:
+                local = self.local
+                link = decode(envelope.body, VaultLink)
+                known = await self._signers(link)
+                changes = follow(self._view(local.head, link.operations), envelope, known)
+                self._keep(local, link.n, envelope, changes, await self._parts(link, ()))
+                taken += 1
+            if not answer.more:
+                return taken
+
+    async def _signers(self, link: VaultLink) -> Sequence[Known]:
+        if [ref.identity for ref in link.signers] != [self._own.identity]:
+            raise BrokenChain("A link is signed by a holder this device does not know. It was not believed.")
+        known = self._own.known_at(self._service, link.view.dir)
+        if known.ref != link.signers[0]:
+            known = await self._own.refresh(self._service, self._store)
+            known = self._own.known_at(self._service, link.view.dir)
+        return [known]
+
+    async def _believe(
+        self, local: LocalVault, envelope: Envelope, intent: Intent, accepted: LinkAccepted
+    ) -> list[int]:
+        """Check the proof of every leaf of the link's transaction."""
+        bodies = [(envelope, None), *zip(logged_bodies(envelope, intent), intent.tags, strict=True)]
+        if len(accepted.logged) != len(bodies):
+            raise NotProven(
+                "The server proved fewer log entries than the link made. Check the log before going on."
+            )
+        locator = Locator(SecretBytes(self.epoch(local.head.keys.epoch).scan_key), local.head.origin)
+        for (body, tag), logged in zip(bodies, accepted.logged, strict=True):
+            leaf = await self._service.believe_logged(local.head.origin, logged, body, "accepted")
+            if not locator.matches(leaf.slot_one) or (tag is not None and leaf.slot_two != tag):
+                raise NotProven(
+                    "The server logged a change where it cannot be found. Check the log before going on."
+                )
+        return [logged.disclosure.index for logged in accepted.logged]
+
+    def _view(self, head: VaultHead, operations: Sequence[AnyOperation]) -> VaultView:
+        documents: dict[bytes, Document] = {}
+        grants: dict[bytes, GrantEntry] = {}
+        blocked: dict[bytes, bool] = {}
+        for operation in operations:
+            match operation:
+                case AddVersion(doc=doc) | Adopt(doc=doc) | Tombstone(doc=doc) | Mask(doc=doc):
+                    if (found := self._store.get(_document(doc), LocalDocument)) is not None:
+                        documents[doc] = found.document
+                case Grant(gid=gid, recipient=recipient):
+                    if (grant := self.grant(gid)) is not None:
+                        grants[gid] = grant.entry
+                    blocked[recipient] = self.is_blocked(recipient)
+                case End(gid=gid):
+                    if (grant := self.grant(gid)) is not None:
+                        grants[gid] = grant.entry
+                case Block(identity=identity):
+                    blocked[identity] = self.is_blocked(identity)
+        return VaultView(head=head, documents=documents, grants=grants, blocked=blocked)
+
+    def grant(self, gid: bytes) -> LocalGrant | None:
+        """One grant, if it is there."""
+        return self._store.get(f"grant/{gid.hex()}", LocalGrant)
+
+    def is_blocked(self, identity: bytes) -> bool:
+        """Whether nothing may be granted to ``identity``."""
+        found = self._store.get(f"blocked/{identity.hex()}", Blocked)
+        return found is not None and found.blocked
+
+    async def _parts(self, link: VaultLink, sent: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The erasable parts of the versions that ``link`` adds: those sent with it, else from the server."""
+        known = {part_hash(part): part for part in sent}
+        wanted = [
+            name
+            for operation in link.operations
+            if isinstance(operation, AddVersion | Adopt)
+            for name in (operation.self_wrap, operation.descriptor)
+            if name not in known
+        ]
+        for start in range(0, len(wanted), 256):
+            names = tuple(wanted[start : start + 256])
+            answer = await self._service.api.parts(PartQuery(vault=link.vault, hashes=names))
+            for name, part in zip(names, answer.parts, strict=True):
+                if part is None or part_hash(part) != name:
+                    raise NotProven(
+                        "The server withholds a part of a document. Nothing was taken in. Try again."
+                    )
+                known[name] = part
+        return known
+
+    def _keep(
+        self, local: LocalVault, n: int, envelope: Envelope, changes: Changes, parts: Mapping[bytes, bytes]
+    ) -> None:
+        with self._store.transaction():
+            self._store.put(f"link/{n}", envelope)
+            self._store.put("vault", msgspec.structs.replace(local, head=changes.head))
+            for doc, document in changes.documents.items():
+                self._store.put(_document(doc), self._local_document(document, parts))
+            for gid, entry in changes.grants.items():
+                if (grant := self.grant(gid)) is not None:
+                    self._store.put(f"grant/{gid.hex()}", msgspec.structs.replace(grant, entry=entry))
+            for identity, blocked in changes.blocked.items():
+                self._store.put(f"blocked/{identity.hex()}", Blocked(blocked=blocked))
+
+    def _local_document(self, document: Document, parts: Mapping[bytes, bytes]) -> LocalDocument:
+        version = newest(document)
+        known = self._store.get(_document(document.doc), LocalDocument)
+        if known is not None and newest(known.document) == version:
+            return msgspec.structs.replace(known, document=document)
+        self_wrap = parts[version.self_wrap]
+        wrapper = SelfWrapper(SecretBytes(self.epoch(version.epoch).secret), self.vault)
+        key = wrapper.unwrap(self_wrap, document.doc, version.ver, version.ct_root)
+        context = descriptor_context(self.vault, document.doc, version.ver)
+        record = content.open(descriptor_key(key, context), context, parts[version.descriptor])
+        return LocalDocument(document=document, self_wrap=self_wrap, descriptor=read_descriptor(record))
+
+
+def newest(document: Document) -> Version:
+    """The newest version of a document."""
+    return document.versions[-1]
+
+
+def logged_bodies(envelope: Envelope, intent: Intent) -> Iterator[Envelope]:
+    """The body behind each tagged leaf: an event's own envelope, the link's for an end, in order."""
+    events = iter(intent.events)
+    for operation in intent.operations:
+        if isinstance(operation, Grant):
+            yield next(events).envelope
+        elif isinstance(operation, End):
+            yield envelope
+
+
+def _document(doc: bytes) -> str:
+    return f"document/{doc.hex()}"
