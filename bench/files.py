@@ -25,6 +25,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 MIB: Final = 1 << 20
 SIZES: Final = (64 << 10, MIB, 64 * MIB, 1 << 30)
 WAYS: Final = ("encrypt", "decrypt")
+ENOUGH_LOOKS: Final = 10
 
 Row = dict[str, Any]
 
@@ -168,17 +169,18 @@ def _timed(command: list[str]) -> Cost:
 
 
 def _watched(command: list[str]) -> float | None:
-    """Run ``command`` and return the most memory it was seen to have, in MiB; None where that cannot be seen."""
-    peak = 0
+    """Run ``command`` and return the most memory it was seen to have, in MiB; None if it was gone too soon."""
+    peak = looks = 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT) as process:
         status = Path(f"/proc/{process.pid}/status")
         while process.poll() is None:
             fields = status.read_text(encoding="ascii").split() if status.exists() else []
             if "VmHWM:" in fields:  # a process that has ended, but not been waited for, has no such line
                 peak = max(peak, int(fields[fields.index("VmHWM:") + 1]))
+                looks += 1
     if process.returncode:
         raise SystemExit(f"{command[0]} failed with exit code {process.returncode}.")
-    return peak / 1024 if peak else None
+    return peak / 1024 if looks >= ENOUGH_LOOKS else None
 
 
 def _fill(path: Path, size: int) -> None:

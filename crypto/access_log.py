@@ -12,7 +12,7 @@ import hashlib
 from typing import Literal
 
 from crypto import labels
-from crypto.encoding import Body, Bytes32, Natural, SecretBody, decode, encode, pae
+from crypto.encoding import MAX_BODY, Body, Bytes32, Natural, SecretBody, decode, encode, pae
 from crypto.errors import Malformed, NotProven
 from crypto.padding import pad_record, unpad_record
 from crypto.signing import Envelope
@@ -81,7 +81,8 @@ class Opening(SecretBody, frozen=True):
     @classmethod
     def from_record(cls, record: bytes) -> "Opening":
         """The opening inside an unsealed record. Raises Malformed or CannotOpen."""
-        return decode(unpad_record(record), cls)
+        # A body of the largest size is a third longer here: what a reader could sign, the patient must be able to read.
+        return decode(unpad_record(record), cls, limit=2 * MAX_BODY)
 
 
 def parse_leaf(data: bytes) -> Leaf:

@@ -94,7 +94,9 @@ def number(value: int) -> bytes:
 def acceptable(text: str) -> str:
     """``text`` made fit to be signed: NFC, without the characters that signed text may not hold."""
     # Leaving a character out can bring two others together that compose, hence the second normalisation.
-    permitted = "".join(character for character in unicodedata.normalize("NFC", text) if is_permitted(character))
+    permitted = "".join(
+        character for character in unicodedata.normalize("NFC", text) if is_permitted(character)
+    )
     return unicodedata.normalize("NFC", permitted)
 
 

@@ -217,8 +217,9 @@ def accept(
 
 
 def check_blob(policy: ReleasePolicy, blob: SealedPolicy) -> None:
-    """Raises NotPermitted unless ``blob`` is one of those the event names."""
-    if blob.keeper not in policy.keepers or part_hash(blob.box) not in policy.blobs:
+    """Raises NotPermitted unless ``blob`` is the one that the event names for its keeper."""
+    named = dict(zip(policy.keepers, policy.blobs, strict=False))
+    if named.get(blob.keeper) != part_hash(blob.box):
         raise NotPermitted("A keeper's policy is not the one that was signed. It was not used.")
 
 
@@ -226,7 +227,7 @@ def _first(event: GrantEvent) -> tuple[tuple[bytes, ...], int]:
     if (event.j, event.rekey, event.prev) != (0, 0, None) or event.genesis is None:
         raise BrokenChain("A grant does not start at its first event. It was not believed.")
     genesis = decode(event.genesis, Genesis)
-    if vault_id(event.genesis) != event.vault or genesis.origin != event.origin:
+    if (vault_id(event.genesis), genesis.origin, genesis.suite) != (event.vault, event.origin, labels.SUITE):
         raise BrokenChain("A grant shows the founding of another record. It was not believed.")
     return genesis.holders, genesis.rule
 

@@ -223,7 +223,8 @@ def _registered(
             state, root=step.key, devices={}, waiting={}, hard_stops=(*state.hard_stops, state.n)
         )
     if isinstance(step, Certify):
-        if step.scheme not in schemes or not 0 < step.until - step.since <= LONGEST_CERTIFICATE:
+        scheme, _, value = step.subject.partition(":")
+        if scheme not in schemes or not value or not 0 < step.until - step.since <= LONGEST_CERTIFICATE:
             raise NotPermitted("A registrar certified what it may not, or for too long. It was not believed.")
         entry = Certificate(statement=step, registrar=registrar, link=state.n)
         return msgspec.structs.replace(state, certificates={**state.certificates, state.n: entry})
@@ -261,7 +262,7 @@ def _changed(state: IdentityState, envelope: Envelope, link: IdentityLink, time:
     )
     first = steps[0]
     if isinstance(first, Complete):
-        return _completed(state, signed, steps, first.link, time)
+        return _completed(state, signed, {*devices, *recovery}, steps, first.link, time)
     waits = any(isinstance(step, Recover | RotateRoot) for step in steps) and not by_root
     if waits and (by_recovery or (by_device and not any(isinstance(step, Recover) for step in steps))):
         entry = Waiting(
@@ -274,11 +275,19 @@ def _changed(state: IdentityState, envelope: Envelope, link: IdentityLink, time:
 
 
 def _completed(
-    state: IdentityState, signed: frozenset[bytes], steps: Sequence[AnyOperation], number: int, time: int
+    state: IdentityState,
+    signed: frozenset[bytes],
+    entitled: set[bytes],
+    steps: Sequence[AnyOperation],
+    number: int,
+    time: int,
 ) -> IdentityState:
     entry = state.waiting.get(number)
     if entry is None or len(steps) != 1 or not signed & set(entry.signers):
         raise NotPermitted("A link completes nothing that waits. It was not believed.")
+    # Revoking a stolen device must also end what it had asked for.
+    if not entitled & set(entry.signers):
+        raise NotPermitted("A link completes what a key asked for that is live no more. It was not believed.")
     if time - entry.since < SEVEN_DAYS:
         raise NotPermitted(
             "The seven days of a recovery are not over. Nothing changed. Try again when they are."
@@ -309,6 +318,7 @@ def _apply(state: IdentityState, step: AnyOperation, n: int) -> IdentityState:
             return replace(state, reading_keys={**state.reading_keys, number: public}, keyring=keyring)
         case UnlockKey(key=public):
             check_public_key(public)
+            _refuse(key_hash(public) in state.unlock_keys, "An unlock key was added twice.")
             return replace(state, unlock_keys={**state.unlock_keys, key_hash(public): step})
         case RemoveUnlockKey(key=name):
             return replace(state, unlock_keys=_without(state.unlock_keys, name, "An unlock key"))

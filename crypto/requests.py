@@ -19,6 +19,8 @@ from crypto.statements import View
 
 MAX_DOCUMENTS = 256
 
+Label = Annotated[str, msgspec.Meta(max_length=256)]
+
 
 class RequestedDocument(Body, frozen=True):
     """One document version, as the grant's row has it."""
@@ -60,9 +62,9 @@ class Purpose(SecretBody, frozen=True):
     """Why, as the reader states it. ``code`` is an HL7 PurposeOfUse code such as TREAT."""
 
     code: ShortText
-    role: ShortText
-    organisation: ShortText
-    name: ShortText
+    role: Label
+    organisation: Label
+    name: Label
     reason: Annotated[str, msgspec.Meta(max_length=1024)]
 
 
@@ -76,8 +78,8 @@ def read_request(envelope: Envelope) -> AccessRequest:
     request = decode(envelope.body, AccessRequest)
     if request.suite != labels.SUITE:
         raise Malformed(f"A request is for another suite than {labels.SUITE}. Nothing was opened.")
-    if len(set(request.documents)) != len(request.documents):
-        raise Malformed("A request names one document twice. Nothing was opened.")
+    if len({(entry.doc, entry.ver) for entry in request.documents}) != len(request.documents):
+        raise Malformed("A request names one version of a document twice. Nothing was opened.")
     return request
 
 

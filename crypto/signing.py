@@ -33,8 +33,14 @@ class VerifyKey:
         self.key_id = key_id(raw)
 
     def check(self, message: bytes, signature: bytes) -> None:
-        """Raises BadSignature unless ``signature`` is this key's over ``message``."""
+        """Raises BadSignature unless ``signature`` is this key's over ``message``, 64 bytes long."""
+        # The primitive takes signature and message in one piece: another length would move the border.
+        if len(signature) != 64:
+            raise BadSignature("A signature does not have its length. What it covers was not believed.")
         try:
+            # The two are joined for libsodium, so another length would move the border between them.
+            if len(signature) != 64:
+                raise ValueError
             bindings.crypto_sign_open(signature + message, self.raw)
         except (BadSignatureError, ValueError):
             raise BadSignature("A signature does not fit. What it covers was not believed.") from None
@@ -106,10 +112,12 @@ def sign_encoded(label: str, body: bytes, *keys: SigningKey) -> Envelope:
 def verify(envelope: Envelope, label: str, keys: dict[bytes, VerifyKey]) -> frozenset[bytes]:
     """Check that ``envelope`` is of type ``label`` and that every signature is by a distinct one of ``keys``.
 
-    Returns the key ids that signed. An unknown or failing signature refuses the whole: none is skipped.
+    Returns the key ids that signed, at least one. An unknown or failing signature refuses the whole: none is skipped.
     """
     if envelope.type != label:
         raise BadSignature("A signed body is of another type than the one expected. It was not believed.")
+    if not envelope.signatures:
+        raise BadSignature("A signed body carries no signature. It was not believed.")
     if len(set(envelope.signers)) != len(envelope.signatures):
         raise BadSignature("A signed body carries the same signature twice. It was not believed.")
     message = pae(label, envelope.body)

@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 
 from crypto import labels
+from crypto.checkpoint import CosignerKey
 from crypto.encoding import Body, Bytes32, Natural, Positive, SealingKey, ShortText, decode, encode
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted, Stale
 from crypto.sealing import check_public_key, key_hash
@@ -162,15 +163,19 @@ def _check(envelope: Envelope, judge: TrustRoot, body: TrustRoot) -> None:
         raise Malformed(f"A trust root is for another suite than {labels.SUITE}. It was not believed.")
     if body.threshold > len(set(body.root_keys)) or (body.version == 1) != (body.previous is None):
         raise Malformed("A trust root contradicts itself. It was not believed.")
-    verify_keys(body.log_key, body.directory_key, *(keeper.cosigning_key for keeper in body.keepers))
-    body.registrar_keys()
+    verify_keys(body.log_key, body.directory_key)
     for keeper in body.keepers:
+        CosignerKey(keeper.name, VerifyKey(keeper.cosigning_key))
         check_public_key(keeper.sealing_key)
+    if len(body.registrar_keys()) != len(body.registrars):
+        raise Malformed("A trust root names one registrar twice. It was not believed.")
     if any((policy.k, policy.n) not in POLICIES for policy in body.policies):
         raise Malformed(
             "A trust root allows a number of keepers that this suite does not know. It was not believed."
         )
-    if len({keeper.key_hash for keeper in body.keepers}) != len(body.keepers):
+    if len({keeper.key_hash for keeper in body.keepers}) != len(body.keepers) or len(
+        {keeper.cosigning_key for keeper in body.keepers}
+    ) != len(body.keepers):
         raise Malformed("A trust root names one keeper twice. It was not believed.")
 
 

@@ -210,7 +210,8 @@ def _granted(view: VaultView, changes: Changes, step: Grant) -> GrantEntry:
     known = changes.grants.get(step.gid) or view.grants.get(step.gid)
     blocked = changes.blocked.get(step.recipient, view.blocked.get(step.recipient, False))
     _refuse(blocked, "A document was granted to someone who is blocked.")
-    _refuse(step.epoch > changes.head.keys.epoch, "A grant names an epoch that is not there.")
+    # Whoever held a device of an earlier epoch can make that epoch's shares: hence a rekey after each rotation.
+    _refuse(step.epoch != changes.head.keys.epoch, "A grant's event does not use the present epoch.")
     if known is None:
         _refuse((step.j, step.rekey) != (0, 0), "A grant does not start at its first event.")
         first = step.epoch

@@ -1,5 +1,6 @@
 """This person's own identity on this device: enrolment, keys, and the chain as the server shows it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -64,8 +65,13 @@ class OwnIdentity:
         return cls._of(profile)
 
     @classmethod
-    async def enrol(cls, store: DeviceStore, service: Service, role: Role) -> tuple[Self, Kit]:
-        """Make an identity, publish its first link, and keep it. The kit exists nowhere else: show it once."""
+    async def enrol(
+        cls, store: DeviceStore, service: Service, role: Role, keep_kit: Callable[[Kit], None]
+    ) -> Self:
+        """Make an identity, publish its first link, and keep it.
+
+        ``keep_kit`` receives the recovery kit before anything is published: it exists nowhere else.
+        """
         if store.get("profile", Profile) is not None:
             raise NotPermitted(
                 "This profile already belongs to someone. Nothing was done. Choose another folder."
@@ -89,6 +95,7 @@ class OwnIdentity:
             view=None,
         )
         envelope = sign(labels.IDENTITY_LINK, link, kit.root, device)
+        keep_kit(kit)
         logged = await service.api.publish_link(PublishLink(envelope=envelope, parts=(sealed,)))
         origin, identity = service.root.directory_origin, identity_id(envelope)
         leaf = await service.believe_logged(origin, logged, envelope, "accepted")
@@ -106,7 +113,7 @@ class OwnIdentity:
         store.put("profile", profile)
         own = cls._of(profile)
         service.use_account(own.account(service))
-        return own, kit
+        return own
 
     @classmethod
     def _of(cls, profile: Profile) -> Self:

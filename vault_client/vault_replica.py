@@ -17,9 +17,9 @@ from crypto.descriptors import (
     descriptor_key,
     read_descriptor,
 )
-from crypto.encoding import Body, Bytes48, SecretBody, decode
+from crypto.encoding import Body, Bytes16, Bytes48, SecretBody, decode
 from crypto.errors import BrokenChain, Conflict, NotPermitted, NotProven
-from crypto.grants import SealedPolicy
+from crypto.grants import Act, SealedPolicy
 from crypto.identity_chain import Known
 from crypto.locators import Locator
 from crypto.sealed import content
@@ -69,11 +69,13 @@ class LocalGrant(Body, frozen=True):
     recipient: IdentityRef
     subject: str
     name: str
-    acts: tuple[str, ...]
+    reading_key: int
+    acts: tuple[Act, ...]
+    purposes: tuple[str, ...]
     expiry: int
     made: int
     blobs: tuple[SealedPolicy, ...]
-    in_force: bool
+    end_in_force: bool
 
 
 class Blocked(Body, frozen=True):
@@ -85,7 +87,19 @@ class Blocked(Body, frozen=True):
 class GrantedVersion(Body, frozen=True):
     """A version that a grant gives, in its newest rekey."""
 
-    ver: bytes
+    doc: Bytes16
+    ver: Bytes16
+
+
+class GrantIntent(Body, frozen=True):
+    """A grant event about to be sent: what this device will know of it once its link is in the chain.
+
+    Kept before sending, so that nothing is lost when the answer is. ``whole``: it starts a rekey.
+    """
+
+    grant: LocalGrant
+    versions: tuple[GrantedVersion, ...]
+    whole: bool
 
 
 @dataclass(frozen=True)
@@ -256,6 +270,24 @@ class VaultReplica:
         """One grant, if it is there."""
         return self._store.get(f"grant/{gid.hex()}", LocalGrant)
 
+    def grants(self) -> Iterator[LocalGrant]:
+        """Every grant this device knows, ended ones too."""
+        for _, grant in self._store.scan("grant", LocalGrant):
+            yield grant
+
+    def granted(self, gid: bytes) -> Iterator[GrantedVersion]:
+        """The versions that a grant gives now."""
+        for _, version in self._store.scan(f"granted-{gid.hex()}", GrantedVersion):
+            yield version
+
+    def keep_intent(self, intent: GrantIntent) -> None:
+        """Remember a grant event before it is sent."""
+        self._store.put(f"intent/{intent.grant.entry.gid.hex()}", intent)
+
+    def keep_grant(self, grant: LocalGrant) -> None:
+        """Remember what changed on this side of a grant: that it, or its end, is in force."""
+        self._store.put(f"grant/{grant.entry.gid.hex()}", grant)
+
     def is_blocked(self, identity: bytes) -> bool:
         """Whether nothing may be granted to ``identity``."""
         found = self._store.get(f"blocked/{identity.hex()}", Blocked)
@@ -290,11 +322,24 @@ class VaultReplica:
             self._store.put("vault", msgspec.structs.replace(local, head=changes.head))
             for doc, document in changes.documents.items():
                 self._store.put(_document(doc), self._local_document(document, parts))
-            for gid, entry in changes.grants.items():
-                if (grant := self.grant(gid)) is not None:
-                    self._store.put(f"grant/{gid.hex()}", msgspec.structs.replace(grant, entry=entry))
+            for entry in changes.grants.values():
+                self._keep_grant(entry)
             for identity, blocked in changes.blocked.items():
                 self._store.put(f"blocked/{identity.hex()}", Blocked(blocked=blocked))
+
+    def _keep_grant(self, entry: GrantEntry) -> None:
+        name = entry.gid.hex()
+        intent = self._store.get(f"intent/{name}", GrantIntent)
+        if intent is not None and intent.grant.entry.event == entry.event:
+            if intent.whole:
+                for old in self._store.names(f"granted-{name}"):
+                    self._store.delete(old)
+            for version in intent.versions:
+                self._store.put(f"granted-{name}/{version.doc.hex()}", version)
+            self._store.delete(f"intent/{name}")
+        grant = intent.grant if intent is not None else self.grant(entry.gid)
+        if grant is not None:
+            self._store.put(f"grant/{name}", msgspec.structs.replace(grant, entry=entry))
 
     def _local_document(self, document: Document, parts: Mapping[bytes, bytes]) -> LocalDocument:
         version = newest(document)

@@ -87,7 +87,9 @@ class Opener:
             for start in range(0, length, pieces.SEALED_CHUNK):
                 sealed_chunk = ciphertext[start : start + pieces.SEALED_CHUNK]
                 size = len(sealed_chunk) - pieces.TAG
-                aead.decrypt_into(_nonce(base, chunk), sealed_chunk, None, plaintext[written : written + size])
+                aead.decrypt_into(
+                    _nonce(base, chunk), sealed_chunk, None, plaintext[written : written + size]
+                )
                 chunk, written = chunk + 1, written + size
         except InvalidTag:
             raise CannotOpen from None

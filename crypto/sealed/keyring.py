@@ -81,7 +81,10 @@ def seal_keyring(label: str, keyring: VaultKeyring | IdentityKeyring, unlock_key
 def open_keyring(label: str, kind: type[T], data: bytes, unlock: UnsealingKey) -> T:
     """Open the box for ``unlock``. Raises CannotOpen when there is none or it does not open."""
     name = sealing.key_hash(unlock.public)
-    for box in decode(data, SealedKeyring, limit=1 << 24).boxes:
+    sealed = decode(data, SealedKeyring, limit=1 << 24)
+    if sealed.suite != labels.SUITE:
+        raise CannotOpen("A keyring")
+    for box in sealed.boxes:
         if box.key == name:
             return decode(unlock.open(pae(label, name), box.box), kind)
     raise CannotOpen("A keyring")

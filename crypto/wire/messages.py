@@ -138,7 +138,7 @@ class EventSubmission(Body, frozen=True):
     chains: tuple[ShownChain, ...]
 
 
-class LinkSubmission(Body, frozen=True):
+class LinkSubmission(SecretBody, frozen=True):
     """A genesis or link, with all that belongs to it.
 
     ``scan_key``: Kv, with a genesis or rotation. ``tags``: slot two of each grant event and end, in the order of the

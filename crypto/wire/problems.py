@@ -10,6 +10,7 @@ from crypto import errors
 from crypto.encoding import Body, Natural, ShortText, encode
 
 MEDIA_TYPE = "application/problem+json"
+UNAVAILABLE = "coffre:unavailable"
 
 TABLE: tuple[tuple[str, type[errors.CoffreError], HTTPStatus], ...] = (
     ("malformed", errors.Malformed, HTTPStatus.BAD_REQUEST),
@@ -44,7 +45,7 @@ def problem_of(error: errors.CoffreError) -> Problem:
         if isinstance(error, kind):
             return Problem(type=f"coffre:{code}", title=status.phrase, status=status, detail=str(error))
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    return Problem(type="coffre:unavailable", title=status.phrase, status=status, detail=str(error))
+    return Problem(type=UNAVAILABLE, title=status.phrase, status=status, detail=str(error))
 
 
 def error_of(problem: Problem) -> errors.CoffreError:
@@ -54,7 +55,8 @@ def error_of(problem: Problem) -> errors.CoffreError:
             error = kind.__new__(kind)
             error.args = (problem.detail,)
             return error
-    return errors.Unavailable(problem.detail)
+    kind = errors.Unavailable if problem.type == UNAVAILABLE else errors.Refusal
+    return kind(problem.detail)
 
 
 def problem_bytes(error: errors.CoffreError) -> tuple[int, bytes]:

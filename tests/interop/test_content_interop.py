@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import content_second as second
 import pytest
 
 from crypto import labels, padding, pieces
@@ -11,6 +10,7 @@ from crypto.encoding import pae
 from crypto.errors import CannotOpen
 from crypto.sealed import content
 from crypto.secret_bytes import SecretBytes
+from tests.interop import content_second as second
 from vault_client import ciphertext_spool
 
 KEY = os.urandom(32)

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import log_second as second
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +30,7 @@ from crypto.receipt import AddCheckpoint, Receipt
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import SigningKey
 from crypto.tiles import Tile, decode_tile, parse_tile_path, subtree_reader, tile_path
+from tests.interop import log_second as second
 
 ORIGIN, KEEPER = "vault.example/coffre/log/7", "keeper.example/one"
 LOG_SEED, KEEPER_SEED = bytes([1]) * 32, bytes([2]) * 32

@@ -1,0 +1,149 @@
+"""Opening with a witness: request, receipt, keepers, document keys.
+
+The reader's checks before any keeper is asked (protocol.md section 5): the receipt is under policy; it proves just this
+leaf; slot two is ours; C opens to our request; the outcome is ``granted``; the head is consistent with the last one
+seen; the newest cosignature is less than ten minutes old. Any failure stops here, and nothing was released.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from crypto import labels, sealing
+from crypto.encoding import encode
+from crypto.errors import CannotOpen, NotProven
+from crypto.grants import Act, SealedPolicy, check_blob
+from crypto.locators import Locator
+from crypto.padding import pad_record
+from crypto.requests import AccessRequest, Purpose, RequestedDocument, purpose_info, read_request
+from crypto.sealed.release import Release, combine, open_release
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import Envelope, sign
+from crypto.wire.keeper_api import KeeperApi, ReleaseQuery
+from crypto.wire.messages import Logged, OpenRequest
+from vault_client.own_identity import OwnIdentity
+from vault_client.received_grants import ReceivedGrant
+from vault_client.service import Service
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A document or listing to open: its ids, its root, and its wrap in the grant."""
+
+    doc: bytes
+    ver: bytes
+    ct_root: bytes
+    wrap: bytes
+
+
+@dataclass(frozen=True)
+class LoggedRequest:
+    """A request that is proved to be in the patient's log."""
+
+    grant: ReceivedGrant
+    wanted: tuple[Wanted, ...]
+    act: Act
+    envelope: Envelope
+    logged: Logged
+    blobs: dict[bytes, SealedPolicy]
+
+    @property
+    def digest(self) -> bytes:
+        """H(AR): under it the ciphertext may be fetched."""
+        return self.envelope.digest
+
+
+class Opener:
+    """Opens what was granted to one identity, by one of its devices."""
+
+    def __init__(self, service: Service, own: OwnIdentity) -> None:
+        self._service = service
+        self._own = own
+        self.left_out: frozenset[bytes] = frozenset()
+
+    async def request(
+        self, grant: ReceivedGrant, wanted: Sequence[Wanted], act: Act, purpose: Purpose
+    ) -> LoggedRequest:
+        """Sign a request, have it logged, and verify that it is. Raises NotFound when refused, whatever the cause."""
+        envelope = await self._signed(grant, wanted, act, purpose)
+        answer = await self._service.api.open(OpenRequest(request=envelope))
+        leaf = await self._service.believe_logged(
+            grant.state.event.origin, answer.logged, envelope, "granted"
+        )
+        if leaf.slot_two != read_request(envelope).slot_two:
+            raise NotProven(
+                "The server logged the request where the patient cannot find it. Nothing was opened."
+            )
+        blobs = {blob.keeper: blob for blob in answer.blobs}
+        for blob in blobs.values():
+            if blob.j == grant.state.event.j:
+                check_blob(grant.state.event.policy, blob)
+        return LoggedRequest(grant, tuple(wanted), act, envelope, answer.logged, blobs)
+
+    async def release(self, request: LoggedRequest) -> list[SecretBytes]:
+        """Ask the keepers for their half and unwrap the keys of the request's documents, in order.
+
+        Where keepers' answers disagree, whole keepers are left out, at most n-k, until every wrap opens; ``left_out``
+        names them. Raises NotFound when the keepers refuse, CannotOpen when nothing fits.
+        """
+        policy = request.grant.state.event.policy
+        index, chain = request.logged.disclosure.index, self._own.profile.chain
+
+        async def ask(name: bytes, keeper: KeeperApi) -> Release:
+            query = ReleaseQuery(
+                request=request.envelope,
+                logged=request.logged,
+                blob=request.blobs[name],
+                reader=chain,
+                team=None,
+            )
+            answer = await keeper.release(query)
+            return open_release(self._own.unsealing, answer.box, request.digest, index, name)
+
+        answers = await self._service.ask_keepers(ask, policy.k)
+        for count in range(policy.n - policy.k + 1):
+            for left_out in combinations(sorted(answers), count):
+                remaining = {name: answer for name, answer in answers.items() if name not in left_out}
+                try:
+                    keys = self._unwrap(request, remaining)
+                except CannotOpen:
+                    continue
+                self.left_out = frozenset(left_out)
+                return keys
+        raise CannotOpen("What was asked for")
+
+    def _unwrap(self, request: LoggedRequest, answers: dict[bytes, Release]) -> list[SecretBytes]:
+        shares = combine(request.grant.state.event.policy, answers, len(request.wanted))
+        wrapper = request.grant.wrapper()
+        return [
+            wrapper.unwrap(entry.wrap, share, entry.doc, entry.ver, entry.ct_root)
+            for entry, share in zip(request.wanted, shares, strict=True)
+        ]
+
+    async def _signed(
+        self, grant: ReceivedGrant, wanted: Sequence[Wanted], act: Act, purpose: Purpose
+    ) -> Envelope:
+        event, nonce = grant.state.event, secrets.token_bytes(16)
+        info = purpose_info(event.origin, event.gid, nonce)
+        locator = Locator(SecretBytes(grant.grant_key), event.origin)
+        request = AccessRequest(
+            suite=labels.SUITE,
+            origin=event.origin,
+            gid=event.gid,
+            ghead=grant.state.digest,
+            documents=tuple(
+                RequestedDocument(doc=entry.doc, ver=entry.ver, ct_root=entry.ct_root, rekey=event.rekey)
+                for entry in wanted
+            ),
+            act=act,
+            identity=self._own.identity,
+            device=self._own.device.public.key_id,
+            team=None,
+            time=self._service.now(),
+            nonce=nonce,
+            slot_two=locator.make(secrets.token_bytes(16)),
+            purpose=sealing.seal(event.log_key, info, pad_record(encode(purpose))),
+            view=await self._service.view(event.origin),
+        )
+        return sign(labels.ACCESS_REQUEST, request, self._own.device)

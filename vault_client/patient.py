@@ -1,0 +1,280 @@
+"""The patient's SDK: one's own record.
+
+    async with await Patient.open(folder, passphrase) as patient:
+        document = await patient.add(Path("letter.pdf"))
+        grant = await patient.authorise(card, [document.doc])
+
+Every method checks everything it is told before it believes it, and raises an error of ``crypto.errors`` otherwise.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from crypto.descriptors import (
+    Descriptor,
+    descriptor_context,
+    descriptor_key,
+    descriptor_record,
+    document_context,
+)
+from crypto.grants import Act
+from crypto.sealed import content
+from crypto.sealed.recovery import Kit
+from crypto.sealed.wrapping import SelfWrapper
+from crypto.secret_bytes import SecretBytes
+from crypto.statements import part_hash
+from crypto.trust_root import InstanceCard
+from crypto.vault_links import AddVersion, Block, Mask, Tombstone
+from crypto.wire.cards import IdentityCard
+from vault_client.ciphertext_spool import decrypt_file, encrypt_file
+from vault_client.device_store import DeviceStore
+from vault_client.file_description import describe
+from vault_client.own_identity import OwnIdentity
+from vault_client.service import Service
+from vault_client.sharing import ACTS, SHARING_DAYS, Sharing
+from vault_client.transfer import Progress, fetch_ciphertext, send_ciphertext
+from vault_client.vault_founding import found_vault
+from vault_client.vault_replica import Intent, LocalDocument, LocalGrant, VaultReplica, newest
+
+
+@dataclass(frozen=True)
+class PatientDocument:
+    """A document of the record, as it is shown."""
+
+    doc: bytes
+    ver: bytes
+    descriptor: Descriptor
+    masked: bool
+
+
+class Patient:
+    """One's own record on this device. Made by ``enrol`` or ``open``; an async context manager."""
+
+    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity, folder: Path) -> None:
+        """Use ``enrol`` or ``open``."""
+        self.service = service
+        self.own = own
+        self.replica = VaultReplica(store, service, own)
+        self._sharing = Sharing(store, service, own, self.replica)
+        self._spool = folder / "spool"
+        self._open = AsyncExitStack()
+
+    @classmethod
+    async def enrol(
+        cls,
+        folder: Path,
+        passphrase: str,
+        *,
+        url: str | None = None,
+        card: InstanceCard | None = None,
+        person: str = "",
+        keep_kit: Callable[[Kit], None],
+    ) -> Self:
+        """Make an identity and found a record on the server at ``card`` or ``url``.
+
+        ``keep_kit`` receives the recovery kit before anything is published: it exists nowhere else.
+        """
+        return await cls.begin(
+            DeviceStore.create(folder, passphrase),
+            folder,
+            url=url,
+            card=card,
+            person=person,
+            keep_kit=keep_kit,
+        )
+
+    @classmethod
+    async def begin(
+        cls,
+        store: DeviceStore,
+        folder: Path,
+        *,
+        url: str | None = None,
+        card: InstanceCard | None = None,
+        person: str = "",
+        keep_kit: Callable[[Kit], None],
+    ) -> Self:
+        """``enrol`` with a profile store that is already open and empty. Takes the store over."""
+        async with AsyncExitStack() as stack:
+            stack.callback(store.close)
+            service = await stack.enter_async_context(await Service.connect(store, url=url, card=card))
+            own = await OwnIdentity.enrol(store, service, "patient", keep_kit)
+            await found_vault(store, service, own, person)
+            return cls._opened(store, service, own, folder, stack)
+
+    @classmethod
+    async def open(cls, folder: Path, passphrase: str) -> Self:
+        """The record of the profile in ``folder``."""
+        return await cls.resume(DeviceStore.open(folder, passphrase), folder)
+
+    @classmethod
+    async def resume(cls, store: DeviceStore, folder: Path) -> Self:
+        """The record of a profile whose store is already open."""
+        async with AsyncExitStack() as stack:
+            stack.callback(store.close)
+            own = OwnIdentity.load(store, "patient")
+            service = await stack.enter_async_context(await Service.connect(store))
+            service.use_account(own.account(service))
+            return cls._opened(store, service, own, folder, stack)
+
+    @classmethod
+    def _opened(
+        cls, store: DeviceStore, service: Service, own: OwnIdentity, folder: Path, stack: AsyncExitStack
+    ) -> Self:
+        patient = cls(store, service, own, folder)
+        patient._spool.mkdir(mode=0o700, exist_ok=True)
+        patient._open = stack.pop_all()
+        return patient
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the profile and the connection."""
+        await self._open.aclose()
+
+    # Documents
+
+    async def add(
+        self, source: Path, descriptor: Descriptor | None = None, *, progress: Progress | None = None
+    ) -> PatientDocument:
+        """Encrypt ``source`` here, send it, and add it to the record."""
+        doc, ver, key = secrets.token_bytes(16), secrets.token_bytes(16), SecretBytes.random()
+        vault = self.replica.vault
+        spool = self._spool_file(ver)
+        try:
+            sealed = await asyncio.to_thread(
+                encrypt_file,
+                source,
+                spool,
+                key=key,
+                context=document_context(vault, doc, ver),
+                progress=progress,
+            )
+            if descriptor is None:
+                description = describe(source)
+                descriptor = Descriptor(
+                    title=description.title,
+                    category=description.category,
+                    mime=description.mime,
+                    date=description.date,
+                    length=sealed.length,
+                )
+            length = sealed.ciphertext_length
+            await send_ciphertext(
+                self.service.api, spool, vault=vault, ver=ver, length=length, progress=progress
+            )
+            epoch = self.replica.epoch()
+            self_wrap = SelfWrapper(SecretBytes(epoch.secret), vault).wrap(key, doc, ver, sealed.ct_root)
+            context = descriptor_context(vault, doc, ver)
+            sealed_descriptor = content.seal(
+                descriptor_key(key, context), context, descriptor_record(descriptor)
+            )
+            operation = AddVersion(
+                doc=doc,
+                ver=ver,
+                ct_root=sealed.ct_root,
+                length=length,
+                epoch=epoch.epoch,
+                self_wrap=part_hash(self_wrap),
+                descriptor=part_hash(sealed_descriptor),
+            )
+            await self.replica.append(Intent(operations=(operation,), parts=(self_wrap, sealed_descriptor)))
+        finally:
+            spool.unlink(missing_ok=True)
+        return _shown(self.replica.document(doc))
+
+    def documents(self) -> list[PatientDocument]:
+        """The documents of the record, in no particular order."""
+        return [_shown(document) for document in self.replica.documents()]
+
+    async def get(
+        self, doc: bytes, destination: Path, *, progress: Progress | None = None
+    ) -> PatientDocument:
+        """Fetch a document, verify the whole of it, and write it to ``destination``."""
+        document = self.replica.document(doc)
+        version, vault = newest(document.document), self.replica.vault
+        spool = self._spool_file(version.ver)
+        try:
+            await fetch_ciphertext(
+                self.service.api,
+                spool,
+                vault=vault,
+                ver=version.ver,
+                length=version.length,
+                progress=progress,
+            )
+            await asyncio.to_thread(
+                decrypt_file,
+                spool,
+                destination,
+                key=self.replica.document_key(document),
+                context=document_context(vault, doc, version.ver),
+                ct_root=version.ct_root,
+                length=document.descriptor.length,
+                progress=progress,
+            )
+        finally:
+            spool.unlink(missing_ok=True)
+        return _shown(document)
+
+    async def mask(self, doc: bytes, *, masked: bool = True) -> None:
+        """Leave a document out of every grant, or take it in again."""
+        self.replica.document(doc)
+        await self.replica.append(Intent(operations=(Mask(doc=doc, masked=masked),)))
+
+    async def delete(self, doc: bytes) -> None:
+        """Delete a document for ever."""
+        self.replica.document(doc)
+        await self.replica.append(Intent(operations=(Tombstone(doc=doc),)))
+
+    # Sharing
+
+    async def authorise(
+        self,
+        card: IdentityCard,
+        documents: Sequence[bytes],
+        *,
+        acts: tuple[Act, ...] = ACTS,
+        purposes: tuple[str, ...] = ("TREAT",),
+        days: int = SHARING_DAYS,
+    ) -> LocalGrant:
+        """Let the person on ``card`` open ``documents`` for ``days`` days. See ``Sharing.authorise``."""
+        return await self._sharing.authorise(card, documents, acts=acts, purposes=purposes, days=days)
+
+    async def extend(self, gid: bytes, documents: Sequence[bytes]) -> LocalGrant:
+        """Add documents to a grant in force. See ``Sharing.extend``."""
+        return await self._sharing.extend(gid, documents)
+
+    async def revoke(self, gid: bytes) -> LocalGrant:
+        """End a grant. What was opened already cannot be unread. See ``Sharing.revoke``."""
+        return await self._sharing.revoke(gid)
+
+    async def block(self, identity: bytes, *, blocked: bool = True) -> None:
+        """Grant nothing more to someone, or allow it again. Grants in force are ended one by one with ``revoke``."""
+        await self.replica.append(Intent(operations=(Block(identity=identity, blocked=blocked),)))
+
+    def grants(self) -> list[LocalGrant]:
+        """Every grant, ended ones too."""
+        return list(self.replica.grants())
+
+    def _spool_file(self, ver: bytes) -> Path:
+        return self._spool / ver.hex()
+
+
+def _shown(document: LocalDocument) -> PatientDocument:
+    state = document.document
+    return PatientDocument(
+        doc=state.doc, ver=newest(state).ver, descriptor=document.descriptor, masked=state.masked
+    )

@@ -1,0 +1,174 @@
+"""The grants a practitioner has received: taken in from the mailbox, believed, and kept.
+
+The server delivers; it is never believed. A delivery counts only when the event's signatures, the holders' chains at
+its ``dir``, the rows and the box for our own reading key all hold.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from crypto.encoding import Body, Bytes32, Natural, SecretBody
+from crypto.errors import NotPermitted, Refusal
+from crypto.grants import GrantState, Listing, Row, accept, read_event, split_rows
+from crypto.identity_chain import Known
+from crypto.sealed.wrapping import GrantWrapper, open_a_box
+from crypto.secret_bytes import SecretBytes
+from crypto.statements import Head
+from crypto.wire.messages import Delivery, MailboxQuery, ShownChain
+from vault_client import trust
+from vault_client.device_store import DeviceStore
+from vault_client.own_identity import OwnIdentity
+from vault_client.service import Service
+
+
+class ReceivedGrant(SecretBody, frozen=True):
+    """A grant as this device has it, with its keys.
+
+    ``listings``: those of the present rekey that were not opened here yet. ``said_ended``: the server says so; only
+    the log proves it.
+    """
+
+    state: GrantState
+    share_a: Bytes32
+    grant_key: Bytes32
+    listings: tuple[Listing, ...]
+    said_ended: bool
+    taken: Natural
+
+    @property
+    def gid(self) -> bytes:
+        """The grant's id."""
+        return self.state.event.gid
+
+    def wrapper(self) -> GrantWrapper:
+        """What unwraps this grant's document keys, given the keepers' half."""
+        event = self.state.event
+        return GrantWrapper(
+            SecretBytes(self.share_a),
+            vault=event.vault,
+            gid=event.gid,
+            rekey=event.rekey,
+            recipient=event.recipient.identity,
+            reading_key=event.reading_key,
+        )
+
+
+class MailboxPlace(Body, frozen=True):
+    """The last delivery that was taken in."""
+
+    after: Natural
+
+
+class RefusedDelivery(Body, frozen=True):
+    """A delivery that was not believed, kept as evidence."""
+
+    delivery: Delivery
+    why: str
+
+
+class ReceivedGrants:
+    """The received grants of one profile."""
+
+    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity) -> None:
+        self._store = store
+        self._service = service
+        self._own = own
+
+    def all(self) -> Iterator[ReceivedGrant]:
+        """Every grant, also those said to have ended."""
+        for _, grant in self._store.scan("received", ReceivedGrant):
+            yield grant
+
+    def get(self, gid: bytes) -> ReceivedGrant:
+        """One grant. Raises NotPermitted when it was never received."""
+        grant = self._store.get(f"received/{gid.hex()}", ReceivedGrant)
+        if grant is None:
+            raise NotPermitted("No such grant was received. Nothing was opened.")
+        return grant
+
+    def keep(self, grant: ReceivedGrant) -> None:
+        """Remember what changed."""
+        self._store.put(f"received/{grant.gid.hex()}", grant)
+
+    def row(self, gid: bytes, doc: bytes) -> Row:
+        """A document's row in a grant. Raises NotPermitted when the grant does not give it."""
+        row = self._store.get(f"row-{gid.hex()}/{doc.hex()}", Row)
+        if row is None:
+            raise NotPermitted("This document was not granted. Nothing was opened.")
+        return row
+
+    async def take_in(self) -> list[str]:
+        """Read the mailbox. Returns why deliveries were refused, if any were; they are kept as evidence."""
+        refused = []
+        while True:
+            place = self._store.get("mailbox", MailboxPlace) or MailboxPlace(after=0)
+            mailbox = await self._service.api.mailbox(MailboxQuery(after=place.after))
+            for delivery in mailbox.deliveries:
+                if delivery.number <= place.after:
+                    raise NotPermitted("The server delivers the same thing twice. Nothing was taken in.")
+                try:
+                    await self._take_in(delivery)
+                except Refusal as refusal:
+                    refused.append(str(refusal))
+                    evidence = RefusedDelivery(delivery=delivery, why=str(refusal))
+                    self._store.put(f"refused/{delivery.number}", evidence)
+                place = MailboxPlace(after=delivery.number)
+                self._store.put("mailbox", place)
+            if not mailbox.more:
+                return refused
+
+    async def _take_in(self, delivery: Delivery) -> None:
+        if delivery.ended is not None:
+            known = self._store.get(f"received/{delivery.ended.hex()}", ReceivedGrant)
+            if known is not None:
+                self.keep(msgspec.structs.replace(known, said_ended=True))
+            return
+        if delivery.envelope is None:
+            raise NotPermitted("The server delivered nothing under a number. It was not taken in.")
+        event = read_event(delivery.envelope)
+        known = self._store.get(f"received/{event.gid.hex()}", ReceivedGrant)
+        at = event.view.dir
+        signers = self._signers(delivery.chains, at)
+        state = accept(
+            known.state if known is not None else None,
+            delivery.envelope,
+            signers,
+            await self._myself(at),
+            self._service.root,
+        )
+        rows = list(split_rows(delivery.rows, event.rows))
+        going_on = known if known is not None and known.state.event.rekey == event.rekey else None
+        if going_on is None:
+            share_a, grant_key = open_a_box(self._own.reading_key(event.reading_key), event, state.a_box)
+        else:
+            share_a, grant_key = SecretBytes(going_on.share_a), SecretBytes(going_on.grant_key)
+        pending = () if going_on is None else going_on.listings
+        with self._store.transaction():
+            if going_on is None:
+                for group in (f"row-{event.gid.hex()}", f"listed-{event.gid.hex()}"):
+                    for old in self._store.names(group):
+                        self._store.delete(old)
+            for row in rows:
+                self._store.put(f"row-{event.gid.hex()}/{row.doc.hex()}", row)
+            self.keep(
+                ReceivedGrant(
+                    state=state,
+                    share_a=share_a.reveal(),
+                    grant_key=grant_key.reveal(),
+                    listings=(*pending, event.listing),
+                    said_ended=False,
+                    taken=self._service.now(),
+                )
+            )
+
+    def _signers(self, chains: Sequence[ShownChain], at: Head) -> list[Known]:
+        return [trust.believe_chain(self._service.root, shown, at) for shown in chains]
+
+    async def _myself(self, at: Head) -> Known:
+        own = self._own.known_at(self._service, at)
+        if at.size > self._own.profile.chain.links[-1].disclosure.index + 1:
+            # The event was made at a later head than our chain's last link: see whether the chain has grown.
+            await self._own.refresh(self._service, self._store)
+            own = self._own.known_at(self._service, at)
+        return own

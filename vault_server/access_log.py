@@ -1,0 +1,243 @@
+"""The logs of this server: leaves staged inside jobs, written with the batch, proven once keepers have cosigned.
+
+A batch of jobs ends in one transaction: leaves, the rightmost tiles and a compare-and-swap of each signed head. Only
+after it is durable is the head signed, cosigned and published, and only then do receipts exist. A log in which no head
+has been cosigned since this process started takes no leaves: the keepers may know more of it than the store does.
+"""
+
+from collections.abc import Callable, Sequence
+
+from crypto import access_log as entries
+from crypto.checkpoint import Checkpoint
+from crypto.errors import Damaged, NotFound, Unreachable
+from crypto.merkle import EMPTY_ROOT, SubtreeHash, inclusion_path, leaf_hash
+from crypto.receipt import Receipt
+from crypto.statements import Head, View
+from crypto.tiles import HASH_SIZE, WIDTH, encode_bundle, parse_tile_path
+from crypto.wire.messages import Logged
+from vault_server import rules
+from vault_server.instance import Instance
+from vault_server.log_tree import Edge, TileCache, TileName, edge_tiles, root_at
+from vault_server.publisher import Cosigner, Log, Published, Publisher
+from vault_server.rules import Replaced
+from vault_server.store import leaves as rows
+from vault_server.store.database import Database, Transaction, Writer
+
+
+class AccessLog:
+    """Every log of this server, the directory among them."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        database: Database,
+        writer: Writer,
+        keepers: Sequence[Cosigner],
+        clock: Callable[[], float],
+        receipt_seconds: float,
+    ) -> None:
+        self._instance = instance
+        self._reader = database.reader
+        self._writer = writer
+        self._clock = clock
+        self._seconds = receipt_seconds
+        self._logs: dict[str, Log] = {}
+        self._edges: dict[str, Edge] = {}
+        self._replaced: dict[int, Replaced] = {}
+        self._newest_directory: Checkpoint | None = None
+        self._tiles = TileCache(self._fetch_tile)
+        self._publisher = Publisher(
+            keepers, instance.cosignatures_needed, self._tiles, clock, self._published, writer.fail
+        )
+        self.directory = instance.root.directory_origin
+        writer.integrate = self._integrate
+
+    async def start(self) -> None:
+        """Read the logs back and check them. Raises Damaged when leaves, tiles and signed head do not agree."""
+        for size, root, at in await rows.directory_heads(self._reader):
+            if at is None:
+                self._newest_directory = Checkpoint(self.directory, size, root)
+            else:
+                self._replaced[size] = Replaced(root, at)
+        for row in await rows.logs(self._reader):
+            await self._load(row)
+
+    async def open_log(self, origin: str, shard: int | None) -> None:
+        """Make sure that ``origin`` exists, and wait until its head is cosigned. Raises Unreachable."""
+        if origin not in self._logs:
+
+            async def job(transaction: Transaction) -> None:
+                if await rows.add_log(transaction, origin, shard, EMPTY_ROOT):
+                    transaction.after.append(
+                        lambda: self._add(rows.LogRow(origin, shard, 0, EMPTY_ROOT, None), [])
+                    )
+
+            await self._writer.run(job)
+        await self._publisher.wait(self._logs[origin], 0, self._seconds)
+
+    @property
+    def shards(self) -> list[Log]:
+        """The shards, oldest first."""
+        found = [log for log in self._logs.values() if log.shard is not None]
+        return sorted(found, key=lambda log: log.shard or 0)
+
+    def stage(self, transaction: Transaction, origin: str, leaf: entries.Leaf) -> int:
+        """Add ``leaf`` to the batch of ``transaction``; returns its index. Raises Unreachable."""
+        return self.stage_bytes(transaction, origin, leaf.to_bytes())
+
+    def stage_bytes(self, transaction: Transaction, origin: str, leaf: bytes) -> int:
+        """As ``stage``, for a leaf that is bytes already, such as a cover leaf."""
+        if self._log(origin).published is None:
+            raise Unreachable(
+                "The keepers have not confirmed this log since the server started, so nothing was written. "
+                "Try again in a moment."
+            )
+        index = self._edges[origin].size + sum(1 for other, _ in transaction.staged if other == origin)
+        transaction.staged.append((origin, leaf))
+        return index
+
+    async def receipt(self, origin: str, disclosure: entries.Disclosure) -> Logged:
+        """Proof that a durable leaf is in the log, under the newest cosigned head. Raises Unreachable."""
+        log, index = self._log(origin), disclosure.index
+        published = await self._publisher.wait(log, index + 1, self._seconds)
+        size = published.head.size
+
+        def path(subtree: SubtreeHash) -> list[bytes]:
+            return inclusion_path(index, size, subtree)
+
+        proof = await self._tiles.prove(origin, size, path)
+        receipt = Receipt(index=index, path=tuple(proof), note=published.note)
+        return Logged(receipt=receipt.encode().decode(), disclosure=disclosure)
+
+    async def check_view(self, view: View, origin: str, now: int) -> None:
+        """May a body signed in ``view`` be accepted into ``origin`` at ``now``? Raises Stale or NotPermitted."""
+        rules.check_trust_root(view.trust_root, self._instance.ref)
+        published = self._log(self.directory).published
+        if published is None:
+            raise Unreachable(
+                "The directory has no cosigned head yet. Nothing was done. Try again in a moment."
+            )
+        newest = Head(size=published.head.size, root=published.head.root)
+        rules.check_directory_head(view.dir, newest, self._replaced, now)
+        rules.check_seen(view.seen, await self.root_at(origin, view.seen.size))
+
+    async def root_at(self, origin: str, size: int) -> bytes:
+        """The root of the first ``size`` leaves; nothing when there are not so many."""
+        known = self._log(origin).durable
+        if size > known.size:
+            return b""
+        if size == known.size:
+            return known.root
+        return await self._tiles.prove(origin, size, lambda subtree: root_at(size, subtree))
+
+    def checkpoint(self, origin: str) -> bytes:
+        """The newest cosigned checkpoint. Raises NotFound for a log that is not here, Unreachable before the first."""
+        note = self._log(origin).shown
+        if note is None:
+            raise Unreachable("This log has no cosigned head yet. Try again in a moment.")
+        return note
+
+    async def tile(self, origin: str, path: str) -> bytes:
+        """A tile or entry bundle. Raises Malformed for a path that is not one, NotFound for what is not there."""
+        level, n, width = parse_tile_path(path)
+        size = self._log(origin).durable.size
+        if level == "entries":
+            if n * WIDTH + width <= size:
+                return encode_bundle(await rows.leaves(self._reader, origin, n * WIDTH, width))
+        elif n * WIDTH + width <= size >> 8 * level:
+            data = await self._fetch_tile(TileName(origin, level, n))
+            if data is not None and len(data) >= width * HASH_SIZE:
+                return data[: width * HASH_SIZE]
+        raise NotFound("A tile")
+
+    def recosign(self, older_than: float) -> None:
+        """Have every head cosigned again that was last cosigned before ``older_than``."""
+        for log in self._logs.values():
+            if log.published is None or log.published.at < older_than:
+                self._publisher.push(log)
+
+    async def close(self) -> None:
+        """Stop publishing."""
+        await self._publisher.close(list(self._logs.values()))
+
+    def _log(self, origin: str) -> Log:
+        try:
+            return self._logs[origin]
+        except KeyError:
+            raise NotFound("A log") from None
+
+    async def _load(self, row: rows.LogRow) -> None:
+        if await rows.leaf_count(self._reader, row.origin) != row.size:
+            raise Damaged(
+                "The server was not started: a log has more or fewer leaves than its signed head says. Restore the "
+                "newest copy of the data folder."
+            )
+        tiles = []
+        for level, n in enumerate(edge_tiles(row.size)):
+            data = b"" if n is None else await rows.tile(self._reader, row.origin, level, n)
+            tiles.append(data or b"")
+        self._add(row, tiles)
+
+    def _add(self, row: rows.LogRow, tiles: Sequence[bytes]) -> None:
+        edge = Edge(row.size, tiles)
+        if edge.root() != row.root:
+            raise Damaged("The server was not started: a log's tiles do not lead to its signed head.")
+        log = Log(
+            origin=row.origin,
+            shard=row.shard,
+            key=self._instance.key_of(row.origin),
+            durable=Checkpoint(row.origin, row.size, row.root),
+        )
+        # An older note than the head would look like a log rolled back to whoever saw the newer one.
+        if row.note is not None and f"\n{row.size}\n".encode() in row.note:
+            log.shown = row.note
+        self._logs[row.origin], self._edges[row.origin] = log, edge
+        self._publisher.push(log)
+
+    async def _integrate(self, transaction: Transaction) -> None:
+        """Write what the batch staged, and move the signed heads."""
+        by_origin: dict[str, list[bytes]] = {}
+        for origin, leaf in transaction.staged:
+            by_origin.setdefault(origin, []).append(leaf)
+        for origin, leaves in by_origin.items():
+            edge, log = self._edges[origin], self._logs[origin]
+            old = log.durable
+            await rows.add_leaves(transaction, origin, old.size, leaves)
+            changed = edge.append(map(leaf_hash, leaves))
+            await rows.put_tiles(transaction, [(origin, *place, data) for place, data in changed.items()])
+            new = Checkpoint(origin, edge.size, edge.root())
+            if not await rows.move_head(transaction, origin, (old.size, old.root), (new.size, new.root)):
+                raise Damaged(
+                    "The server stopped: the signed head of a log was changed by somebody else. Nothing was signed."
+                )
+            for (level, n), data in changed.items():
+                self._tiles.put(TileName(origin, level, n), data)
+            transaction.after.append(lambda log=log, new=new: self._made_durable(log, new))
+
+    def _made_durable(self, log: Log, head: Checkpoint) -> None:
+        log.durable = head
+        self._publisher.push(log)
+
+    def _published(self, log: Log, published: Published) -> None:
+        head, now = published.head, int(self._clock())
+        if log.origin == self.directory:
+            self._note_directory_head(head, now)
+        self._writer.run_later(lambda transaction: self._keep(transaction, published, now))
+
+    def _note_directory_head(self, head: Checkpoint, now: int) -> None:
+        before = self._newest_directory
+        if before is not None and before.size < head.size:
+            self._replaced[before.size] = Replaced(before.root, now)
+        self._newest_directory = head
+        oldest = now - rules.TEN_MINUTES
+        for size in [size for size, entry in self._replaced.items() if entry.at < oldest]:
+            del self._replaced[size]
+
+    async def _keep(self, transaction: Transaction, published: Published, now: int) -> None:
+        head = published.head
+        await rows.keep_note(transaction, head.origin, published.note)
+        if head.origin == self.directory:
+            await rows.add_directory_head(transaction, head.size, head.root, now)
+
+    async def _fetch_tile(self, name: TileName) -> bytes | None:
+        return await rows.tile(self._reader, *name)

@@ -1,0 +1,147 @@
+"""The instance: its keys, its trust root, its card.
+
+On the first start the keys of the log, the directory, the root and the registrar are made, the keeper's card is taken
+in, and version 1 of the trust root is signed. The root's and the registrar's keys lie apart, in the operator's folder,
+and are not read to serve.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto import labels, trust_root
+from crypto.encoding import decode, encode
+from crypto.errors import Damaged
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import Envelope, SigningKey, sign
+from crypto.statements import RootRef
+from crypto.trust_root import InstanceCard, Keeper, Policy, Registrar, TrustRoot
+from crypto.wire.keeper_api import KeeperCard
+from vault_server.settings import Settings
+from vault_server.store.files import make_folder, read_whole, write_durably
+
+VERSION = "0.1.0"
+TWO_YEARS = 2 * 365 * 24 * 3600
+SCHEMES = ("demo", "app")
+NEVER_GRANTED = ("insurer", "employer")
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What a running server holds of itself."""
+
+    root: TrustRoot
+    ref: RootRef
+    trust_roots: tuple[Envelope, ...]
+    card: str
+    log_key: SigningKey
+    directory_key: SigningKey
+
+    @property
+    def cosignatures_needed(self) -> int:
+        """How many keepers must cosign a head before it is published."""
+        return max(policy.k for policy in self.root.policies)
+
+    def log_origin(self, shard: int) -> str:
+        """The origin of a shard's log."""
+        return f"{self.root.hosts[0]}/coffre/log/{shard}"
+
+    def key_of(self, origin: str) -> SigningKey:
+        """The key that signs the heads of ``origin``."""
+        return self.directory_key if origin == self.root.directory_origin else self.log_key
+
+
+def exists(settings: Settings) -> bool:
+    """Whether the instance has been founded."""
+    return _trust_root_file(settings, 1).exists()
+
+
+def found(settings: Settings, keeper: KeeperCard, port: int, now: int) -> None:
+    """Make the instance. An attempt that was cut short is taken up with the keys it made."""
+    for folder in (_keys(settings), settings.server_folder / "trust-roots", settings.operator_folder):
+        make_folder(folder)
+    log = _make_key(_keys(settings) / "log.key")
+    directory = _make_key(_keys(settings) / "directory.key")
+    root = _make_key(settings.operator_folder / "root.key")
+    registrar = _make_key(settings.operator_folder / "registrar.key")
+    body = TrustRoot(
+        suite=labels.SUITE,
+        version=1,
+        previous=None,
+        hosts=(settings.host_name(port),),
+        log_key=log.public.raw,
+        directory_key=directory.public.raw,
+        keepers=(_named(keeper),),
+        policies=(Policy(k=1, n=1),),
+        registrars=(Registrar(key=registrar.public.raw, schemes=SCHEMES),),
+        never_granted=NEVER_GRANTED,
+        minimum_client=VERSION,
+        successors=(),
+        expiry=now + TWO_YEARS,
+        root_keys=(root.public.raw,),
+        threshold=1,
+    )
+    envelope = sign(labels.TRUST_ROOT, body, root)
+    trust_root.first(envelope, card=None)
+    write_durably(_trust_root_file(settings, 1), encode(envelope))
+
+
+def load(settings: Settings, port: int, now: int) -> Instance:
+    """Read the instance and write its card for the address it is served at. Raises Damaged, NotPermitted, Stale."""
+    chain = [decode(read_whole(_trust_root_file(settings, 1)), Envelope)]
+    while (later := _trust_root_file(settings, len(chain) + 1)).exists():
+        chain.append(decode(read_whole(later), Envelope))
+    first = trust_root.first(chain[0], card=None)
+    accepted = trust_root.advance(first, chain[1:])
+    trust_root.check_expiry(accepted, now)
+    log, directory = read_key(_keys(settings) / "log.key"), read_key(_keys(settings) / "directory.key")
+    if (log.public.raw, directory.public.raw) != (accepted.root.log_key, accepted.root.directory_key):
+        raise Damaged("The server was not started: its keys are not those that its trust root names.")
+    card = trust_root.card_text(InstanceCard(suite=labels.SUITE, url=settings.url(port), root=first.ref))
+    write_durably(card_file(settings), card.encode() + b"\n")
+    return Instance(
+        root=accepted.root,
+        ref=accepted.ref,
+        trust_roots=tuple(chain),
+        card=card,
+        log_key=log,
+        directory_key=directory,
+    )
+
+
+def card_file(settings: Settings) -> Path:
+    """Where the instance card lies."""
+    return settings.server_folder / "instance-card.json"
+
+
+def read_key(path: Path) -> SigningKey:
+    """A signing key from its file of 32 bytes. Raises Damaged."""
+    seed = read_whole(path)
+    if len(seed) != 32:
+        raise Damaged(f"{path.name} does not hold a key. Nothing was started.")
+    return SigningKey(SecretBytes(seed))
+
+
+def _make_key(path: Path) -> SigningKey:
+    if not path.exists():
+        write_durably(path, SigningKey.generate().seed.reveal())
+    return read_key(path)
+
+
+def _keys(settings: Settings) -> Path:
+    return settings.server_folder / "keys"
+
+
+def _trust_root_file(settings: Settings, version: int) -> Path:
+    return settings.server_folder / "trust-roots" / f"{version}.json"
+
+
+def _named(card: KeeperCard) -> Keeper:
+    return Keeper(
+        name=card.name,
+        cosigning_key=card.cosigning_key,
+        sealing_key=card.sealing_key,
+        url=card.url,
+        operator=card.operator,
+        independent=False,
+        retired_until=None,
+    )

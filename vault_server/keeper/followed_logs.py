@@ -1,0 +1,128 @@
+"""The logs a keeper follows: the highest head of each that it cosigned, and what its mirror says at that head."""
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from crypto.checkpoint import Checkpoint
+from crypto.errors import NotFound, NotProven, Stale
+from crypto.merkle import Frontier
+from crypto.statements import Head
+from vault_server.keeper.store import LogRow, NewLeaves, Store
+
+
+@dataclass(slots=True)
+class FollowedLog:
+    """One log. ``row`` is the highest head; ``asked`` when the server was last asked for a newer one."""
+
+    row: LogRow
+    asked: float = float("-inf")
+    frontier: Frontier | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self.row.origin
+
+    @property
+    def size(self) -> int:
+        """The number of leaves under the highest head."""
+        return self.row.size
+
+    @property
+    def head(self) -> Head:
+        """The highest head."""
+        return Head(size=self.row.size, root=self.row.root)
+
+
+class FollowedLogs:
+    """All followed logs. What is answered here holds at the highest head, and nothing beyond it is seen."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._logs: dict[str, FollowedLog] = {}
+        self._names: dict[str, FollowedLog] = {}
+        self._adding = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read the heads of the earlier runs."""
+        for row in await self._store.logs():
+            self._add(row)
+
+    async def follow(self, origin: str) -> FollowedLog:
+        """The log of this origin, followed from now on; the caller has seen a checkpoint signed by it."""
+        async with self._adding:
+            if origin not in self._logs:
+                self._add(await self._store.add_log(origin))
+        return self._logs[origin]
+
+    def find(self, origin: str) -> FollowedLog:
+        """The log of this origin. Raises NotFound when it is not followed."""
+        log = self._logs.get(origin)
+        if log is None:
+            raise NotFound("This log is unknown here")
+        return log
+
+    def note(self, name: str) -> bytes:
+        """The highest cosigned checkpoint of the log whose origin has this SHA-256 in hexadecimal."""
+        log = self._names.get(name)
+        if log is None or not log.row.note:
+            raise NotFound("This log is unknown here")
+        return log.row.note
+
+    async def frontier(self, log: FollowedLog) -> Frontier:
+        """The tree under the highest head, as a copy to go on from."""
+        if log.frontier is None or log.frontier.size != log.size:
+            log.frontier = await self._store.frontier(log.row.log, log.size)
+        return Frontier(log.frontier.size, log.frontier.subtrees)
+
+    async def advance(
+        self, log: FollowedLog, checkpoint: Checkpoint, note: bytes, frontier: Frontier, new: NewLeaves, time: int
+    ) -> None:
+        """Make ``checkpoint`` the highest head: on disk first, then here. The caller holds the log's lock."""
+        head = LogRow(log.row.log, log.origin, checkpoint.size, checkpoint.root, note)
+        await self._store.advance(log.row, head, new, time)
+        log.row, log.frontier = head, frontier
+
+    async def places(self, log: FollowedLog, slots: Sequence[bytes]) -> dict[bytes, int]:
+        """The lowest place of each of ``slots``; those absent are left out."""
+        return await self._store.places(log.row.log, log.size, slots)
+
+    async def check_leaves(self, log: FollowedLog, expected: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """Each of ``expected`` (place, looked-up slot, leaf) is in the mirror, and first with its slot.
+
+        Raises NotProven unless they all are.
+        """
+        wanted = list(expected)
+        lowest = await self.places(log, [slot for _, slot, _ in wanted])
+        leaves = await self._store.leaves(log.row.log, [place for place, _, _ in wanted])
+        for place, slot, leaf in wanted:
+            if lowest.get(slot) != place or leaves.get(place) != leaf:
+                raise NotProven("A log entry is not in the log as it is shown. It was not believed.")
+
+    async def check_prefix(self, log: FollowedLog, checkpoint: Checkpoint) -> None:
+        """Raises NotProven unless ``checkpoint`` is the highest head or one that it continues."""
+        if checkpoint.size <= log.size and await self._root_at(log, checkpoint.size) == checkpoint.root:
+            return
+        raise NotProven("A head is not part of the log that is followed here. It was not believed.")
+
+    async def check_recent(self, log: FollowedLog, head: Head, oldest: int) -> None:
+        """Raises Stale unless ``head`` is the highest head, or one that was until ``oldest`` or later."""
+        if head == log.head:
+            return
+        past = await self._store.past_head(log.row.log, head.size)
+        if past is None or past.root != head.root or past.replaced is None or past.replaced < oldest:
+            raise Stale("A statement was made in the light of a head that is too old. It was not believed.")
+
+    async def _root_at(self, log: FollowedLog, size: int) -> bytes:
+        if size == log.size:
+            return log.row.root
+        past = await self._store.past_head(log.row.log, size)
+        return past.root if past is not None else (await self._store.frontier(log.row.log, size)).root()
+
+    def _add(self, row: LogRow) -> None:
+        log = FollowedLog(row)
+        self._logs[row.origin] = log
+        self._names[hashlib.sha256(row.origin.encode()).hexdigest()] = log

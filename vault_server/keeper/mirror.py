@@ -1,0 +1,106 @@
+"""Fetching what a log has added, and believing a checkpoint only when its root is that of the leaves themselves.
+
+That is stronger than a consistency proof: a keeper has seen every leaf it vouches for, and can look each one up.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from crypto import merkle
+from crypto.access_log import parse_leaf
+from crypto.checkpoint import Checkpoint
+from crypto.errors import NotFound, NotProven
+from crypto.merkle import Frontier
+from crypto.tiles import WIDTH, Tile, decode_bundle
+from vault_server.keeper.followed_logs import FollowedLog, FollowedLogs
+from vault_server.keeper.source import Source
+from vault_server.keeper.store import NewLeaves, Store
+
+# So many leaves are held in memory; a longer way is covered in steps, kept as drafts.
+STEP = 16 * WIDTH
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A followed log's tree, grown to a checkpoint, and those of its new leaves that are not yet stored."""
+
+    frontier: Frontier
+    new: NewLeaves
+
+
+class Mirror:
+    """Fetches leaves from the server."""
+
+    def __init__(self, logs: FollowedLogs, store: Store, source: Source) -> None:
+        self._logs, self._store, self._source = logs, store, source
+
+    async def extend(self, log: FollowedLog, checkpoint: Checkpoint, *, directory: bool) -> Extension:
+        """Fetch the leaves that lead from the highest head of ``log`` to ``checkpoint``. The caller holds its lock.
+
+        Raises Malformed for entries that are not leaves of version 1, NotProven when they have another root, and as
+        ``Source`` does. Nothing that was fetched is kept then.
+        """
+        frontier = await self._logs.frontier(log)
+        step = _Step(log.size, directory)
+        drafted = False
+        try:
+            async for n, entries in self._bundles(log, checkpoint.size):
+                step.add(entries)
+                for entry in entries:
+                    frontier.append(merkle.leaf_hash(entry))
+                if frontier.size % WIDTH == 0:
+                    step.subtrees[n] = await self._subtree(log, n, entries)
+                if len(step.leaves) >= STEP:
+                    await self._store.add_drafts(log.row.log, step.new_leaves())
+                    step = _Step(frontier.size, directory)
+                    drafted = True
+            if frontier.root() != checkpoint.root:
+                raise NotProven("A checkpoint does not have the root of the log's own leaves. It was not cosigned.")
+        except BaseException:
+            if drafted:
+                await self._store.drop_drafts(log.row.log)
+            raise
+        return Extension(frontier, step.new_leaves())
+
+    async def _bundles(self, log: FollowedLog, size: int) -> AsyncIterator[tuple[int, list[bytes]]]:
+        """The entries from the highest head up to ``size``, bundle by bundle, with each bundle's number."""
+        for n in range(log.size // WIDTH, -(-size // WIDTH)):
+            width, known = min(WIDTH, size - n * WIDTH), max(0, log.size - n * WIDTH)
+            if known < width:
+                yield n, (await self._bundle(log.origin, n, width))[known:]
+
+    async def _subtree(self, log: FollowedLog, n: int, entries: list[bytes]) -> bytes:
+        """The hash over the 256 leaves of bundle ``n``, of which ``entries`` are the last and ours the others."""
+        start, end = n * WIDTH, (n + 1) * WIDTH - len(entries)
+        own = await self._store.leaves_between(log.row.log, start, end) if start < end else []
+        return merkle.root_of([merkle.leaf_hash(leaf) for leaf in (*own, *entries)])
+
+    async def _bundle(self, origin: str, n: int, width: int) -> list[bytes]:
+        """The first ``width`` entries of bundle ``n``: a server may have replaced a partial bundle by the full one."""
+        try:
+            return decode_bundle(await self._source.bundle(origin, Tile("entries", n, width)), width)
+        except NotFound:
+            if width == WIDTH:
+                raise
+        return decode_bundle(await self._source.bundle(origin, Tile("entries", n)), WIDTH)[:width]
+
+
+class _Step:
+    """Leaves on their way into the store."""
+
+    def __init__(self, start: int, directory: bool) -> None:
+        self._start, self._directory = start, directory
+        self.leaves: list[bytes] = []
+        self.subtrees: dict[int, bytes] = {}
+        self._slots: list[bytes] = []
+
+    def add(self, entries: list[bytes]) -> None:
+        """Take entries. Raises Malformed for one that is not a leaf of version 1."""
+        for entry in entries:
+            leaf = parse_leaf(entry)
+            self._slots.append(leaf.slot_one if self._directory else leaf.slot_two)
+        self.leaves += entries
+
+    def new_leaves(self) -> NewLeaves:
+        """What the store is given."""
+        return NewLeaves(self._start, self.leaves, self._slots, self.subtrees)

@@ -1,0 +1,309 @@
+"""The keeper's database (schema.sql): rows in, values out.
+
+SQLite with a write-ahead log and synchronous=FULL: what a call has written survives a crash when it returns. Writes go
+through one connection, one transaction at a time; reads see committed data only. After a write of unknown outcome the
+store takes no further one: what is on disk is known again when the keeper is started anew.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+from crypto.encoding import decode, encode
+from crypto.errors import Conflict, Damaged, Full
+from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from crypto.signing import Envelope
+from crypto.tiles import HEIGHT, WIDTH
+
+DATABASE = "keeper.db"
+HISTORY = 24 * 3600
+
+_SCHEMA = Path(__file__).with_name("schema.sql")
+_MAX_ENVELOPE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A followed log and the highest head cosigned. ``note`` is empty before the first."""
+
+    log: int
+    origin: str
+    size: int
+    root: bytes
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PastHead:
+    """A head that was once the highest: its root, and when a larger one replaced it (none: it is the highest)."""
+
+    root: bytes
+    replaced: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewLeaves:
+    """Leaves from place ``start`` on, the slot by which each is looked up, and the 256-leaf subtrees they complete."""
+
+    start: int
+    leaves: Sequence[bytes]
+    slots: Sequence[bytes]
+    subtrees: Mapping[int, bytes]
+
+
+def have_store(data: Path) -> bool:
+    """Whether there is a database in ``data``."""
+    return (data / DATABASE).exists()
+
+
+class Store:
+    """An open database. An async context manager."""
+
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        """Used by ``open``."""
+        self._writer, self._reader = writer, reader
+        self._lock = asyncio.Lock()
+        self._stopped = False
+
+    @classmethod
+    async def open(cls, data: Path, key: bytes, *, lost: int | None = None) -> Self:
+        """Open the store in ``data`` for the cosigning key with id ``key``; made when there is none.
+
+        ``lost``: a new store takes the place of a lost one, by order given at that time. Raises Damaged for the store
+        of another key, or one that is not whole.
+        """
+        fresh = not have_store(data)
+        async with AsyncExitStack() as opened:
+            try:
+                writer = await _connect(data / DATABASE)
+                opened.push_async_callback(writer.close)
+                if fresh:
+                    await writer.executescript(f"BEGIN IMMEDIATE;{_SCHEMA.read_text()}COMMIT;")
+                await writer.execute(
+                    "INSERT INTO keeper VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING", (key, lost or 0, lost)
+                )
+                reader = await _connect(data / DATABASE)
+                opened.push_async_callback(reader.close)
+                store = cls(writer, reader)
+                ((owner,),) = await store._rows("SELECT key FROM keeper")
+            except sqlite3.Error:
+                raise Damaged(
+                    f"The keeper's store in {data} is not whole. The keeper was not started. An older copy would have "
+                    f"forgotten heads: move {DATABASE} away and start once with --accept-lost-store."
+                ) from None
+            if owner != key:
+                raise Damaged(f"The store in {data} belongs to another keeper's keys. This one was not started.")
+            opened.pop_all()
+        return store
+
+    async def close(self) -> None:
+        """Close both connections."""
+        await self._reader.close()
+        await self._writer.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def clock_and_loss(self) -> tuple[int, int | None]:
+        """The newest time ever stated, and when the former store was given up for lost, if it was."""
+        ((clock, lost),) = await self._rows("SELECT clock, lost FROM keeper")
+        return clock, lost
+
+    async def trust_roots(self) -> list[Envelope]:
+        """The trust roots that were verified, oldest first."""
+        rows = await self._rows("SELECT envelope FROM trust_roots ORDER BY version")
+        return [decode(data, Envelope, limit=_MAX_ENVELOPE) for (data,) in rows]
+
+    async def add_trust_roots(self, roots: Iterable[tuple[int, Envelope]]) -> None:
+        """Keep verified trust roots, each by its version."""
+        async with self._transaction() as db:
+            await db.executemany(
+                "INSERT INTO trust_roots VALUES (?, ?) ON CONFLICT DO NOTHING",
+                [(version, encode(envelope)) for version, envelope in roots],
+            )
+
+    async def logs(self) -> list[LogRow]:
+        """Every followed log. Drafts that a stop has left behind are removed first."""
+        async with self._transaction() as db:
+            for (log,) in await db.execute_fetchall("SELECT log FROM logs"):
+                await _drop_drafts(db, log)
+        return [LogRow(*row) for row in await self._rows("SELECT log, origin, size, root, note FROM logs")]
+
+    async def add_log(self, origin: str) -> LogRow:
+        """Begin to follow a log: no leaves, no head."""
+        async with self._transaction() as db:
+            cursor = await db.execute(
+                "INSERT INTO logs (origin, size, root, note) VALUES (?, 0, ?, x'')", (origin, EMPTY_ROOT)
+            )
+        return LogRow(cursor.lastrowid or 0, origin, 0, EMPTY_ROOT, b"")
+
+    async def add_drafts(self, log: int, new: NewLeaves) -> None:
+        """Keep leaves that are not yet under a head."""
+        async with self._transaction() as db:
+            await _insert(db, log, new)
+
+    async def drop_drafts(self, log: int) -> None:
+        """Forget the leaves that are under no head."""
+        async with self._transaction() as db:
+            await _drop_drafts(db, log)
+
+    async def advance(self, old: LogRow, head: LogRow, new: NewLeaves, time: int) -> None:
+        """Make ``head`` the highest of its log in place of ``old``, with its leaves, as stated at ``time``.
+
+        Posted ends that are now logged are dropped. Raises Conflict when the stored head is not ``old``.
+        """
+        async with self._transaction() as db:
+            await _insert(db, old.log, new)
+            moved = await db.execute(
+                "UPDATE logs SET size = ?, root = ?, note = ? WHERE log = ? AND size = ? AND root = ?",
+                (head.size, head.root, head.note, old.log, old.size, old.root),
+            )
+            if moved.rowcount != 1:
+                raise Conflict(f"The head of {old.origin} was moved by another process. Nothing was cosigned.")
+            if head.size != old.size:
+                await db.execute(
+                    "UPDATE heads SET replaced = ? WHERE log = ? AND replaced IS NULL", (time, old.log)
+                )
+                await db.execute(
+                    "DELETE FROM heads WHERE log = ? AND replaced < ?", (old.log, time - HISTORY)
+                )
+                await db.execute(
+                    "DELETE FROM ends WHERE log = ?1 AND tag IN (SELECT slot FROM slots WHERE log = ?1)",
+                    (old.log,),
+                )
+            await db.execute(
+                "INSERT INTO heads VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
+                (old.log, head.size, head.root, time),
+            )
+            await _state_time(db, time)
+
+    async def add_end(self, log: int, tag: bytes, time: int) -> None:
+        """Hold an end until it is logged, as stated at ``time``."""
+        async with self._transaction() as db:
+            await db.execute(
+                "INSERT INTO ends SELECT ?1, ?2, ?3 "
+                "WHERE NOT EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ?2) ON CONFLICT DO NOTHING",
+                (log, tag, time),
+            )
+            await _state_time(db, time)
+
+    async def holds_end(self, log: int, tag: bytes) -> bool:
+        """Whether an end with this tag is held."""
+        return bool(await self._rows("SELECT 1 FROM ends WHERE log = ? AND tag = ?", log, tag))
+
+    async def places(self, log: int, size: int, slots: Sequence[bytes]) -> dict[bytes, int]:
+        """The lowest place of each of ``slots`` among the first ``size`` leaves; those absent are left out."""
+        rows = await self._rows(
+            "SELECT slot, place FROM slots "
+            f"WHERE log = ? AND place < ? AND slot IN ({_marks(slots)})",  # noqa: S608 (question marks only)
+            log,
+            size,
+            *slots,
+        )
+        return {slot: place for slot, place in rows}
+
+    async def leaves(self, log: int, places: Sequence[int]) -> dict[int, bytes]:
+        """The leaves at ``places``."""
+        rows = await self._rows(
+            f"SELECT place, leaf FROM leaves WHERE log = ? AND place IN ({_marks(places)})",  # noqa: S608
+            log,
+            *places,
+        )
+        return {place: leaf for place, leaf in rows}
+
+    async def leaves_between(self, log: int, start: int, end: int) -> list[bytes]:
+        """The leaves from ``start`` up to ``end``, in order."""
+        rows = await self._rows(
+            "SELECT leaf FROM leaves WHERE log = ? AND place >= ? AND place < ? ORDER BY place",
+            log,
+            start,
+            end,
+        )
+        return [leaf for (leaf,) in rows]
+
+    async def past_head(self, log: int, size: int) -> PastHead | None:
+        """What is remembered of the head of this size."""
+        rows = await self._rows("SELECT root, replaced FROM heads WHERE log = ? AND size = ?", log, size)
+        return PastHead(*rows[0]) if rows else None
+
+    async def frontier(self, log: int, size: int) -> Frontier:
+        """The tree of the first ``size`` leaves. Raises Damaged when they are not all there."""
+        full = size // WIDTH
+        subtrees = await self._rows(
+            "SELECT hash FROM subtrees WHERE log = ? AND place < ? ORDER BY place", log, full
+        )
+        frontier = Frontier()
+        for (subtree,) in subtrees:
+            frontier.append_subtree(subtree, HEIGHT)
+        for leaf in await self.leaves_between(log, full * WIDTH, size):
+            frontier.append(leaf_hash(leaf))
+        if frontier.size != size:
+            raise Damaged("The keeper's copy of a log has holes. Nothing was answered. Restart it from a new store.")
+        return frontier
+
+    async def _rows(self, statement: str, *values: Any) -> list[Any]:
+        return list(await self._reader.execute_fetchall(statement, values))
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        async with self._lock:
+            if self._stopped:
+                raise Damaged("The keeper's store has failed. Nothing was done. Restart the keeper.")
+            try:
+                await self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                await self._writer.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._stopped = True
+                kind = Full if error.sqlite_errorcode == sqlite3.SQLITE_FULL else Damaged
+                raise kind(
+                    "The keeper's store could not be written. Nothing was answered. Make room and restart the keeper."
+                ) from None
+            except BaseException:
+                await self._writer.execute("ROLLBACK")
+                raise
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
+        await connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+async def _insert(db: aiosqlite.Connection, log: int, new: NewLeaves) -> None:
+    places = range(new.start, new.start + len(new.leaves))
+    await db.executemany(
+        "INSERT INTO leaves VALUES (?, ?, ?)", [(log, *pair) for pair in zip(places, new.leaves, strict=True)]
+    )
+    # Places only grow, so of two leaves with one slot the lower one is kept.
+    await db.executemany(
+        "INSERT INTO slots VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+        [(log, slot, place) for place, slot in zip(places, new.slots, strict=True)],
+    )
+    await db.executemany("INSERT INTO subtrees VALUES (?, ?, ?)", [(log, *pair) for pair in new.subtrees.items()])
+
+
+async def _drop_drafts(db: aiosqlite.Connection, log: int) -> None:
+    for table, first in (("leaves", "size"), ("slots", "size"), ("subtrees", f"size / {WIDTH}")):
+        await db.execute(
+            f"DELETE FROM {table} WHERE log = ?1 AND place >= (SELECT {first} FROM logs WHERE log = ?1)",  # noqa: S608
+            (log,),
+        )
+
+
+async def _state_time(db: aiosqlite.Connection, time: int) -> None:
+    await db.execute("UPDATE keeper SET clock = max(clock, ?)", (time,))
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ",".join("?" * len(values))

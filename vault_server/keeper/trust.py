@@ -1,0 +1,133 @@
+"""Which logs, keepers and registrars this keeper believes: the trust roots, from the one its operator's card pins on.
+
+The server hands them over; it cannot change them. Verified ones are stored, so a restart needs nobody.
+"""
+
+import re
+
+from crypto import trust_root
+from crypto.checkpoint import CosignerKey, LogKey
+from crypto.errors import NotFound, NotPermitted, Unreachable
+from crypto.identity_chain import Registrars
+from crypto.signing import Envelope, VerifyKey
+from crypto.statements import RootRef
+from crypto.trust_root import Accepted, InstanceCard, TrustRoot
+from vault_server.keeper.clock import Clock
+from vault_server.keeper.source import Source
+from vault_server.keeper.store import Store
+
+# A keeper asked about a trust root it does not know asks the server, but not for every such question.
+REFRESH = 10
+# Checked keys that are kept ready; anyone can name a log, so there is an end to it.
+MAX_KEYS = 4096
+
+_LOG = re.compile(r"[^/]+/coffre/(directory|log/(0|[1-9][0-9]{0,9}))")
+
+
+class Trust:
+    """The verified trust roots, the newest in force."""
+
+    def __init__(self, store: Store, source: Source, card: InstanceCard, clock: Clock) -> None:
+        self._store, self._source, self._card, self._clock = store, source, card, clock
+        self._current: Accepted | None = None
+        self._roots: dict[bytes, TrustRoot] = {}
+        self._logs: dict[str, LogKey] = {}
+        self._cosigners: dict[bytes, CosignerKey] = {}
+        self._registrars: Registrars = {}
+        self._asked = float("-inf")
+
+    @property
+    def current(self) -> Accepted:
+        """The newest. Raises Unreachable before there is one."""
+        if self._current is None:
+            raise Unreachable(
+                "This keeper has not yet received its trust root. Nothing was done. Try again in a moment."
+            )
+        return self._current
+
+    @property
+    def newest(self) -> TrustRoot:
+        """Its body. Raises Unreachable before there is one."""
+        return self.current.root
+
+    @property
+    def registrars(self) -> Registrars:
+        """Who may certify."""
+        return self._registrars
+
+    @property
+    def cosigners(self) -> list[CosignerKey]:
+        """The keepers' cosigning keys."""
+        return list(self._cosigners.values())
+
+    async def load(self) -> None:
+        """Believe what was verified in an earlier run, by verifying it again."""
+        stored = await self._store.trust_roots()
+        if stored:
+            self._believe(stored)
+
+    async def refresh(self) -> None:
+        """Ask the server for newer trust roots. Raises Refusal, keeping what there is, when they do not hold."""
+        self._asked = self._clock.elapsed()
+        since = self._card.root.version - 1 if self._current is None else self._current.ref.version
+        chain = list((await self._source.trust_roots(since)).chain)
+        if chain:
+            believed = self._believe(chain)
+            await self._store.add_trust_roots(believed)
+
+    async def root(self, digest: bytes) -> TrustRoot:
+        """The trust root with this digest. Raises NotPermitted when it is none of this service's."""
+        if digest not in self._roots and self._clock.elapsed() - self._asked >= REFRESH:
+            await self.refresh()
+        if digest not in self._roots:
+            raise NotPermitted("A statement names a trust root that is not known here. It was not believed.")
+        return self._roots[digest]
+
+    async def check_ref(self, ref: RootRef) -> None:
+        """Raises NotPermitted unless ``ref`` is one of the trust roots known here, Stale when the newest has expired."""
+        if (await self.root(ref.digest)).version != ref.version:
+            raise NotPermitted("A statement misnames a trust root. It was not believed.")
+        trust_root.check_expiry(self.current, self._clock.now())
+
+    def log_key(self, origin: str) -> LogKey:
+        """The key of a log of this service. Raises NotFound for any other origin."""
+        key = self._logs.get(origin)
+        if key is None:
+            key = self._logs_key(origin)
+            if len(self._logs) >= MAX_KEYS:
+                self._logs.clear()
+            self._logs[origin] = key
+        return key
+
+    def _logs_key(self, origin: str) -> LogKey:
+        try:
+            raw = self.newest.log_key_of(origin)
+        except NotPermitted:
+            raise NotFound("This log is unknown here") from None
+        if _LOG.fullmatch(origin) is None:
+            raise NotFound("This log is unknown here")
+        return LogKey(origin, VerifyKey(raw))
+
+    def _believe(self, chain: list[Envelope]) -> list[tuple[int, Envelope]]:
+        accepted = self._current
+        roots: dict[bytes, TrustRoot] = {}
+        believed = []
+        for envelope in chain:
+            accepted = (
+                trust_root.first(envelope, card=self._card.root)
+                if accepted is None
+                else trust_root.advance(accepted, [envelope])
+            )
+            roots[accepted.ref.digest] = accepted.root
+            believed.append((accepted.ref.version, envelope))
+        if accepted is not None:
+            keepers = accepted.root.keepers
+            self._cosigners = {
+                keeper.cosigning_key: CosignerKey(keeper.name, VerifyKey(keeper.cosigning_key))
+                for keeper in keepers
+            }
+            self._registrars = accepted.root.registrar_keys()
+            self._logs = {}
+            self._roots |= roots
+            self._current = accepted
+        return believed

@@ -1,0 +1,246 @@
+"""SQLite: opened, migrated, locked; one writer that commits in groups; one connection that reads.
+
+Nothing is acknowledged before COMMIT returned. Jobs are queued; the writer takes what is there, up to 256, runs each in
+a savepoint (its refusal undoes only itself) and commits once, so durable writes do not depend on the speed of one
+fsync. When the database itself fails, what became of the batch is unknown: every job of it is told so, and the writer
+stops for good. A new process reads what is there.
+"""
+
+import asyncio
+import fcntl
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import aiosqlite
+
+from crypto.errors import Damaged, Full, NotPermitted, TooMany, Unavailable
+from vault_server.store.files import make_folder
+
+BATCH = 256
+MIGRATIONS = ("schema.sql",)
+
+T = TypeVar("T")
+
+
+class Statements:
+    """SQL with ``$1`` parameters on one connection."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+
+    async def all(self, sql: str, *values: object) -> list[Sequence[Any]]:
+        """Every row, or none for a statement that returns nothing."""
+        return list(await self._connection.execute_fetchall(_translated(sql), values))
+
+    async def one(self, sql: str, *values: object) -> Sequence[Any] | None:
+        """The first row."""
+        rows = await self.all(sql, *values)
+        return rows[0] if rows else None
+
+    async def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """One statement for each of ``rows``."""
+        await (await self._connection.executemany(_translated(sql), rows)).close()
+
+
+class Transaction(Statements):
+    """The transaction of a batch. ``staged``: leaves to be written at its end; ``after``: called once it is durable."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        super().__init__(connection)
+        self.staged: list[tuple[str, bytes]] = []
+        self.after: list[Callable[[], None]] = []
+
+
+Job = Callable[[Transaction], Awaitable[T]]
+Integrate = Callable[[Transaction], Awaitable[None]]
+
+
+class Writer:
+    """The only place that writes. ``integrate`` runs at the end of every batch, inside its transaction."""
+
+    def __init__(self, connection: aiosqlite.Connection, queued: int, stop: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._queue: asyncio.Queue[tuple[Job[Any], asyncio.Future[Any]]] = asyncio.Queue(queued)
+        self._stop = stop
+        self._stopped: Unavailable | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.integrate: Integrate | None = None
+
+    def start(self) -> None:
+        """Begin to take jobs."""
+        self._task = asyncio.create_task(self._work())
+
+    async def run(self, job: Job[T]) -> T:
+        """What ``job`` returned, once it is durable. Raises its refusal, TooMany, or Unavailable."""
+        if self._stopped is not None:
+            raise self._stopped
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait((job, future))
+        except asyncio.QueueFull:
+            raise TooMany("The server is busy and took nothing. Try again in a moment.") from None
+        return await future
+
+    def run_later(self, job: Job[None]) -> None:
+        """Do ``job`` with the next batch; nobody waits for it, and nothing depends on it."""
+        if self._stopped is None:
+            with suppress(asyncio.QueueFull):
+                self._queue.put_nowait((job, asyncio.get_running_loop().create_future()))
+
+    async def close(self) -> None:
+        """Finish the jobs that are queued, then stop."""
+        if self._task is not None:
+            if self._stopped is None:
+                await self._queue.join()
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def fail(self, cause: Unavailable) -> None:
+        """Take no job any more, and tell the process to end."""
+        if self._stopped is None:
+            self._stopped = cause
+            self._stop(str(cause))
+
+    async def _work(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            try:
+                await self._commit([(job, future) for job, future in batch if not future.cancelled()])
+            finally:
+                for _ in batch:
+                    self._queue.task_done()
+
+    async def _commit(self, batch: list[tuple[Job[Any], asyncio.Future[Any]]]) -> None:
+        transaction = Transaction(self._connection)
+        outcomes: list[tuple[Any, Exception | None]] = []
+        try:
+            if self._stopped is not None:
+                raise self._stopped
+            await transaction.all("BEGIN IMMEDIATE")
+            for job, _ in batch:
+                outcomes.append(await self._attempt(transaction, job))
+            if self.integrate is not None:
+                await self.integrate(transaction)
+            await transaction.all("COMMIT")
+        except (sqlite3.Error, Unavailable) as error:
+            cause = error if isinstance(error, Unavailable) else _unknown_outcome(error)
+            self.fail(cause)
+            outcomes = [(None, cause)] * len(batch)
+        else:
+            for callback in transaction.after:
+                callback()
+        for (_, future), (value, refusal) in zip(batch, outcomes, strict=True):
+            if future.cancelled():
+                continue
+            if refusal is None:
+                future.set_result(value)
+            else:
+                future.set_exception(refusal)
+
+    async def _attempt(self, transaction: Transaction, job: Job[Any]) -> tuple[Any, Exception | None]:
+        staged, after = len(transaction.staged), len(transaction.after)
+        await transaction.all("SAVEPOINT job")
+        try:
+            value, refusal = await job(transaction), None
+        except sqlite3.IntegrityError as error:
+            value, refusal = None, error
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # a refusal, or a fault that must not undo the work of others
+            value, refusal = None, error
+        if refusal is not None:
+            await transaction.all("ROLLBACK TO job")
+            del transaction.staged[staged:], transaction.after[after:]
+        await transaction.all("RELEASE job")
+        return value, refusal
+
+
+class Database:
+    """An open database. ``reader`` sees what is committed."""
+
+    def __init__(self, write: aiosqlite.Connection, read: aiosqlite.Connection, lock: IO[bytes]) -> None:
+        self.write = write
+        self.reader = Statements(read)
+        self._read = read
+        self._lock = lock
+
+    @classmethod
+    async def open(cls, folder: Path) -> "Database":
+        """Open or make the database in ``folder``. Raises NotPermitted when another process has it."""
+        make_folder(folder)
+        lock = (folder / "lock").open("wb")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise NotPermitted(
+                "The server was not started: another process is using this data folder. Stop that one first."
+            ) from None
+        write = await _connect(folder / "coffre.db")
+        try:
+            await _migrate(write)
+            return cls(write, await _connect(folder / "coffre.db"), lock)
+        except BaseException:
+            await write.close()
+            lock.close()
+            raise
+
+    async def close(self) -> None:
+        """Close both connections and give up the folder."""
+        await self._read.close()
+        await self.write.close()
+        self._lock.close()
+
+
+async def _connect(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path, isolation_level=None)
+    try:
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "busy_timeout = 5000",
+        ):
+            await connection.execute_fetchall(f"PRAGMA {pragma}")
+    except sqlite3.DatabaseError:
+        await connection.close()
+        raise Damaged(
+            "The server was not started: coffre.db is not a readable database. Restore it from a backup."
+        ) from None
+    return connection
+
+
+async def _migrate(connection: aiosqlite.Connection) -> None:
+    await connection.execute_fetchall(
+        "CREATE TABLE IF NOT EXISTS migrations (version INTEGER NOT NULL PRIMARY KEY)"
+    )
+    done = {row[0] for row in await connection.execute_fetchall("SELECT version FROM migrations")}
+    if done and max(done) > len(MIGRATIONS):
+        raise Damaged("The server was not started: a newer version of it has changed this database.")
+    for version, name in enumerate(MIGRATIONS, 1):
+        if version not in done:
+            sql = resources.files("vault_server.store").joinpath(name).read_text(encoding="utf-8")
+            await connection.executescript(
+                f"BEGIN;\n{sql}\nINSERT INTO migrations (version) VALUES ({version});\nCOMMIT;"
+            )
+
+
+@cache
+def _translated(sql: str) -> str:
+    """``sql`` as SQLite takes it."""
+    return re.sub(r"\$(\d+)", r"?\1", sql)
+
+
+def _unknown_outcome(error: sqlite3.Error) -> Unavailable:
+    full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    kind: type[Unavailable] = Full if full else Unavailable
+    why = "the disk is full" if full else "the database failed"
+    return kind(f"The server stopped because {why}. What you sent may or may not be stored: ask again later.")

@@ -1,0 +1,49 @@
+"""Files that survive a power cut: written beside their place, synced, moved, and the folder synced."""
+
+import os
+from pathlib import Path
+
+from crypto.errors import Damaged
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+def make_folder(folder: Path) -> None:
+    """Make a private folder and its parents, each durable in its own parent."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+        sync_folder(each.parent)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a private file whole or not at all, replacing one that is there."""
+    beside = path.with_name(f".{path.name}.new")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read_whole(path: Path) -> bytes:
+    """The content of a small file. Raises Damaged, naming the file, when it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Damaged(f"{path.name} could not be read ({error.strerror}). Nothing was started.") from None
