@@ -32,6 +32,7 @@ from crypto.statements import part_hash
 from crypto.trust_root import InstanceCard
 from crypto.vault_links import AddVersion, Block, Mask, Tombstone
 from crypto.wire.cards import IdentityCard
+from vault_client.audit import Audit, AuditReport
 from vault_client.ciphertext_spool import decrypt_file, encrypt_file
 from vault_client.device_store import DeviceStore
 from vault_client.file_description import describe
@@ -61,6 +62,7 @@ class Patient:
         self.service = service
         self.own = own
         self.replica = VaultReplica(store, service, own)
+        self._store = store
         self._sharing = Sharing(store, service, own, self.replica)
         self._spool = folder / "spool"
         self._open = AsyncExitStack()
@@ -268,6 +270,12 @@ class Patient:
     def grants(self) -> list[LocalGrant]:
         """Every grant, ended ones too."""
         return list(self.replica.grants())
+
+    # The log
+
+    async def log(self) -> AuditReport:
+        """Scan the log for what is new in this record, check every entry, and report all of them."""
+        return await Audit(self._store, self.service, self.own, self.replica).run()
 
     def _spool_file(self, ver: bytes) -> Path:
         return self._spool / ver.hex()

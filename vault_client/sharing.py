@@ -159,7 +159,9 @@ class Sharing:
             blobs=made.blobs,
             end_in_force=False,
         )
-        granted = tuple(GrantedVersion(doc=version.doc, ver=version.ver) for version in versions)
+        granted = tuple(
+            GrantedVersion(doc=version.doc, ver=version.ver, current=True) for version in versions
+        )
         self._replica.keep_intent(GrantIntent(grant=local, versions=granted, whole=place.fresh))
         operation = Grant(
             gid=place.gid,

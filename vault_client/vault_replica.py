@@ -85,10 +85,11 @@ class Blocked(Body, frozen=True):
 
 
 class GrantedVersion(Body, frozen=True):
-    """A version that a grant gives, in its newest rekey."""
+    """A version that a grant gives, or (not ``current``) gave before its newest rekey."""
 
     doc: Bytes16
     ver: Bytes16
+    current: bool
 
 
 class GrantIntent(Body, frozen=True):
@@ -278,7 +279,12 @@ class VaultReplica:
     def granted(self, gid: bytes) -> Iterator[GrantedVersion]:
         """The versions that a grant gives now."""
         for _, version in self._store.scan(f"granted-{gid.hex()}", GrantedVersion):
-            yield version
+            if version.current:
+                yield version
+
+    def was_granted(self, gid: bytes, doc: bytes) -> bool:
+        """Whether a grant gives a document, or ever gave it."""
+        return self._store.get(f"granted-{gid.hex()}/{doc.hex()}", GrantedVersion) is not None
 
     def keep_intent(self, intent: GrantIntent) -> None:
         """Remember a grant event before it is sent."""
@@ -332,8 +338,8 @@ class VaultReplica:
         intent = self._store.get(f"intent/{name}", GrantIntent)
         if intent is not None and intent.grant.entry.event == entry.event:
             if intent.whole:
-                for old in self._store.names(f"granted-{name}"):
-                    self._store.delete(old)
+                for record, old in list(self._store.scan(f"granted-{name}", GrantedVersion)):
+                    self._store.put(record, msgspec.structs.replace(old, current=False))
             for version in intent.versions:
                 self._store.put(f"granted-{name}/{version.doc.hex()}", version)
             self._store.delete(f"intent/{name}")

@@ -6,14 +6,15 @@ has been cosigned since this process started takes no leaves: the keepers may kn
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from crypto import access_log as entries
 from crypto.checkpoint import Checkpoint
 from crypto.errors import Damaged, NotFound, Unreachable
-from crypto.merkle import EMPTY_ROOT, SubtreeHash, inclusion_path, leaf_hash
+from crypto.merkle import EMPTY_ROOT, HASH_SIZE, SubtreeHash, inclusion_path, leaf_hash
 from crypto.receipt import Receipt
 from crypto.statements import Head, View
-from crypto.tiles import HASH_SIZE, WIDTH, encode_bundle, parse_tile_path
+from crypto.tiles import WIDTH, encode_bundle, parse_tile_path
 from crypto.wire.messages import Logged
 from vault_server import rules
 from vault_server.instance import Instance
@@ -212,7 +213,7 @@ class AccessLog:
                 )
             for (level, n), data in changed.items():
                 self._tiles.put(TileName(origin, level, n), data)
-            transaction.after.append(lambda log=log, new=new: self._made_durable(log, new))
+            transaction.after.append(partial(self._made_durable, log, new))
 
     def _made_durable(self, log: Log, head: Checkpoint) -> None:
         log.durable = head

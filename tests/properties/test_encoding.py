@@ -28,6 +28,12 @@ class Sample(Body, frozen=True):
     maybe: bool | None
 
 
+class Numbered(Body, frozen=True):
+    """One integer."""
+
+    number: Natural
+
+
 def parts_of(joined: bytes) -> list[bytes]:
     """Take a pre-authentication encoding apart again."""
     assert joined.startswith(b"DSSEv1")
@@ -71,7 +77,9 @@ def test_what_parses_encodes_to_the_same_bytes(data):
     assert parsed != body or edited == encode(body)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5))
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5)
+)
 def test_other_json_is_refused(value):
     """JSON of another shape than the type's is Malformed, never another error."""
     with pytest.raises(Malformed):
@@ -111,7 +119,8 @@ def test_text_is_signed_as_it_is_or_not_at_all(text, where):
 
 
 @given(
-    st.text("abc-/", max_size=10), st.lists(st.binary(max_size=20) | st.sampled_from([b" 1 a", b"", b" "]), max_size=5)
+    st.text("abc-/", max_size=10),
+    st.lists(st.binary(max_size=20) | st.sampled_from([b" 1 a", b"", b" "]), max_size=5),
 )
 def test_joined_parts_come_apart_again(label, parts):
     """The pre-authentication encoding of any label and parts can be taken apart into just these."""
@@ -122,10 +131,6 @@ def test_joined_parts_come_apart_again(label, parts):
 @given(st.integers(-(2**70), 2**70))
 def test_only_naturals_below_two_to_the_53(value):
     """An integer is read from 0 to 2^53-1 and nowhere else, however it is written."""
-
-    class Numbered(Body, frozen=True):
-        number: Natural
-
     text = b'{"number":%d}' % value
     if 0 <= value < 2**53:
         assert decode(text, Numbered).number == value

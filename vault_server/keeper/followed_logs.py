@@ -1,4 +1,4 @@
-"""The logs a keeper follows: the highest head of each that it cosigned, and what its mirror says at that head."""
+"""The logs a keeper follows: the highest head of each that it cosigned, and what its mirror says under a head."""
 
 import asyncio
 import hashlib
@@ -14,31 +14,16 @@ from vault_server.keeper.store import LogRow, NewLeaves, Store
 
 @dataclass(slots=True)
 class FollowedLog:
-    """One log. ``row`` is the highest head; ``asked`` when the server was last asked for a newer one."""
+    """One log. ``row`` is its highest head; ``asked`` when the server was last asked for a newer one."""
 
     row: LogRow
     asked: float = float("-inf")
     frontier: Frontier | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    @property
-    def origin(self) -> str:
-        """The log's name."""
-        return self.row.origin
-
-    @property
-    def size(self) -> int:
-        """The number of leaves under the highest head."""
-        return self.row.size
-
-    @property
-    def head(self) -> Head:
-        """The highest head."""
-        return Head(size=self.row.size, root=self.row.root)
-
 
 class FollowedLogs:
-    """All followed logs. What is answered here holds at the highest head, and nothing beyond it is seen."""
+    """All followed logs. A ``LogRow`` is one head; what is answered holds under it, and nothing beyond it is seen."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -58,12 +43,9 @@ class FollowedLogs:
                 self._add(await self._store.add_log(origin))
         return self._logs[origin]
 
-    def find(self, origin: str) -> FollowedLog:
-        """The log of this origin. Raises NotFound when it is not followed."""
-        log = self._logs.get(origin)
-        if log is None:
-            raise NotFound("This log is unknown here")
-        return log
+    def get(self, origin: str) -> FollowedLog | None:
+        """The log of this origin, if it is followed."""
+        return self._logs.get(origin)
 
     def note(self, name: str) -> bytes:
         """The highest cosigned checkpoint of the log whose origin has this SHA-256 in hexadecimal."""
@@ -74,53 +56,59 @@ class FollowedLogs:
 
     async def frontier(self, log: FollowedLog) -> Frontier:
         """The tree under the highest head, as a copy to go on from."""
-        if log.frontier is None or log.frontier.size != log.size:
-            log.frontier = await self._store.frontier(log.row.log, log.size)
+        if log.frontier is None or log.frontier.size != log.row.size:
+            log.frontier = await self._store.frontier(log.row.log, log.row.size)
         return Frontier(log.frontier.size, log.frontier.subtrees)
 
     async def advance(
-        self, log: FollowedLog, checkpoint: Checkpoint, note: bytes, frontier: Frontier, new: NewLeaves, time: int
+        self,
+        log: FollowedLog,
+        checkpoint: Checkpoint,
+        note: bytes,
+        frontier: Frontier,
+        new: NewLeaves,
+        time: int,
     ) -> None:
         """Make ``checkpoint`` the highest head: on disk first, then here. The caller holds the log's lock."""
-        head = LogRow(log.row.log, log.origin, checkpoint.size, checkpoint.root, note)
+        head = LogRow(log.row.log, log.row.origin, checkpoint.size, checkpoint.root, note)
         await self._store.advance(log.row, head, new, time)
         log.row, log.frontier = head, frontier
 
-    async def places(self, log: FollowedLog, slots: Sequence[bytes]) -> dict[bytes, int]:
-        """The lowest place of each of ``slots``; those absent are left out."""
-        return await self._store.places(log.row.log, log.size, slots)
+    async def places(self, log: LogRow, slots: Sequence[bytes]) -> dict[bytes, int]:
+        """The lowest place of each of ``slots`` under this head; those absent are left out."""
+        return await self._store.places(log.log, log.size, slots)
 
-    async def check_leaves(self, log: FollowedLog, expected: Iterable[tuple[int, bytes, bytes]]) -> None:
-        """Each of ``expected`` (place, looked-up slot, leaf) is in the mirror, and first with its slot.
+    async def check_leaves(self, log: LogRow, expected: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """Each of ``expected`` (place, looked-up slot, leaf) is under this head, and first with its slot.
 
         Raises NotProven unless they all are.
         """
         wanted = list(expected)
         lowest = await self.places(log, [slot for _, slot, _ in wanted])
-        leaves = await self._store.leaves(log.row.log, [place for place, _, _ in wanted])
+        leaves = await self._store.leaves(log.log, [place for place, _, _ in wanted])
         for place, slot, leaf in wanted:
             if lowest.get(slot) != place or leaves.get(place) != leaf:
                 raise NotProven("A log entry is not in the log as it is shown. It was not believed.")
 
-    async def check_prefix(self, log: FollowedLog, checkpoint: Checkpoint) -> None:
-        """Raises NotProven unless ``checkpoint`` is the highest head or one that it continues."""
+    async def check_prefix(self, log: LogRow, checkpoint: Checkpoint) -> None:
+        """Raises NotProven unless ``checkpoint`` is this head or one that it continues."""
         if checkpoint.size <= log.size and await self._root_at(log, checkpoint.size) == checkpoint.root:
             return
         raise NotProven("A head is not part of the log that is followed here. It was not believed.")
 
-    async def check_recent(self, log: FollowedLog, head: Head, oldest: int) -> None:
-        """Raises Stale unless ``head`` is the highest head, or one that was until ``oldest`` or later."""
+    async def check_recent(self, log: LogRow, head: Head, oldest: int) -> None:
+        """Raises Stale unless ``head`` is this head, or one that was the highest until ``oldest`` or later."""
         if head == log.head:
             return
-        past = await self._store.past_head(log.row.log, head.size)
+        past = await self._store.past_head(log.log, head.size)
         if past is None or past.root != head.root or past.replaced is None or past.replaced < oldest:
             raise Stale("A statement was made in the light of a head that is too old. It was not believed.")
 
-    async def _root_at(self, log: FollowedLog, size: int) -> bytes:
+    async def _root_at(self, log: LogRow, size: int) -> bytes:
         if size == log.size:
-            return log.row.root
-        past = await self._store.past_head(log.row.log, size)
-        return past.root if past is not None else (await self._store.frontier(log.row.log, size)).root()
+            return log.root
+        past = await self._store.past_head(log.log, size)
+        return past.root if past is not None else (await self._store.frontier(log.log, size)).root()
 
     def _add(self, row: LogRow) -> None:
         log = FollowedLog(row)

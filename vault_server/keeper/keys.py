@@ -43,19 +43,18 @@ class Keys:
 
 
 def have_keys(data: Path) -> bool:
-    """Whether this folder has been a keeper's before."""
+    """Whether ``data`` holds a complete keeper's keys."""
     return (data / _FOLDER / _SEALING).exists()
 
 
-def make_keys(data: Path) -> Keys:
-    """Fresh keys in ``data``; those that are there already are kept."""
-    folder = data / _FOLDER
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The sealing key comes last: it is the sign that the folder is complete.
-    for name in (_COSIGNING, _SEALING):
-        if not (folder / name).exists():
-            write_new(folder / name, SecretBytes.random(_SEED).reveal(), mode=0o600)
-    return load_keys(data)
+def make_cosigning_key(data: Path) -> SigningKey:
+    """A fresh cosigning key in ``data``, or the one that is there."""
+    return SigningKey(_made(data, _COSIGNING))
+
+
+def make_sealing_key(data: Path) -> UnsealingKey:
+    """A fresh sealing key in ``data``, or the one that is there. It is made last: with it the keeper is complete."""
+    return UnsealingKey(_made(data, _SEALING))
 
 
 def load_keys(data: Path) -> Keys:
@@ -93,6 +92,15 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
     _sync_folder(path.parent)
 
 
+def _made(data: Path, name: str) -> SecretBytes:
+    folder = data / _FOLDER
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not (folder / name).exists():
+        write_new(folder / name, SecretBytes.random(_SEED).reveal(), mode=0o600)
+    return _read_seed(folder / name)
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -110,7 +118,9 @@ def _read_seed(path: Path) -> SecretBytes:
             f"The key {path} cannot be read. The keeper was not started. Restore it from its backup."
         ) from None
     if open_to_others:
-        raise NotPermitted(f"The key {path} can be read by others. The keeper was not started. Set it to 0600.")
+        raise NotPermitted(
+            f"The key {path} can be read by others. The keeper was not started. Set it to 0600."
+        )
     if len(seed) != _SEED:
         raise Damaged(f"The key {path} is not whole. The keeper was not started. Restore it from its backup.")
     return SecretBytes(seed)

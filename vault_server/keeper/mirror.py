@@ -41,7 +41,7 @@ class Mirror:
         ``Source`` does. Nothing that was fetched is kept then.
         """
         frontier = await self._logs.frontier(log)
-        step = _Step(log.size, directory)
+        step = _Step(log.row.size, directory)
         drafted = False
         try:
             async for n, entries in self._bundles(log, checkpoint.size):
@@ -54,8 +54,7 @@ class Mirror:
                     await self._store.add_drafts(log.row.log, step.new_leaves())
                     step = _Step(frontier.size, directory)
                     drafted = True
-            if frontier.root() != checkpoint.root:
-                raise NotProven("A checkpoint does not have the root of the log's own leaves. It was not cosigned.")
+            _check_root(frontier, checkpoint)
         except BaseException:
             if drafted:
                 await self._store.drop_drafts(log.row.log)
@@ -64,10 +63,10 @@ class Mirror:
 
     async def _bundles(self, log: FollowedLog, size: int) -> AsyncIterator[tuple[int, list[bytes]]]:
         """The entries from the highest head up to ``size``, bundle by bundle, with each bundle's number."""
-        for n in range(log.size // WIDTH, -(-size // WIDTH)):
-            width, known = min(WIDTH, size - n * WIDTH), max(0, log.size - n * WIDTH)
+        for n in range(log.row.size // WIDTH, -(-size // WIDTH)):
+            width, known = min(WIDTH, size - n * WIDTH), max(0, log.row.size - n * WIDTH)
             if known < width:
-                yield n, (await self._bundle(log.origin, n, width))[known:]
+                yield n, (await self._bundle(log.row.origin, n, width))[known:]
 
     async def _subtree(self, log: FollowedLog, n: int, entries: list[bytes]) -> bytes:
         """The hash over the 256 leaves of bundle ``n``, of which ``entries`` are the last and ours the others."""
@@ -83,6 +82,11 @@ class Mirror:
             if width == WIDTH:
                 raise
         return decode_bundle(await self._source.bundle(origin, Tile("entries", n)), WIDTH)[:width]
+
+
+def _check_root(frontier: Frontier, checkpoint: Checkpoint) -> None:
+    if frontier.root() != checkpoint.root:
+        raise NotProven("A checkpoint does not have the root of the log's own leaves. It was not cosigned.")
 
 
 class _Step:

@@ -82,7 +82,9 @@ class HttpSource:
                 async for chunk in answer.content.iter_any():
                     data += chunk
                     if len(data) > limit:
-                        raise TooLarge(f"An answer of the server was longer than {limit} bytes. It was not read.")
+                        raise TooLarge(
+                            f"An answer of the server was longer than {limit} bytes. It was not read."
+                        )
                 return bytes(data)
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise Unreachable(

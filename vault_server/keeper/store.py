@@ -19,6 +19,7 @@ from crypto.encoding import decode, encode
 from crypto.errors import Conflict, Damaged, Full
 from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from crypto.signing import Envelope
+from crypto.statements import Head
 from crypto.tiles import HEIGHT, WIDTH
 
 DATABASE = "keeper.db"
@@ -37,6 +38,11 @@ class LogRow:
     size: int
     root: bytes
     note: bytes
+
+    @property
+    def head(self) -> Head:
+        """Size and root."""
+        return Head(size=self.size, root=self.root)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,9 @@ class Store:
                     f"forgotten heads: move {DATABASE} away and start once with --accept-lost-store."
                 ) from None
             if owner != key:
-                raise Damaged(f"The store in {data} belongs to another keeper's keys. This one was not started.")
+                raise Damaged(
+                    f"The store in {data} belongs to another keeper's keys. This one was not started."
+                )
             opened.pop_all()
         return store
 
@@ -168,7 +176,9 @@ class Store:
                 (head.size, head.root, head.note, old.log, old.size, old.root),
             )
             if moved.rowcount != 1:
-                raise Conflict(f"The head of {old.origin} was moved by another process. Nothing was cosigned.")
+                raise Conflict(
+                    f"The head of {old.origin} was moved by another process. Nothing was cosigned."
+                )
             if head.size != old.size:
                 await db.execute(
                     "UPDATE heads SET replaced = ? WHERE log = ? AND replaced IS NULL", (time, old.log)
@@ -196,20 +206,32 @@ class Store:
             )
             await _state_time(db, time)
 
-    async def holds_end(self, log: int, tag: bytes) -> bool:
-        """Whether an end with this tag is held."""
-        return bool(await self._rows("SELECT 1 FROM ends WHERE log = ? AND tag = ?", log, tag))
+    async def known_tags(self, log: int, tags: Sequence[bytes]) -> set[bytes]:
+        """Those of ``tags`` that are logged under the highest head or held as posted ends.
+
+        One statement, so that an end which is just being logged is seen in one place or the other.
+        """
+        marks = _marks(tags)
+        rows = await self._rows(
+            f"SELECT slot FROM slots WHERE log = ? AND slot IN ({marks}) "  # noqa: S608
+            "AND place < (SELECT size FROM logs WHERE logs.log = slots.log) "
+            f"UNION SELECT tag FROM ends WHERE log = ? AND tag IN ({marks})",
+            log,
+            *tags,
+            log,
+            *tags,
+        )
+        return {tag for (tag,) in rows}
 
     async def places(self, log: int, size: int, slots: Sequence[bytes]) -> dict[bytes, int]:
         """The lowest place of each of ``slots`` among the first ``size`` leaves; those absent are left out."""
         rows = await self._rows(
-            "SELECT slot, place FROM slots "
-            f"WHERE log = ? AND place < ? AND slot IN ({_marks(slots)})",  # noqa: S608 (question marks only)
+            f"SELECT slot, place FROM slots WHERE log = ? AND place < ? AND slot IN ({_marks(slots)})",  # noqa: S608 (question marks only)
             log,
             size,
             *slots,
         )
-        return {slot: place for slot, place in rows}
+        return dict(rows)
 
     async def leaves(self, log: int, places: Sequence[int]) -> dict[int, bytes]:
         """The leaves at ``places``."""
@@ -218,7 +240,7 @@ class Store:
             log,
             *places,
         )
-        return {place: leaf for place, leaf in rows}
+        return dict(rows)
 
     async def leaves_between(self, log: int, start: int, end: int) -> list[bytes]:
         """The leaves from ``start`` up to ``end``, in order."""
@@ -247,7 +269,9 @@ class Store:
         for leaf in await self.leaves_between(log, full * WIDTH, size):
             frontier.append(leaf_hash(leaf))
         if frontier.size != size:
-            raise Damaged("The keeper's copy of a log has holes. Nothing was answered. Restart it from a new store.")
+            raise Damaged(
+                "The keeper's copy of a log has holes. Nothing was answered. Restart it from a new store."
+            )
         return frontier
 
     async def _rows(self, statement: str, *values: Any) -> list[Any]:
@@ -268,8 +292,11 @@ class Store:
                 raise kind(
                     "The keeper's store could not be written. Nothing was answered. Make room and restart the keeper."
                 ) from None
-            except BaseException:
+            except Exception:
                 await self._writer.execute("ROLLBACK")
+                raise
+            except BaseException:
+                self._stopped = True  # cancelled at an unknown point
                 raise
 
 
@@ -290,7 +317,9 @@ async def _insert(db: aiosqlite.Connection, log: int, new: NewLeaves) -> None:
         "INSERT INTO slots VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         [(log, slot, place) for place, slot in zip(places, new.slots, strict=True)],
     )
-    await db.executemany("INSERT INTO subtrees VALUES (?, ?, ?)", [(log, *pair) for pair in new.subtrees.items()])
+    await db.executemany(
+        "INSERT INTO subtrees VALUES (?, ?, ?)", [(log, *pair) for pair in new.subtrees.items()]
+    )
 
 
 async def _drop_drafts(db: aiosqlite.Connection, log: int) -> None:

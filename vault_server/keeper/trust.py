@@ -37,6 +37,11 @@ class Trust:
         self._asked = float("-inf")
 
     @property
+    def known(self) -> bool:
+        """Whether there is a trust root yet."""
+        return self._current is not None
+
+    @property
     def current(self) -> Accepted:
         """The newest. Raises Unreachable before there is one."""
         if self._current is None:

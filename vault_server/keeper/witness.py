@@ -1,8 +1,8 @@
 """Cosigning, as C2SP tlog-witness has it: a keeper never vouches for two heads of which one does not continue the other.
 
 A head moves only here, under its log's lock: what is asked is compared with the highest head, the leaves are fetched
-and the root recomputed, the new head is on disk, and only then is the cosignature made. ``refresh`` moves it by asking
-the server instead of being asked.
+and the root recomputed, the new head is on disk, and only then is the cosignature given away. ``refresh`` moves it by
+asking the server instead of being asked.
 """
 
 from crypto.checkpoint import (
@@ -24,6 +24,7 @@ from vault_server.keeper.clock import Clock
 from vault_server.keeper.followed_logs import FollowedLog, FollowedLogs
 from vault_server.keeper.mirror import Mirror
 from vault_server.keeper.source import Source
+from vault_server.keeper.store import LogRow
 from vault_server.keeper.trust import Trust
 
 
@@ -31,7 +32,9 @@ class OtherHead(Conflict):
     """The head that is known here is not the one the request starts from; ``size`` is its size."""
 
     def __init__(self, size: int) -> None:
-        super().__init__("A checkpoint starts from another head than the one known here. It was not cosigned.")
+        super().__init__(
+            "A checkpoint starts from another head than the one known here. It was not cosigned."
+        )
         self.size = size
 
 
@@ -67,43 +70,52 @@ class Witness:
         key = self._trust.log_key(claimed_origin(request.note))
         checkpoint = open_checkpoint(request.note, key)
         if request.old > checkpoint.size:
-            raise Malformed("A checkpoint is smaller than the head it is said to continue. It was not cosigned.")
+            raise Malformed(
+                "A checkpoint is smaller than the head it is said to continue. It was not cosigned."
+            )
         self._observe(request.note)
         log = await self._logs.follow(key.name)
         async with log.lock:
-            if request.old != log.size:
-                raise OtherHead(log.size)
-            if checkpoint.size == log.size and checkpoint.root != log.row.root:
-                raise Conflict("Another head of the same size is known here. The checkpoint was not cosigned.")
-            verify_consistency(log.size, log.row.root, checkpoint.size, checkpoint.root, request.path)
+            if request.old != log.row.size:
+                raise OtherHead(log.row.size)
+            if checkpoint.size == log.row.size and checkpoint.root != log.row.root:
+                raise Conflict(
+                    "Another head of the same size is known here. The checkpoint was not cosigned."
+                )
+            verify_consistency(log.row.size, log.row.root, checkpoint.size, checkpoint.root, request.path)
             return await self._advance(log, checkpoint, request.note, key)
 
-    async def refresh(self, origin: str, within: float) -> FollowedLog:
-        """The log of ``origin`` at the newest head the server shows, asked for at most ``within`` seconds ago.
+    async def refresh(self, origin: str, within: float) -> LogRow:
+        """The log of ``origin`` under the newest head the server shows, asked for at most ``within`` seconds ago.
 
         Raises NotFound for an unknown log, NotProven or BadSignature when what the server shows does not hold.
         """
         key = self._trust.log_key(origin)
-        log = self._logs.find(origin)
+        log = self._logs.get(origin) or await self._begin(key)
         if self._clock.elapsed() - log.asked < within:
-            return log
+            return log.row
         async with log.lock:
             asked = self._clock.elapsed()
             if asked - log.asked < within:
-                return log
+                return log.row
             note = await self._source.checkpoint(origin)
             checkpoint = open_checkpoint(note, key)
             self._observe(note)
-            if checkpoint.size > log.size:
+            if checkpoint.size > log.row.size:
                 await self._advance(log, checkpoint, note, key)
             else:
-                await self._logs.check_prefix(log, checkpoint)
+                await self._logs.check_prefix(log.row, checkpoint)
             log.asked = asked
-        return log
+            return log.row
+
+    async def _begin(self, key: LogKey) -> FollowedLog:
+        """Follow a log from now on, provided that the server shows a checkpoint signed by it."""
+        open_checkpoint(await self._source.checkpoint(key.name), key)
+        return await self._logs.follow(key.name)
 
     async def _advance(self, log: FollowedLog, checkpoint: Checkpoint, note: bytes, key: LogKey) -> bytes:
         """Follow ``log`` to a checkpoint signed by it; the caller holds its lock. Returns the cosignature."""
-        directory = log.origin == self._trust.newest.directory_origin
+        directory = log.row.origin == self._trust.newest.directory_origin
         extension = await self._mirror.extend(log, checkpoint, directory=directory)
         time = self._clock.now()
         line = cosign(checkpoint, self._name, self._key, time)

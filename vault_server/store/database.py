@@ -11,7 +11,6 @@ import fcntl
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -23,6 +22,7 @@ from crypto.errors import Damaged, Full, NotPermitted, TooMany, Unavailable
 from vault_server.store.files import make_folder
 
 BATCH = 256
+LATER_SECONDS = 1
 MIGRATIONS = ("schema.sql",)
 
 T = TypeVar("T")
@@ -70,6 +70,7 @@ class Writer:
         self._stop = stop
         self._stopped: Unavailable | None = None
         self._task: asyncio.Task[None] | None = None
+        self._later: list[Job[None]] = []
         self.integrate: Integrate | None = None
 
     def start(self) -> None:
@@ -88,15 +89,16 @@ class Writer:
         return await future
 
     def run_later(self, job: Job[None]) -> None:
-        """Do ``job`` with the next batch; nobody waits for it, and nothing depends on it."""
-        if self._stopped is None:
-            with suppress(asyncio.QueueFull):
-                self._queue.put_nowait((job, asyncio.get_running_loop().create_future()))
+        """Do ``job`` with the next batch, or within a second. Nobody waits for it, and nothing depends on it."""
+        self._later.append(job)
+        if len(self._later) == 1:
+            asyncio.get_running_loop().call_later(LATER_SECONDS, self._flush)
 
     async def close(self) -> None:
         """Finish the jobs that are queued, then stop."""
         if self._task is not None:
             if self._stopped is None:
+                self._flush()
                 await self._queue.join()
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -106,6 +108,10 @@ class Writer:
         if self._stopped is None:
             self._stopped = cause
             self._stop(str(cause))
+
+    def _flush(self) -> None:
+        if self._later and self._stopped is None and not self._queue.full():
+            self._queue.put_nowait((_nothing, asyncio.get_running_loop().create_future()))
 
     async def _work(self) -> None:
         while True:
@@ -127,6 +133,9 @@ class Writer:
             await transaction.all("BEGIN IMMEDIATE")
             for job, _ in batch:
                 outcomes.append(await self._attempt(transaction, job))
+            later, self._later = self._later, []
+            for job in later:
+                await job(transaction)
             if self.integrate is not None:
                 await self.integrate(transaction)
             await transaction.all("COMMIT")
@@ -147,15 +156,15 @@ class Writer:
 
     async def _attempt(self, transaction: Transaction, job: Job[Any]) -> tuple[Any, Exception | None]:
         staged, after = len(transaction.staged), len(transaction.after)
+        value: Any = None
+        refusal: Exception | None = None
         await transaction.all("SAVEPOINT job")
         try:
-            value, refusal = await job(transaction), None
-        except sqlite3.IntegrityError as error:
-            value, refusal = None, error
-        except sqlite3.Error:
-            raise
-        except Exception as error:  # a refusal, or a fault that must not undo the work of others
-            value, refusal = None, error
+            value = await job(transaction)
+        except Exception as error:  # a refusal, or a fault of one job that must not undo the work of others
+            if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
+                raise
+            refusal = error
         if refusal is not None:
             await transaction.all("ROLLBACK TO job")
             del transaction.staged[staged:], transaction.after[after:]
@@ -231,6 +240,10 @@ async def _migrate(connection: aiosqlite.Connection) -> None:
             await connection.executescript(
                 f"BEGIN;\n{sql}\nINSERT INTO migrations (version) VALUES ({version});\nCOMMIT;"
             )
+
+
+async def _nothing(_: Transaction) -> None:
+    """The job of a batch that only carries what waited for one."""
 
 
 @cache

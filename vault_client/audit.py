@@ -1,0 +1,351 @@
+"""The patient's audit: what happened to the record, checked entry by entry.
+
+Scans the witnessed log (``log_scan``), opens the openings of the leaves found, and judges each: is it committed to, does
+it follow the one before, who signed it, was it allowed. What does not hold becomes an alarm with a name and with the
+evidence it rests on; entries and alarms are kept on this device.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import msgspec
+
+from crypto import labels
+from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
+from crypto.encoding import Body, Bytes16, Bytes32, Natural, decode
+from crypto.errors import NotFound, Refusal
+from crypto.identity_links import Chain
+from crypto.locators import Locator, end_tag, event_tag
+from crypto.padding import unpad_record
+from crypto.requests import AccessRequest, Purpose, check_request, purpose_info, read_request
+from crypto.sealed import shares
+from crypto.sealed.unsealing import UnsealingKey
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import Envelope
+from crypto.vault_links import VaultLink
+from crypto.wire.messages import IdentityQuery, OpeningQuery, SealedOpening, ShownChain
+from vault_client import log_scan, trust
+from vault_client.device_store import DeviceStore
+from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
+from vault_client.own_identity import OwnIdentity
+from vault_client.service import Service
+from vault_client.vault_replica import LocalGrant, VaultReplica
+
+CLOCK_SKEW = 600
+
+Kind = Literal["access", "refused", "change", "granted", "ended"]
+
+
+class Entry(Body, frozen=True):
+    """One entry of the record's log, as it is shown."""
+
+    index: Natural
+    time: Natural
+    kind: Kind
+    act: str
+    identity: Bytes32 | None
+    name: str
+    documents: tuple[Bytes16, ...]
+    text: str
+    purpose: str
+
+
+class Alarm(Body, frozen=True):
+    """Something that must not be. ``leaf`` and ``opening`` are the evidence, where there is any."""
+
+    code: str
+    index: Natural | None
+    text: str
+    leaf: bytes
+    opening: Opening | None
+
+
+class AuditReport(Body, frozen=True):
+    """What the log says of the record, and what is wrong with it. ``time``: of the newest cosignature."""
+
+    entries: tuple[Entry, ...]
+    alarms: tuple[Alarm, ...]
+    size: Natural
+    root: Bytes32
+    time: Natural
+
+
+class AuditPlace(Body, frozen=True):
+    """How far the audit came: the scan, the last entry's commitment, and the next link expected."""
+
+    scanned: Scanned
+    last: Bytes32
+    next_link: Natural
+
+
+class EventPlace(Body, frozen=True):
+    """Where in the log a grant event stands."""
+
+    gid: Bytes32
+    index: Natural
+    event: Bytes32
+
+
+class Audit:
+    """One audit run of one vault."""
+
+    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity, replica: VaultReplica) -> None:
+        self._store = store
+        self._service = service
+        self._own = own
+        self._replica = replica
+        self._chains: dict[bytes, ShownChain] = {}
+        self._alarms: list[Alarm] = []
+
+    async def run(self) -> AuditReport:
+        """Scan and judge what is new, keep it, and report everything."""
+        await self._replica.sync()
+        origin = self._replica.origin
+        place = self._store.get("audit", AuditPlace) or AuditPlace(
+            scanned=log_scan.begin(origin), last=FIRST, next_link=0
+        )
+        believed = await self._service.refresh(origin)
+        blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
+        result = log_scan.scan(place.scanned, blocks, self._keys(), believed.head)
+        openings = await self._openings(place.scanned.size, believed.head.size)
+        entries, place = await self._judge_all(place, result, openings)
+        if place.next_link <= self._replica.local.head.n:
+            self._alarm("UNLOGGED", None, "A change to the record is not in the log. The service hid it.")
+        with self._store.transaction():
+            for entry in entries:
+                self._store.put(f"entry/{entry.index:012d}", entry)
+            for number, alarm in enumerate(self._alarms):
+                self._store.put(f"alarm/{believed.head.size:012d}-{number}", alarm)
+            self._store.put("audit", place)
+        return AuditReport(
+            entries=tuple(entry for _, entry in sorted(self._store.scan("entry", Entry))),
+            alarms=tuple(alarm for _, alarm in sorted(self._store.scan("alarm", Alarm))),
+            size=believed.head.size,
+            root=believed.head.root,
+            time=believed.time,
+        )
+
+    async def _leaves(self, scanned: Scanned, end: int) -> AsyncIterator[bytes]:
+        for start in range(scanned.size, end, log_scan.BLOCK):
+            stop = min(start + log_scan.BLOCK, end)
+            yield await self._service.reader.leaves(scanned.origin, start, stop)
+
+    def _keys(self) -> ScanKeys:
+        origin, local = self._replica.origin, self._replica.local
+        grants, tags = {}, {}
+        for grant in self._replica.grants():
+            gid = grant.entry.gid
+            first = SecretBytes(self._replica.epoch(grant.entry.epoch_first).secret)
+            grants[gid] = Locator(shares.grant_key(first, gid), origin)
+            end_key = shares.end_key(first, gid)
+            for j in range(grant.entry.j + 1):
+                tags[event_tag(end_key, origin, gid, j)] = Tagged(gid, j)
+            tags[end_tag(end_key, origin, gid)] = Tagged(gid, None)
+        vault = tuple(Locator(SecretBytes(keys.scan_key), origin) for keys in local.keyring.epochs)
+        return ScanKeys(vault=vault, grants=grants, tags=tags)
+
+    async def _openings(self, since: int, end: int) -> dict[int, SealedOpening]:
+        found: dict[int, SealedOpening] = {}
+        while True:
+            query = OpeningQuery(vault=self._replica.vault, since=since)
+            answer = await self._service.api.openings(query)
+            found |= {opening.index: opening for opening in answer.openings if opening.index < end}
+            if not answer.more or not answer.openings:
+                return found
+            since = answer.openings[-1].index + 1
+
+    async def _judge_all(
+        self, place: AuditPlace, result: ScanResult, openings: dict[int, SealedOpening]
+    ) -> tuple[list[Entry], AuditPlace]:
+        entries = []
+        for index in sorted(result.found):
+            leaf = result.found[index]
+            opening = self._open(leaf, openings.get(index))
+            if opening is None:
+                continue
+            if leaf.by_vault:
+                expected = FIRST if place.last == FIRST else previous(opening.salt2, place.last)
+                if opening.part.prev != expected:
+                    self._alarm("CHAIN", leaf, "An entry does not follow from the one before it.", opening)
+                place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
+            else:
+                self._alarm(
+                    "HIDDEN_BY_SERVER",
+                    leaf,
+                    "The service logged an entry where only you could miss it.",
+                    opening,
+                )
+            if opening.envelope.type in (labels.GENESIS, labels.VAULT_LINK) and leaf.by_tag is None:
+                place = self._follow_link(place, leaf, opening)
+            entries.append(await self._entry(leaf, opening))
+        return entries, msgspec.structs.replace(place, scanned=result.scanned)
+
+    def _open(self, leaf: FoundLeaf, sealed: SealedOpening | None) -> Opening | None:
+        if sealed is None:
+            self._alarm("WITHHELD", leaf, "The service does not show what an entry of your log says.")
+            return None
+        origin = self._replica.origin
+        try:
+            log_key = UnsealingKey(SecretBytes(self._replica.epoch(sealed.epoch).log_key))
+            record = log_key.open(opening_info(origin, leaf.leaf.commitment), sealed.box)
+            opening = Opening.from_record(record)
+        except Refusal:
+            self._alarm(
+                "BAD_OPENING", leaf, "The service shows something else than what an entry of your log says."
+            )
+            return None
+        fits = commitment(opening.salt, opening.envelope, opening.part) == leaf.leaf.commitment
+        if not fits or opening.part.body != opening.envelope.digest:
+            self._alarm(
+                "BAD_OPENING", leaf, "What the service shows is not what the log committed to.", opening
+            )
+            return None
+        return opening
+
+    def _follow_link(self, place: AuditPlace, leaf: FoundLeaf, opening: Opening) -> AuditPlace:
+        known = self._store.get(f"link/{place.next_link}", Envelope)
+        if known is None or known.digest != opening.envelope.digest:
+            self._alarm(
+                "FORK", leaf, "The log holds a change that is not in this record, or out of order.", opening
+            )
+            return place
+        return msgspec.structs.replace(place, next_link=place.next_link + 1)
+
+    async def _entry(self, leaf: FoundLeaf, opening: Opening) -> Entry:
+        match opening.envelope.type:
+            case labels.ACCESS_REQUEST:
+                return await self._access(leaf, opening)
+            case labels.GRANT_EVENT:
+                return self._granted(leaf, opening)
+            case _:
+                return self._change(leaf, opening)
+
+    async def _access(self, leaf: FoundLeaf, opening: Opening) -> Entry:
+        request = read_request(opening.envelope)
+        refused = opening.part.outcome != "granted"
+        grant = self._replica.grant(request.gid)
+        if leaf.by_tag is not None:
+            self._alarm(
+                "MISPLACED_BY_READER",
+                leaf,
+                "A reader's device marked its reading as the end of a grant.",
+                opening,
+            )
+        elif not refused and leaf.by_grant != request.gid:
+            self._alarm(
+                "MISPLACED_BY_READER", leaf, "A reader's device hid where its reading is logged.", opening
+            )
+        await self._check_reader(leaf, opening, request, refused)
+        if not refused:
+            self._check_scope(leaf, opening, request, grant)
+        if abs(opening.part.time - request.time) > CLOCK_SKEW:
+            self._alarm("BACKDATED", leaf, "The times of a reading do not agree.", opening)
+        return Entry(
+            index=leaf.index,
+            time=opening.part.time,
+            kind="refused" if refused else "access",
+            act=request.act,
+            identity=request.identity,
+            name=grant.name if grant is not None else "",
+            documents=tuple(entry.doc for entry in request.documents),
+            text="",
+            purpose=self._purpose(request),
+        )
+
+    async def _check_reader(
+        self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, refused: bool
+    ) -> None:
+        try:
+            shown = self._chains.get(request.identity)
+            if shown is None:
+                chain: Chain = await self._service.api.identity_chain(
+                    IdentityQuery(identity=request.identity)
+                )
+                shown = self._chains[request.identity] = await self._service.prove_chain(chain)
+            known = trust.believe_chain(self._service.root, shown, request.view.dir)
+        except NotFound:
+            if not refused:
+                self._alarm("KEY_NOT_VALID", leaf, "The service does not show the keys of a reader.", opening)
+            return
+        try:
+            check_request(opening.envelope, known, None)
+        except Refusal:
+            self._alarm("FORGED_READ", leaf, "A reading is not signed by the person it names.", opening)
+
+    def _check_scope(
+        self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, grant: LocalGrant | None
+    ) -> None:
+        if grant is None or request.recipient != grant.entry.recipient:
+            self._alarm("OUT_OF_SCOPE", leaf, "Someone read without a grant of yours.", opening)
+            return
+        documents = [entry.doc for entry in request.documents]
+        outside = request.act != "list" and not all(
+            self._replica.was_granted(request.gid, doc) for doc in documents
+        )
+        ended = self._store.get(f"ended/{request.gid.hex()}", EventPlace)
+        over = opening.part.time > grant.expiry or (ended is not None and ended.index < leaf.index)
+        if outside or over or request.act not in grant.acts:
+            self._alarm("OUT_OF_SCOPE", leaf, "Someone read what the grant does not allow.", opening)
+        events = [event for _, event in self._store.scan(f"event-{request.gid.hex()}", EventPlace)]
+        below = [event for event in events if event.index < request.view.seen.size]
+        newest = max(below, key=lambda event: event.index, default=None)
+        held = next((event for event in events if event.event == request.ghead), None)
+        if newest is not None and (held is None or held.index < newest.index):
+            self._alarm("STALE_VIEW", leaf, "A reader used an older grant than the one in the log.", opening)
+
+    def _granted(self, leaf: FoundLeaf, opening: Opening) -> Entry:
+        tagged = leaf.by_tag
+        grant = self._replica.grant(tagged.gid) if tagged is not None else None
+        if tagged is None or grant is None:
+            self._alarm("FORK", leaf, "The log holds a grant that is not in this record.", opening)
+        else:
+            place = EventPlace(gid=tagged.gid, index=leaf.index, event=opening.envelope.digest)
+            self._store.put(f"event-{tagged.gid.hex()}/{leaf.index:012d}", place)
+        return Entry(
+            index=leaf.index,
+            time=opening.part.time,
+            kind="granted",
+            act="",
+            identity=grant.entry.recipient if grant is not None else None,
+            name=grant.name if grant is not None else "",
+            documents=(),
+            text="",
+            purpose="",
+        )
+
+    def _change(self, leaf: FoundLeaf, opening: Opening) -> Entry:
+        grant = self._replica.grant(leaf.by_tag.gid) if leaf.by_tag is not None else None
+        operations: tuple[str, ...] = ("genesis",)
+        if opening.envelope.type == labels.VAULT_LINK:
+            link = decode(opening.envelope.body, VaultLink)
+            operations = tuple(str(operation.__struct_config__.tag) for operation in link.operations)
+        if leaf.by_tag is not None:
+            place = EventPlace(gid=leaf.by_tag.gid, index=leaf.index, event=opening.envelope.digest)
+            self._store.put(f"ended/{leaf.by_tag.gid.hex()}", place)
+        return Entry(
+            index=leaf.index,
+            time=opening.part.time,
+            kind="ended" if leaf.by_tag is not None else "change",
+            act="",
+            identity=grant.entry.recipient if grant is not None else self._own.identity,
+            name=grant.name if grant is not None else "",
+            documents=(),
+            text=", ".join(operations),
+            purpose="",
+        )
+
+    def _purpose(self, request: AccessRequest) -> str:
+        info = purpose_info(request.origin, request.gid, request.nonce)
+        for keys in self._replica.local.keyring.epochs:
+            try:
+                record = UnsealingKey(SecretBytes(keys.log_key)).open(info, request.purpose)
+                purpose = decode(unpad_record(record), Purpose)
+            except Refusal:
+                continue
+            return " · ".join(part for part in (purpose.code, purpose.role, purpose.reason) if part)
+        return ""
+
+    def _alarm(self, code: str, leaf: FoundLeaf | None, text: str, opening: Opening | None = None) -> None:
+        index = leaf.index if leaf is not None else None
+        evidence = leaf.leaf.to_bytes() if leaf is not None else b""
+        self._alarms.append(Alarm(code=code, index=index, text=text, leaf=evidence, opening=opening))

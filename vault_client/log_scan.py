@@ -1,0 +1,110 @@
+"""Finding one's own leaves: every new leaf of the shard is tested, and the root recomputed from all of them.
+
+The same loop is consistency, completeness and truncation check at once: whatever the server shows must give the root
+that the keepers cosigned, and every leaf is tested under every key, so nothing of ours can be left out unseen.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from crypto.access_log import LEAF, Leaf, parse_leaf
+from crypto.encoding import Body, Bytes32, Natural, ShortText
+from crypto.errors import NotProven
+from crypto.locators import Locator, SlotColumn
+from crypto.merkle import Frontier, leaf_hash
+from crypto.statements import Head
+
+BLOCK = 1 << 14
+
+
+class Scanned(Body, frozen=True):
+    """How far a log was scanned: enough to go on without the earlier leaves."""
+
+    origin: ShortText
+    size: Natural
+    subtrees: tuple[Bytes32, ...]
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What an exact tag in slot two means: event ``j`` of a grant, or its end."""
+
+    gid: bytes
+    j: int | None
+
+
+@dataclass(frozen=True)
+class ScanKeys:
+    """All that finds leaves: Kv of each epoch, Kg of each grant, and the exact tags of events and ends."""
+
+    vault: tuple[Locator, ...]
+    grants: Mapping[bytes, Locator]
+    tags: Mapping[bytes, Tagged]
+
+
+@dataclass
+class FoundLeaf:
+    """A leaf that some key found, and by what."""
+
+    index: int
+    leaf: Leaf
+    by_vault: bool = False
+    by_grant: bytes | None = None
+    by_tag: Tagged | None = None
+
+
+@dataclass
+class ScanResult:
+    """Found leaves by index, and how far the scan came."""
+
+    scanned: Scanned
+    found: dict[int, FoundLeaf] = field(default_factory=dict)
+
+
+def begin(origin: str) -> Scanned:
+    """Nothing scanned yet."""
+    return Scanned(origin=origin, size=0, subtrees=())
+
+
+def scan(scanned: Scanned, leaves: Iterable[bytes], keys: ScanKeys, head: Head) -> ScanResult:
+    """Test all leaves after ``scanned`` and recompute the root of ``head``. ``leaves`` come in blocks.
+
+    Raises NotProven when the leaves are not those that ``head`` commits to; then nothing was found.
+    """
+    frontier, found, start = Frontier(scanned.size, scanned.subtrees), {}, scanned.size
+    for block in leaves:
+        for place, leaf in _find(block, keys).items():
+            leaf.index = start + place
+            found[leaf.index] = leaf
+        for at in range(0, len(block), LEAF):
+            frontier.append(leaf_hash(block[at : at + LEAF]))
+        start += len(block) // LEAF
+    if start != head.size or frontier.root() != head.root:
+        raise NotProven(
+            "The entries shown are not those that the log signed. Nothing was believed. Keep this evidence."
+        )
+    ahead = Scanned(origin=scanned.origin, size=start, subtrees=frontier.subtrees)
+    return ScanResult(scanned=ahead, found=found)
+
+
+def _find(block: bytes, keys: ScanKeys) -> dict[int, FoundLeaf]:
+    found: dict[int, FoundLeaf] = {}
+
+    def at(place: int) -> FoundLeaf:
+        if place not in found:
+            found[place] = FoundLeaf(index=place, leaf=parse_leaf(block[place * LEAF : (place + 1) * LEAF]))
+        return found[place]
+
+    one, two = SlotColumn(block, 1), SlotColumn(block, 2)
+    for locator in keys.vault:
+        for place in locator.find(one):
+            at(place).by_vault = True
+    for gid, locator in keys.grants.items():
+        for place in locator.find(two):
+            at(place).by_grant = gid
+    if keys.tags:
+        for place in range(len(block) // LEAF):
+            tagged = keys.tags.get(block[place * LEAF + 33 : place * LEAF + 65])
+            if tagged is not None:
+                at(place).by_tag = tagged
+    return found

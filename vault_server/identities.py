@@ -1,0 +1,171 @@
+"""Identity chains as the server folds them, and the one way to lengthen them.
+
+A chain is folded link by link as it grows; what it said after each link stays in memory for the identities used
+lately, so "live at this head of the directory" costs a search in a short list.
+"""
+
+from bisect import bisect_left
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from crypto import access_log as entries
+from crypto import merkle
+from crypto.encoding import decode
+from crypto.errors import BrokenChain, Conflict, NotFound, NotPermitted
+from crypto.identity_chain import IdentityState, Known, extend
+from crypto.identity_links import Chain, DisclosedLink, IdentityLink, Keyring, ReadingKey, identity_id
+from crypto.locators import directory_slot
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import Envelope
+from crypto.statements import IdentityRef, part_hash
+from crypto.wire.messages import Logged, PublishLink
+from vault_server.access_log import AccessLog
+from vault_server.instance import Instance
+from vault_server.store import identities as rows
+from vault_server.store.database import Statements, Transaction, Writer
+
+REMEMBERED = 4096
+MAX_LINKS = 4096
+
+
+@dataclass
+class _Folded:
+    """What a chain said after each of its links, and where those stand in the directory."""
+
+    known: list[Known] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
+
+
+class Identities:
+    """Every identity chain of this server."""
+
+    def __init__(self, instance: Instance, reader: Statements, writer: Writer, log: AccessLog) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._log = log
+        self._registrars = instance.root.registrar_keys()
+        self._folded: OrderedDict[bytes, _Folded] = OrderedDict()
+        self._added = 0
+
+    async def known_at(self, identity: bytes, size: int) -> Known:
+        """The identity as it stood at ``size`` leaves of the directory. Raises NotPermitted when it did not."""
+        folded = await self._fold(identity)
+        links = bisect_left(folded.indexes, size)
+        if not links:
+            raise NotPermitted(
+                "An identity is used that is not in the directory at the head shown. Nothing was done."
+            )
+        return folded.known[links - 1]
+
+    async def newest(self, identity: bytes) -> IdentityState:
+        """The identity after its newest link. Raises NotFound."""
+        folded = await self._fold(identity)
+        if not folded.known:
+            raise NotFound("An identity")
+        return folded.known[-1].state
+
+    async def chain(self, identity: bytes) -> Chain:
+        """The whole chain as it is disclosed. Raises NotFound."""
+        links = await rows.links(self._reader, identity)
+        if not links:
+            raise NotFound("An identity")
+        return Chain(links=tuple(links))
+
+    async def publish(self, query: PublishLink, now: int) -> Logged:
+        """Append a link and answer its proof; the same link again gets its proof again.
+
+        Raises Conflict when the chain has moved, and what ``identity_chain.extend`` raises.
+        """
+        envelope = query.envelope
+        link = decode(envelope.body, IdentityLink)
+        identity = identity_id(envelope) if link.n == 0 else link.identity
+        if identity is None or link.n >= MAX_LINKS:
+            raise BrokenChain("A link names no identity, or has too high a number. Nothing was published.")
+        folded = await self._fold(identity)
+        if link.n < len(folded.known):
+            return await self._again(identity, link.n, envelope)
+        if link.n > len(folded.known):
+            raise BrokenChain("A link is ahead of its identity's chain. Nothing was published.")
+        before = folded.known[-1].state if folded.known else None
+        state = extend(before, envelope, now, self._registrars)
+        if link.view is not None:
+            await self._log.check_view(link.view, self._log.directory, now)
+        parts = _named_parts(link, query)
+        slot_one = directory_slot(self._log.directory, identity, link.n)
+
+        async def job(transaction: Transaction) -> entries.Disclosure:
+            slot_two, salt = SecretBytes.random().reveal(), SecretBytes.random().reveal()
+            part = entries.ServerPart(body=envelope.digest, time=now, outcome="accepted", prev=entries.FIRST)
+            leaf = entries.Leaf(
+                slot_one=slot_one, slot_two=slot_two, commitment=entries.commitment(salt, envelope, part)
+            )
+            index = self._log.stage(transaction, self._log.directory, leaf)
+            shown = entries.Disclosure(
+                index=index, slot_one=slot_one, slot_two=slot_two, salt=salt, part=part
+            )
+            disclosed = DisclosedLink(envelope=envelope, disclosure=shown)
+            if not await rows.add_link(transaction, identity, link.n, disclosed):
+                raise Conflict(
+                    "The chain has moved: another link took this number. Nothing was published. Fetch it and sign again."
+                )
+            await rows.add_parts(transaction, identity, parts.items())
+            known = _known(identity, state, disclosed)
+            transaction.after.append(lambda: self._remember(identity, known, index))
+            return shown
+
+        return await self._log.receipt(self._log.directory, await self._writer.run(job))
+
+    async def _again(self, identity: bytes, n: int, envelope: Envelope) -> Logged:
+        link = (await rows.links(self._reader, identity))[n]
+        if link.envelope != envelope:
+            raise Conflict(
+                "The chain has moved: another link has this number. Nothing was published. Fetch it and sign again."
+            )
+        return await self._log.receipt(self._log.directory, link.disclosure)
+
+    async def _fold(self, identity: bytes) -> _Folded:
+        folded = self._folded.get(identity)
+        if folded is not None:
+            self._folded.move_to_end(identity)
+            return folded
+        added = -1
+        while (
+            added != self._added
+        ):  # a link that became durable while the rows were read may be missing from them
+            added = self._added
+            links = await rows.links(self._reader, identity)
+        folded = _Folded()
+        state: IdentityState | None = None
+        for link in links:
+            state = extend(state, link.envelope, link.disclosure.part.time, self._registrars)
+            folded.known.append(_known(identity, state, link))
+            folded.indexes.append(link.disclosure.index)
+        if folded.known:
+            self._folded[identity] = folded
+        while len(self._folded) > REMEMBERED:
+            self._folded.popitem(last=False)
+        return folded
+
+    def _remember(self, identity: bytes, known: Known, index: int) -> None:
+        """A link has become durable."""
+        self._added += 1
+        folded = self._folded.get(identity)
+        if known.ref.n == 0:
+            folded = self._folded[identity] = _Folded()
+        if folded is not None and len(folded.known) == known.ref.n:
+            folded.known.append(known)
+            folded.indexes.append(index)
+
+
+def _known(identity: bytes, state: IdentityState, link: DisclosedLink) -> Known:
+    leaf = merkle.leaf_hash(link.disclosure.leaf(link.envelope).to_bytes())
+    return Known(ref=IdentityRef(identity=identity, n=state.n, leaf=leaf), state=state)
+
+
+def _named_parts(link: IdentityLink, query: PublishLink) -> dict[bytes, bytes]:
+    """The parts sent with a link: exactly those it names."""
+    named = {step.keyring for step in link.operations if isinstance(step, Keyring | ReadingKey)}
+    parts = {part_hash(part): part for part in query.parts}
+    if set(parts) != named:
+        raise NotPermitted("A link came with other parts than it names. Nothing was published.")
+    return parts

@@ -1,0 +1,85 @@
+"""The keeper as a program: ``python -m vault_server.keeper init`` makes one, ``serve`` runs it.
+
+Exit codes: 0 done, 1 refused by a check, 2 usage, 3 something could not be reached or read.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from crypto.errors import Refusal, Unavailable
+from vault_server.keeper.founding import found
+from vault_server.keeper.service import serve
+from vault_server.keeper.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    work = _init(options) if options.command == "init" else serve(_settings(options))
+    try:
+        asyncio.run(work)
+    except Refusal as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Unavailable as error:
+        print(error, file=sys.stderr)
+        return 3
+    return 0
+
+
+async def _init(options: argparse.Namespace) -> None:
+    card = await found(options.data, url=options.url, name=options.name, operator=options.operator)
+    print(
+        f"The keeper {card.name} is ready in {options.data}. Its card is {options.data / 'keeper-card.json'}."
+    )
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return Settings(
+        data=options.data,
+        server=options.server,
+        card=options.card,
+        host=options.host,
+        port=options.port,
+        tls_cert=options.tls_cert,
+        tls_key=options.tls_key,
+        behind_proxy=options.behind_proxy,
+        accept_lost_store=options.accept_lost_store,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="coffre keeper", description="A keeper: it follows the logs of a service."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    init = commands.add_parser("init", help="make a keeper's keys, store and card; again: only the card")
+    init.add_argument("--data", type=Path, required=True, help="the keeper's folder")
+    init.add_argument("--url", required=True, help="where others will reach it")
+    init.add_argument("--name", help="the name it signs under")
+    init.add_argument("--operator", help="who runs it")
+
+    run = commands.add_parser("serve", help="run a keeper")
+    run.add_argument("--data", type=Path, required=True, help="the keeper's folder")
+    run.add_argument("--server", required=True, help="the URL of the vault server")
+    run.add_argument("--card", type=Path, required=True, help="the service's instance card")
+    run.add_argument("--host", default="127.0.0.1", help="where to listen")
+    run.add_argument("--port", type=int, default=8766, help="where to listen; 0 takes a free port")
+    run.add_argument("--tls-cert", type=Path, help="certificate chain, to speak TLS")
+    run.add_argument("--tls-key", type=Path, help="its private key")
+    run.add_argument("--behind-proxy", action="store_true", help="a proxy in front speaks TLS")
+    run.add_argument(
+        "--accept-lost-store",
+        action="store_true",
+        help="start although the store is lost: this keeper may then contradict what it signed, and has forgotten "
+        "the ends that were posted to it",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""What a keeper writes to its log: that it started, stopped or could not do something, and how often it did what.
+
+JSON lines on standard error, with a closed list of fields. Nothing of a request gets there: no id, address or body.
+"""
+
+import sys
+from dataclasses import asdict, dataclass
+
+import structlog
+
+_FIELDS = frozenset(
+    {
+        "event",
+        "level",
+        "timestamp",
+        "problem",
+        "version",
+        "cosigned",
+        "identity_heads",
+        "released",
+        "ended",
+        "refused",
+    }
+)
+
+
+@dataclass(slots=True)
+class Counters:
+    """How often since the start."""
+
+    cosigned: int = 0
+    identity_heads: int = 0
+    released: int = 0
+    ended: int = 0
+    refused: int = 0
+
+
+class EventLog:
+    """The log of one process."""
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self._logger = structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr),
+            processors=[
+                _only_known_fields,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+
+    def write(self, event: str, **fields: str | int) -> None:
+        """One line. Fields that are not on the list are left out."""
+        self._logger.info(event, **fields)
+
+    def write_counters(self) -> None:
+        """One line with all counters."""
+        self.write("counters", **asdict(self.counters))
+
+
+def _only_known_fields(
+    _logger: object, _method: str, fields: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    return {name: value for name, value in fields.items() if name in _FIELDS}

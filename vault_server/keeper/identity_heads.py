@@ -1,0 +1,92 @@
+"""Which links an identity has: the keeper's own answer, from its mirror of the directory.
+
+A chain proves itself but for one thing: that it does not go on. Whoever mirrors the directory can say so, since the
+place of link n + 1 would be found by its slot.
+"""
+
+import hashlib
+from collections import OrderedDict
+
+from crypto import labels, trust_root
+from crypto.encoding import encode
+from crypto.errors import NotProven
+from crypto.identity_chain import Known, known_at
+from crypto.identity_links import Chain, identity_id
+from crypto.locators import directory_slot
+from crypto.signing import SigningKey, sign
+from crypto.wire.keeper_api import IdentityHead, IdentityHeadAnswer, IdentityHeadQuery
+from vault_server.keeper.clock import Clock
+from vault_server.keeper.followed_logs import FollowedLogs
+from vault_server.keeper.store import LogRow
+from vault_server.keeper.trust import Trust
+from vault_server.keeper.witness import Witness
+
+# The directory is asked for anew once in this many seconds, so that the answer is about now.
+WITHIN = 1
+# Folding a chain costs a few milliseconds; what a chain says at a size never changes.
+MAX_FOLDED = 512
+
+
+class IdentityHeads:
+    """Verifies disclosed chains against the mirrored directory."""
+
+    def __init__(
+        self, key: SigningKey, *, clock: Clock, trust: Trust, logs: FollowedLogs, witness: Witness
+    ) -> None:
+        self._key, self._clock = key, clock
+        self._trust, self._logs, self._witness = trust, logs, witness
+        self._folded: OrderedDict[bytes, Known] = OrderedDict()
+
+    async def identity_head(self, query: IdentityHeadQuery) -> IdentityHeadAnswer:
+        """A signed statement that the chain is complete at the newest directory head.
+
+        Raises NotProven when a link is not in the directory or a further one is, Stale when the trust root has
+        expired, and as ``fold`` does.
+        """
+        trust_root.check_expiry(self._trust.current, self._clock.now())
+        directory = await self.directory(WITHIN)
+        known = await self.complete(directory, query.chain)
+        statement = IdentityHead(
+            identity=known.ref.identity,
+            n=known.ref.n,
+            leaf=known.ref.leaf,
+            origin=directory.origin,
+            head=directory.head,
+        )
+        return IdentityHeadAnswer(envelope=sign(labels.IDHEAD, statement, self._key))
+
+    async def directory(self, within: float) -> LogRow:
+        """The directory under a head asked for at most ``within`` seconds ago."""
+        return await self._witness.refresh(self._trust.newest.directory_origin, within)
+
+    async def complete(self, directory: LogRow, chain: Chain) -> Known:
+        """What ``chain`` says, which has all the identity's links in the directory under this head.
+
+        Raises NotProven when a link is not where it is said to be, or is not the first in its place, or when the
+        chain goes on; and as ``fold`` does.
+        """
+        identity = identity_id(chain.links[0].envelope)
+        expected = []
+        for n, link in enumerate(chain.links):
+            slot = directory_slot(directory.origin, identity, n)
+            expected.append((link.disclosure.index, slot, link.disclosure.leaf(link.envelope).to_bytes()))
+        further = directory_slot(directory.origin, identity, len(chain.links))
+        await self._logs.check_leaves(directory, expected)
+        if await self._logs.places(directory, [further]):
+            raise NotProven(
+                "An identity has more links than are shown. Fetch its chain again and show it whole."
+            )
+        return self.at(chain, directory.size)
+
+    def at(self, chain: Chain, size: int) -> Known:
+        """What ``chain`` said when the directory had ``size`` leaves. Raises as ``fold`` does."""
+        part = chain.at(size)
+        current = self._trust.current
+        name = hashlib.sha256(current.ref.digest + encode(part)).digest()
+        known = self._folded.pop(name, None)
+        if known is None:
+            known = known_at(part, size, current.root.directory_origin, self._trust.registrars)
+            if len(self._folded) >= MAX_FOLDED:
+                self._folded.popitem(last=False)
+        self._folded[name] = known
+        return known

@@ -1,0 +1,205 @@
+"""Releasing the keeper's half of a wrap: for a logged request only, and only while the grant is in force.
+
+Everything is verified from the keeper's own view of the logs. Any check that fails gives one and the same refusal.
+"""
+
+from math import comb
+
+from crypto.access_log import Leaf
+from crypto.checkpoint import Checkpoint, cosignatures
+from crypto.errors import NotFound, NotPermitted, NotProven, Refusal, Stale, TooMany
+from crypto.identity_chain import Known
+from crypto.locators import Locator, end_tag, event_tag
+from crypto.receipt import Receipt
+from crypto.requests import AccessRequest, check_request, read_request
+from crypto.sealed.policy_blob import PolicyBlob, open_policy
+from crypto.sealed.release import release
+from crypto.sealed.unsealing import UnsealingKey
+from crypto.sealing import key_hash
+from crypto.secret_bytes import SecretBytes
+from crypto.trust_root import TrustRoot
+from crypto.wire.keeper_api import ReleaseAnswer, ReleaseQuery
+from vault_server.keeper.clock import Clock
+from vault_server.keeper.followed_logs import FollowedLogs
+from vault_server.keeper.identity_heads import IdentityHeads
+from vault_server.keeper.store import LogRow, Store
+from vault_server.keeper.trust import Trust
+from vault_server.keeper.witness import Witness
+
+# How far a request's time may be from the keeper's, how long a replaced head counts, how far apart the cosignatures
+# of one head may be.
+TEN_MINUTES = 600
+FRESH = 60
+HOUR = 3600
+
+
+class HourlyRate:
+    """How many documents of each grant were released in the last hour. The same request again counts once."""
+
+    def __init__(self) -> None:
+        self._released: dict[bytes, dict[bytes, tuple[int, int]]] = {}
+        self._swept = 0
+
+    def take(self, gid: bytes, digest: bytes, documents: int, rate: int, now: int) -> None:
+        """Count ``documents`` for ``gid``. Raises TooMany when that would be above ``rate`` an hour."""
+        if now - self._swept >= HOUR:
+            self._released = {name: kept for name in self._released if (kept := self._recent(name, now))}
+            self._swept = now
+        recent = self._recent(gid, now)
+        if digest not in recent:
+            if sum(count for _, count in recent.values()) + documents > rate:
+                raise TooMany("A grant's hourly number of documents is used up. Nothing was opened.")
+            recent[digest] = (now, documents)
+        self._released[gid] = recent
+
+    def _recent(self, gid: bytes, now: int) -> dict[bytes, tuple[int, int]]:
+        entries = self._released.get(gid, {})
+        return {digest: entry for digest, entry in entries.items() if now - entry[0] < HOUR}
+
+
+class Releases:
+    """Answers logged requests."""
+
+    def __init__(
+        self,
+        key: UnsealingKey,
+        *,
+        clock: Clock,
+        trust: Trust,
+        store: Store,
+        logs: FollowedLogs,
+        witness: Witness,
+        identities: IdentityHeads,
+    ) -> None:
+        self._key, self._clock, self._trust, self._store = key, clock, trust, store
+        self._logs, self._witness, self._identities = logs, witness, identities
+        self._rate = HourlyRate()
+
+    async def release(self, query: ReleaseQuery) -> ReleaseAnswer:
+        """The release half, sealed to the device that signed the request.
+
+        Raises NotFound whichever check failed, Unreachable when the server cannot be asked for its newest head.
+        """
+        try:
+            return ReleaseAnswer(box=await self._answer(query))
+        except Refusal:
+            raise NotFound("This was not released") from None
+
+    async def _answer(self, query: ReleaseQuery) -> bytes:
+        now = self._clock.now()
+
+        # 1. The request is strict, of about now, and speaks of a trust root of this service.
+        request = read_request(query.request)
+        if abs(request.time - now) > TEN_MINUTES:
+            raise Stale("A request is not of now. Nothing was opened.")
+        await self._trust.check_ref(request.view.trust_root)
+
+        # 2. The receipt is for exactly this request's leaf, under a head that the log signed.
+        receipt = Receipt.decode(query.logged.receipt.encode())
+        disclosure = query.logged.disclosure
+        leaf = disclosure.leaf(query.request)
+        checkpoint = receipt.verify(leaf.to_bytes(), self._trust.log_key(request.origin))
+        if receipt.index != disclosure.index or disclosure.part.outcome != "granted":
+            raise NotProven("A receipt is not for a granted request. Nothing was opened.")
+
+        # 3. That head is, or is continued by, the highest one cosigned here, itself fetched again within a minute.
+        log = await self._refreshed(request.origin, checkpoint.size)
+        await self._logs.check_prefix(log, checkpoint)
+
+        # 4. The mirror has this leaf there, the first with its slot two, which is the request's own.
+        await self._check_leaf(log, request, disclosure.index, leaf)
+
+        # 5. The directory the reader saw was the newest at most ten minutes ago.
+        directory = await self._refreshed(self._trust.newest.directory_origin, request.view.dir.size)
+        await self._logs.check_recent(directory, request.view.dir, now - TEN_MINUTES)
+
+        # 6. The chains shown are complete, and the request is by a live device, of a member where it acts for a team,
+        #    certified: in the directory the reader saw and in the newest.
+        team = query.team if request.team is not None else None
+        complete = [
+            await self._identities.complete(directory, chain) for chain in (query.reader, team) if chain
+        ]
+        seen = [self._identities.at(chain, request.view.dir.size) for chain in (query.reader, team) if chain]
+        for stage in (seen, complete):
+            self._check_reader(query, stage)
+
+        # 7. The policy is this keeper's for this grant, under a trust root of this service.
+        blob = open_policy(self._key, query.blob, request.origin, request.gid)
+        named = await self._trust.root(query.blob.trust_root)
+
+        # 8. The head bears the cosignatures that the policy asks for, made at about one time.
+        self._check_cosigned(checkpoint, receipt.note, _cosigners_needed(blob, named))
+
+        # 9. Slot two is found with the grant's key, so the patient finds this reading.
+        if not Locator(SecretBytes(blob.grant_key), request.origin).matches(request.slot_two):
+            raise NotProven("A request's entry cannot be found by the patient. Nothing was opened.")
+
+        # 10. Recipient, exclusions, rekey, act and expiry are those of the policy.
+        _check_policy(blob, request, now)
+
+        # 11. The event is in the log, no later one is, and no end: neither logged nor posted.
+        await self._check_in_force(log, blob)
+
+        # 12. Not too many in an hour.
+        digest = query.request.digest
+        self._rate.take(blob.gid, digest, len(request.documents), blob.rate, now)
+
+        device = complete[0].state.devices[request.device].sealing
+        return release(
+            blob, request, digest, disclosure.index, device_key=device, keeper=key_hash(self._key.public)
+        )
+
+    async def _refreshed(self, origin: str, size: int) -> LogRow:
+        """A log under a head fetched within a minute; within a second when the reader has seen more of it."""
+        log = await self._witness.refresh(origin, FRESH)
+        return log if size <= log.size else await self._witness.refresh(origin, 1)
+
+    async def _check_leaf(self, log: LogRow, request: AccessRequest, index: int, leaf: Leaf) -> None:
+        if leaf.slot_two != request.slot_two:
+            raise NotProven("A request was logged under another locator than its own. Nothing was opened.")
+        await self._logs.check_leaves(log, [(index, leaf.slot_two, leaf.to_bytes())])
+
+    def _check_reader(self, query: ReleaseQuery, shown: list[Known]) -> None:
+        reader, *teams = shown
+        request = check_request(query.request, reader, teams[0] if teams else None)
+        never = set(self._trust.newest.never_granted)
+        for known in shown:
+            in_force = known.state.certified(request.time)
+            if not any(entry.statement.scheme not in never for entry in in_force):
+                raise NotPermitted(
+                    "A request is by somebody whom no registrar certifies. Nothing was opened."
+                )
+
+    def _check_cosigned(self, checkpoint: Checkpoint, note: bytes, k: int) -> None:
+        times = sorted(cosignatures(note, self._trust.cosigners).values())
+        if not any(last - first <= TEN_MINUTES for first, last in zip(times, times[k - 1 :], strict=False)):
+            raise NotProven(
+                f"A head of {checkpoint.size} entries lacks cosignatures of one time. Nothing was opened."
+            )
+
+    async def _check_in_force(self, log: LogRow, blob: PolicyBlob) -> None:
+        end_key = SecretBytes(blob.end_key)
+        event, later = (event_tag(end_key, blob.origin, blob.gid, j) for j in (blob.j, blob.j + 1))
+        end = end_tag(end_key, blob.origin, blob.gid)
+        if await self._store.known_tags(log.log, [event, later, end]) != {event}:
+            raise Stale("A grant's policy is not its newest, or the grant has ended. Nothing was opened.")
+
+
+def _cosigners_needed(blob: PolicyBlob, root: TrustRoot) -> int:
+    """The k of the policy that ``blob`` belongs to: each has its own number of subsets around one keeper.
+
+    Raises NotPermitted when the trust root does not allow it.
+    """
+    for policy in root.policies:
+        if comb(policy.n - 1, policy.n - policy.k) == len(blob.seeds):
+            return policy.k
+    raise NotPermitted("A grant's keepers are not as the trust root allows. Nothing was opened.")
+
+
+def _check_policy(blob: PolicyBlob, request: AccessRequest, now: int) -> None:
+    if request.recipient != blob.recipient or request.identity in blob.excluded:
+        raise NotPermitted("A grant is for somebody else. Nothing was opened.")
+    if request.act not in blob.acts or now >= blob.expiry:
+        raise NotPermitted("A grant does not allow this act, or not any more. Nothing was opened.")
+    if any(document.rekey != blob.rekey for document in request.documents):
+        raise Stale("A request names keys of a grant that were replaced. Nothing was opened.")

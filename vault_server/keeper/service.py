@@ -1,0 +1,100 @@
+"""One run of a keeper: open it, listen, say so, keep its trust root new, and stop in order when told to."""
+
+import asyncio
+import json
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+
+from crypto.errors import NotPermitted
+from crypto.trust_root import read_card
+from vault_server.keeper.app import make_app
+from vault_server.keeper.event_log import EventLog
+from vault_server.keeper.keeper import Keeper
+from vault_server.keeper.settings import Settings
+from vault_server.keeper.source import HttpSource
+
+COUNTERS_EVERY = 300
+MAX_CONNECTIONS = 512
+STOPPING = 5
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, leaving the signals to ``serve``: after an orderly stop the process ends with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. Raises what ``Keeper.open`` raises, and NotPermitted when the address is taken."""
+    events = EventLog()
+    try:
+        card = read_card(settings.card.read_text())
+    except OSError:
+        raise NotPermitted(
+            f"The instance card {settings.card} cannot be read. The keeper was not started. Name the card's file."
+        ) from None
+    source = HttpSource(settings.server)
+    try:
+        async with Keeper.open(
+            settings.data, card, source, events=events, accept_lost_store=settings.accept_lost_store
+        ) as keeper:
+            await _answer(keeper, settings, events)
+    finally:
+        await source.close()
+        events.write_counters()
+        events.write("stopped")
+
+
+async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
+    listening = _listen(settings)
+    server = _Server(
+        uvicorn.Config(
+            make_app(keeper, events),
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            date_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=STOPPING,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
+        )
+    )
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, setattr, server, "should_exit", True)
+    background = [asyncio.create_task(keeper.follow_trust()), asyncio.create_task(_count(events))]
+    background[0].add_done_callback(lambda _: setattr(server, "should_exit", True))
+    answering = asyncio.create_task(server.serve(sockets=[listening]))
+    while not (server.started or answering.done()):
+        await asyncio.sleep(0.01)
+    url = settings.url.rpartition(":")[0] + f":{listening.getsockname()[1]}"
+    print(json.dumps({"ready": True, "url": url}), flush=True)
+    await answering
+    for task in background:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
+    except OSError as error:
+        raise NotPermitted(
+            f"The keeper cannot listen at {settings.host}, port {settings.port} ({error.strerror}). It was not "
+            "started. Stop what listens there, or choose another --port."
+        ) from None
+
+
+async def _count(events: EventLog) -> None:
+    while True:
+        await asyncio.sleep(COUNTERS_EVERY)
+        events.write_counters()
