@@ -56,7 +56,10 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 def encode(body: msgspec.Struct) -> bytes:
     """The one encoding of ``body``. Raises Malformed when it holds text that may not be signed."""
-    data = _encoder.encode(body)
+    try:
+        data = _encoder.encode(body)
+    except UnicodeEncodeError:  # a lone surrogate, as file names can hold
+        raise Malformed("Nothing was written: a text holds half a character.") from None
     _check_text(data)
     return data
 
@@ -84,6 +87,11 @@ def pae(label: str, *parts: bytes) -> bytes:
     joined = [b"DSSEv1 %d %b" % (len(name), name)]
     joined += [b" %d %b" % (len(part), part) for part in parts]
     return b"".join(joined)
+
+
+def version_parts(doc: bytes, ver: bytes, ct_root: bytes) -> bytes:
+    """(doc, ver, ct_root) as the last three parts of a ``pae``: what every share and key of a document names."""
+    return b" 16 %b 16 %b 32 %b" % (doc, ver, ct_root)
 
 
 def number(value: int) -> bytes:

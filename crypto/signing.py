@@ -37,10 +37,10 @@ class VerifyKey:
         # The primitive takes signature and message in one piece: another length would move the border.
         if len(signature) != 64:
             raise BadSignature("A signature does not have its length. What it covers was not believed.")
+        # The two are joined for libsodium, so another length would move the border between them.
+        if len(signature) != 64:
+            raise BadSignature("A signature is not 64 bytes long. What it covers was not believed.")
         try:
-            # The two are joined for libsodium, so another length would move the border between them.
-            if len(signature) != 64:
-                raise ValueError
             bindings.crypto_sign_open(signature + message, self.raw)
         except (BadSignatureError, ValueError):
             raise BadSignature("A signature does not fit. What it covers was not believed.") from None

@@ -15,7 +15,7 @@ from crypto.checkpoint import CosignerKey
 from crypto.encoding import Body, Bytes32, Natural, Positive, SealingKey, ShortText, decode, encode
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted, Stale
 from crypto.sealing import check_public_key, key_hash
-from crypto.signing import Envelope, VerifyKey, read, verify_keys
+from crypto.signing import Envelope, VerifyKey, verify, verify_keys
 from crypto.statements import Head, RootRef
 
 # One number for cosigning and releasing. 1 of 1 stands beside the server and is not independent.
@@ -121,14 +121,19 @@ class Accepted(Body, frozen=True):
 
 
 def first(envelope: Envelope, *, card: RootRef | None) -> Accepted:
-    """Believe a first trust root: by the card's digest, or, without a card, on first use (the caller says so)."""
+    """Believe a first trust root: by the card's digest, or, without a card, on first use (the caller says so).
+
+    A later version may also bear signatures by the keys of the one before; unknown here, they are not looked at.
+    """
     body = decode(envelope.body, TrustRoot)
     ref = RootRef(version=body.version, digest=envelope.digest)
     if card is not None and card != ref:
         raise NotPermitted(
             "The server's trust root is not the one on the instance card. Nothing was believed."
         )
-    _check(envelope, body, body)
+    own = verify_keys(*body.root_keys)
+    by_own = tuple(signature for signature in envelope.signatures if signature.key in own)
+    _check(msgspec.structs.replace(envelope, signatures=by_own), body, body)
     return Accepted(root=body, ref=ref)
 
 
@@ -138,8 +143,7 @@ def advance(current: Accepted, chain: Sequence[Envelope]) -> Accepted:
         body = decode(envelope.body, TrustRoot)
         if body.version != current.ref.version + 1 or body.previous != current.ref.digest:
             raise BrokenChain("A new trust root does not follow from the known one. The known one was kept.")
-        _check(envelope, current.root, body)
-        _check(envelope, body, body)
+        _check(envelope, body, current.root, body)
         current = Accepted(root=body, ref=RootRef(version=body.version, digest=envelope.digest))
     return current
 
@@ -152,12 +156,11 @@ def check_expiry(accepted: Accepted, now: int) -> None:
         )
 
 
-def _check(envelope: Envelope, judge: TrustRoot, body: TrustRoot) -> None:
-    """``envelope`` carries the threshold of ``judge``, and its body is sound in itself."""
-    allowed = verify_keys(*judge.root_keys, *body.root_keys)
-    read(envelope, labels.TRUST_ROOT, TrustRoot, allowed)
-    signed = set(envelope.signers) & set(verify_keys(*judge.root_keys))
-    if len(signed) < judge.threshold:
+def _check(envelope: Envelope, body: TrustRoot, *judges: TrustRoot) -> None:
+    """``envelope`` carries the threshold of each of ``judges``, nobody else's signature, and a body that is sound."""
+    keys = [verify_keys(*judge.root_keys) for judge in judges]
+    signed = verify(envelope, labels.TRUST_ROOT, {name: key for each in keys for name, key in each.items()})
+    if any(len(signed & set(each)) < judge.threshold for judge, each in zip(judges, keys, strict=True)):
         raise BadSignature("A trust root is signed by too few of its keys. It was not believed.")
     if body.suite != labels.SUITE:
         raise Malformed(f"A trust root is for another suite than {labels.SUITE}. It was not believed.")

@@ -15,7 +15,6 @@ from crypto.grants import (
     GrantEvent,
     Listing,
     ReleasePolicy,
-    Row,
     Rows,
     SealedPolicy,
     rows_root,
@@ -115,6 +114,7 @@ def make_event(
         recipient=recipient.ref.identity,
         reading_key=reading_key,
     )
+    versions = sorted(versions, key=lambda version: (version.doc, version.ver))
     encoded = _rows(wrapper, shares.ShareB(seeds, "release", place.gid, place.rekey), versions)
     listing, sealed_listing = _listing(vault, place, wrapper, seeds, versions)
     event = GrantEvent(
@@ -167,11 +167,10 @@ def _policy(root: TrustRoot, keepers: Sequence[Keeper]) -> ReleasePolicy:
 
 def _rows(wrapper: GrantWrapper, share_b: shares.ShareB, versions: Iterable[Version]) -> list[bytes]:
     rows = []
-    for entry in versions:
-        b = share_b.shares(entry.doc, entry.ver, entry.ct_root)
-        wrap = wrapper.wrap(entry.key, b, entry.doc, entry.ver, entry.ct_root)
-        rows.append(Row(doc=entry.doc, ver=entry.ver, ct_root=entry.ct_root, wrap=wrap).to_bytes())
-    rows.sort()
+    for version in versions:
+        doc, ver, ct_root = version.doc, version.ver, version.ct_root
+        wrap = wrapper.wrap(version.key, share_b.shares(doc, ver, ct_root), doc, ver, ct_root)
+        rows.append(doc + ver + ct_root + wrap)
     return rows
 
 
@@ -193,7 +192,7 @@ def _listing(
                 date=entry.descriptor.date,
                 length=entry.descriptor.length,
             )
-            for entry in sorted(versions, key=lambda entry: (entry.doc, entry.ver))
+            for entry in versions
         )
     )
     doc, ver, key = SecretBytes.random(16).reveal(), SecretBytes.random(16).reveal(), SecretBytes.random()

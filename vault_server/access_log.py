@@ -76,6 +76,10 @@ class AccessLog:
             await self._writer.run(job)
         await self._publisher.wait(self._logs[origin], 0, self._seconds)
 
+    def is_confirmed(self, origin: str) -> bool:
+        """Whether the keepers have cosigned a head of ``origin`` since the server started."""
+        return origin in self._logs and self._logs[origin].published is not None
+
     @property
     def shards(self) -> list[Log]:
         """The shards, oldest first."""
@@ -96,6 +100,10 @@ class AccessLog:
         index = self._edges[origin].size + sum(1 for other, _ in transaction.staged if other == origin)
         transaction.staged.append((origin, leaf))
         return index
+
+    def is_staged(self, transaction: Transaction, origin: str, slot_two: bytes) -> bool:
+        """Whether a leaf of this batch carries ``slot_two``: it is not in the store yet."""
+        return any(other == origin and leaf[33:65] == slot_two for other, leaf in transaction.staged)
 
     async def receipt(self, origin: str, disclosure: entries.Disclosure) -> Logged:
         """Proof that a durable leaf is in the log, under the newest cosigned head. Raises Unreachable."""

@@ -5,12 +5,11 @@ A and the seeds belong to one rekey; Kg and Ke to the whole grant, from the epoc
 for each set of n-k+1 keepers, given to its members only: any k keepers have all of them, k-1 lack at least one.
 """
 
-import hmac
 from collections.abc import Sequence
 
 from crypto import labels
-from crypto.derivation import Deriver
-from crypto.encoding import number, pae
+from crypto.derivation import Deriver, Mac
+from crypto.encoding import number, pae, version_parts
 from crypto.grants import Act, ReleasePolicy, subset_name
 from crypto.secret_bytes import SecretBytes
 
@@ -46,17 +45,17 @@ class ShareB:
     other acts only, so a request to list can never be turned into an opening.
     """
 
-    __slots__ = ("_prefix", "_seeds")
+    __slots__ = ("_seeds",)
 
     def __init__(self, seeds_: Sequence[SecretBytes], act: Act, gid: bytes, rekey: int) -> None:
         label = labels.SHARE_B_LIST if act == "list" else labels.SHARE_B
-        self._prefix = pae(label, gid, number(rekey))
-        self._seeds = [seed.reveal() for seed in seeds_]
+        beginning = pae(label, gid, number(rekey))
+        self._seeds = [Mac(seed.reveal(), beginning) for seed in seeds_]
 
     def shares(self, doc: bytes, ver: bytes, ct_root: bytes) -> list[bytes]:
         """B_T = HMAC(seed_T, PAE(label, gid, rekey, doc, ver, ct_root)), in the order of the seeds."""
-        message = b"%b 16 %b 16 %b 32 %b" % (self._prefix, doc, ver, ct_root)
-        return [hmac.digest(seed, message, "sha256") for seed in self._seeds]
+        parts = version_parts(doc, ver, ct_root)
+        return [seed.of(parts) for seed in self._seeds]
 
     def __repr__(self) -> str:
         return "ShareB(…)"

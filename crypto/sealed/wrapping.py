@@ -17,8 +17,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from crypto import labels, sealing
-from crypto.derivation import Deriver
-from crypto.encoding import number, pae
+from crypto.derivation import Deriver, Mac
+from crypto.encoding import number, pae, version_parts
 from crypto.errors import CannotOpen
 from crypto.grants import GrantEvent
 from crypto.sealed.unsealing import UnsealingKey
@@ -30,7 +30,7 @@ _NONCE = bytes(12)
 class GrantWrapper:
     """Wraps and unwraps the document keys of one rekey of one grant."""
 
-    __slots__ = ("_prefix", "_prk")
+    __slots__ = ("_prk",)
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class GrantWrapper:
         context = pae(
             labels.KEK, labels.SUITE.encode(), vault, gid, number(rekey), recipient, number(reading_key)
         )
-        self._prk = hmac.digest(hashlib.sha256(context).digest(), share_a.reveal(), "sha256")
-        self._prefix = pae(labels.KEK_DOCUMENT)
+        prk = hmac.digest(hashlib.sha256(context).digest(), share_a.reveal(), "sha256")
+        self._prk = Mac(prk, pae(labels.KEK_DOCUMENT))
 
     def wrap(
         self, document_key: SecretBytes, shares: Sequence[bytes], doc: bytes, ver: bytes, ct_root: bytes
@@ -61,8 +61,7 @@ class GrantWrapper:
         return _unwrap(self._kek(shares, doc, ver, ct_root), wrap)
 
     def _kek(self, shares: Sequence[bytes], doc: bytes, ver: bytes, ct_root: bytes) -> bytes:
-        entry = hmac.digest(self._prk, b"%b 16 %b 16 %b 32 %b" % (self._prefix, doc, ver, ct_root), "sha256")
-        return hmac.digest(entry, b"".join(shares), "sha256")
+        return hmac.digest(self._prk.of(version_parts(doc, ver, ct_root)), b"".join(shares), "sha256")
 
     def __repr__(self) -> str:
         return "GrantWrapper(…)"
@@ -71,11 +70,10 @@ class GrantWrapper:
 class SelfWrapper:
     """Wraps document keys for the patient, under one epoch secret: no keeper, no log, works offline."""
 
-    __slots__ = ("_deriver", "_prefix")
+    __slots__ = ("_deriver",)
 
     def __init__(self, epoch: SecretBytes, vault: bytes) -> None:
-        self._deriver = Deriver(epoch.reveal())
-        self._prefix = pae(labels.SELF_WRAP, vault)
+        self._deriver = Deriver(epoch.reveal(), pae(labels.SELF_WRAP, vault))
 
     def wrap(self, document_key: SecretBytes, doc: bytes, ver: bytes, ct_root: bytes) -> bytes:
         """48 bytes. A new encryption pass is a new ``ver``, so each key wraps once."""
@@ -86,7 +84,7 @@ class SelfWrapper:
         return _unwrap(self._key(doc, ver, ct_root), wrap)
 
     def _key(self, doc: bytes, ver: bytes, ct_root: bytes) -> bytes:
-        return self._deriver.derive(b"%b 16 %b 16 %b 32 %b" % (self._prefix, doc, ver, ct_root))
+        return self._deriver.derive(version_parts(doc, ver, ct_root))
 
     def __repr__(self) -> str:
         return "SelfWrapper(…)"

@@ -18,9 +18,8 @@ from vault_server.keeper.settings import Settings
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    work = _init(options) if options.command == "init" else serve(_settings(options))
     try:
-        asyncio.run(work)
+        asyncio.run(_init(options) if options.command == "init" else serve(_settings(options)))
     except Refusal as error:
         print(error, file=sys.stderr)
         return 1

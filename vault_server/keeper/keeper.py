@@ -114,14 +114,18 @@ class Keeper:
         """Whether there is a trust root to answer by."""
         return self._trust.known
 
+    async def refresh_trust(self) -> None:
+        """Ask the server for newer trust roots. Raises NotPermitted when this keeper may not return by order alone."""
+        try:
+            await self._trust.refresh()
+        except CoffreError as error:
+            self._events.write("trust_root_not_refreshed", problem=type(error).__name__)
+        self.check_return()
+
     async def follow_trust(self) -> None:
-        """Keep the trust root new, for ever. Raises NotPermitted when this keeper may not return by order alone."""
+        """Keep the trust root new, for ever. Raises as ``refresh_trust`` does."""
         while True:
-            try:
-                await self._trust.refresh()
-            except CoffreError as error:
-                self._events.write("trust_root_not_refreshed", problem=type(error).__name__)
-            self.check_return()
+            await self.refresh_trust()
             await asyncio.sleep(TRUST_ROOT_EVERY if self.ready else RETRY)
 
     def check_return(self) -> None:

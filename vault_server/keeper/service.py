@@ -5,7 +5,7 @@ import json
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -23,7 +23,15 @@ STOPPING = 5
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, leaving the signals to ``serve``: after an orderly stop the process ends with 0."""
+    """Uvicorn, saying when it listens, and leaving the signals to us: after an orderly stop the process ends with 0."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(json.dumps({"ready": True, "url": self._url}), flush=True)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -53,34 +61,30 @@ async def serve(settings: Settings) -> None:
 
 async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
     listening = _listen(settings)
-    server = _Server(
-        uvicorn.Config(
-            make_app(keeper, events),
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_graceful_shutdown=STOPPING,
-            ssl_certfile=settings.tls_cert,
-            ssl_keyfile=settings.tls_key,
-        )
+    config = uvicorn.Config(
+        make_app(keeper, events),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        date_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=STOPPING,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
     )
+    server = _Server(config, f"{settings.url.rpartition(':')[0]}:{listening.getsockname()[1]}")
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, setattr, server, "should_exit", True)
-    background = [asyncio.create_task(keeper.follow_trust()), asyncio.create_task(_count(events))]
-    background[0].add_done_callback(lambda _: setattr(server, "should_exit", True))
-    answering = asyncio.create_task(server.serve(sockets=[listening]))
-    while not (server.started or answering.done()):
-        await asyncio.sleep(0.01)
-    url = settings.url.rpartition(":")[0] + f":{listening.getsockname()[1]}"
-    print(json.dumps({"ready": True, "url": url}), flush=True)
-    await answering
-    for task in background:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    following = asyncio.create_task(keeper.follow_trust())
+    following.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    counting = asyncio.create_task(_count(events))
+    await server.serve(sockets=[listening])
+    following.cancel()
+    counting.cancel()
+    for ended in await asyncio.gather(following, counting, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -7,7 +7,6 @@ never take its place. Folders are synced up to the root, so what was acknowledge
 import errno
 import os
 import secrets
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from crypto.pieces import part_slice
 from vault_server.store.files import PRIVATE_FILE, make_folder, sync_folder
 
 CHUNK = 1 << 18
-DAY = 24 * 3600
 
 
 class CiphertextStore:
@@ -86,9 +84,8 @@ class CiphertextStore:
                     vault, _, ver = folder.name.partition("-")
                     yield bytes.fromhex(vault), bytes.fromhex(ver)
 
-    def sweep_unfinished(self) -> None:
-        """Delete what was being written when the process was cut short, a day ago or more."""
-        before = time.time() - DAY
+    def sweep_unfinished(self, before: float) -> None:
+        """Delete what was being written when the process was cut short before a time."""
         for unfinished in self._folder.glob("*/*/.*"):
             if unfinished.stat().st_mtime < before:
                 unfinished.unlink()

@@ -18,7 +18,7 @@ from typing import IO, Any, TypeVar
 
 import aiosqlite
 
-from crypto.errors import Damaged, Full, NotPermitted, TooMany, Unavailable
+from crypto.errors import Conflict, Damaged, Full, NotPermitted, TooMany, Unavailable
 from vault_server.store.files import make_folder
 
 BATCH = 256
@@ -162,9 +162,11 @@ class Writer:
         try:
             value = await job(transaction)
         except Exception as error:  # a refusal, or a fault of one job that must not undo the work of others
-            if isinstance(error, sqlite3.Error) and not isinstance(error, sqlite3.IntegrityError):
-                raise
             refusal = error
+            if isinstance(error, sqlite3.IntegrityError):
+                refusal = Conflict("What you sent contradicts what is stored. Nothing was changed.")
+            elif isinstance(error, sqlite3.Error):
+                raise
         if refusal is not None:
             await transaction.all("ROLLBACK TO job")
             del transaction.staged[staged:], transaction.after[after:]

@@ -10,6 +10,7 @@ from crypto.signing import Envelope
 from crypto.vault_chain import GrantEntry
 from crypto.wire.messages import Delivery, EventSubmission, ShownChain
 from vault_server.rules import GrantedRow
+from vault_server.store import rows as stored
 from vault_server.store.database import Statements
 
 
@@ -57,7 +58,7 @@ async def event(db: Statements, gid: bytes, j: int) -> tuple[Envelope, GrantEven
     row = await db.one("SELECT envelope FROM events WHERE gid = $1 AND j = $2", gid, j)
     if row is None:
         return None
-    envelope = decode(row[0], Envelope, limit=1 << 22)
+    envelope = stored.envelope(row[0])
     return envelope, read_event(envelope)
 
 
@@ -73,7 +74,8 @@ async def add_event(
     sql = "INSERT INTO events (gid, j, envelope, rows, chains) VALUES ($1, $2, $3, $4, $5)"
     await db.all(sql, gid, event.j, encode(sent.envelope), sent.rows, chains)
     await db.many(
-        "INSERT INTO grant_rows (gid, ver, doc, ct_root, rekey) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO grant_rows (gid, ver, doc, ct_root, rekey) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (gid, ver) "
+        "DO UPDATE SET doc = excluded.doc, ct_root = excluded.ct_root, rekey = excluded.rekey",
         [(gid, row.ver, row.doc, row.ct_root, event.rekey) for row in rows],
     )
     listing = event.listing
@@ -130,7 +132,7 @@ async def delivery(db: Statements, number: int, gid: bytes, j: int | None) -> De
     row = await db.one("SELECT envelope, rows, chains FROM events WHERE gid = $1 AND j = $2", gid, j)
     if row is None:
         raise LookupError("a delivery without its event")
-    envelope = decode(row[0], Envelope, limit=1 << 22)
+    envelope = stored.envelope(row[0])
     chains = decode(row[2], _Chains, limit=1 << 27).chains
     return Delivery(number=number, envelope=envelope, rows=row[1], chains=chains, ended=None)
 

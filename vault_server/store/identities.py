@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from crypto.access_log import Disclosure
 from crypto.encoding import decode, encode
 from crypto.identity_links import DisclosedLink
-from crypto.signing import Envelope
+from vault_server.store import rows as stored
 from vault_server.store.database import Statements
 
 
@@ -13,7 +13,7 @@ async def links(db: Statements, identity: bytes) -> list[DisclosedLink]:
     """The links of one identity, in order."""
     sql = "SELECT envelope, disclosure FROM identity_links WHERE identity = $1 ORDER BY n"
     return [
-        DisclosedLink(envelope=decode(row[0], Envelope), disclosure=decode(row[1], Disclosure))
+        DisclosedLink(envelope=stored.envelope(row[0]), disclosure=decode(row[1], Disclosure))
         for row in await db.all(sql, identity)
     ]
 

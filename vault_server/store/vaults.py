@@ -6,7 +6,7 @@ from crypto.access_log import Disclosure
 from crypto.encoding import Bytes32, SecretBody, decode, encode
 from crypto.signing import Envelope
 from crypto.vault_chain import Changes, Document, VaultHead, VaultView, Version
-from vault_server.store import grants
+from vault_server.store import grants, rows
 from vault_server.store.database import Statements
 
 
@@ -68,7 +68,7 @@ async def add_link(db: Statements, vault: bytes, n: int, envelope: Envelope) -> 
 async def link(db: Statements, vault: bytes, n: int) -> Envelope | None:
     """Link ``n`` of a vault."""
     row = await db.one("SELECT envelope FROM vault_links WHERE vault = $1 AND n = $2", vault, n)
-    return None if row is None else decode(row[0], Envelope)
+    return None if row is None else rows.envelope(row[0])
 
 
 async def links(db: Statements, vault: bytes, since: int, count: int) -> list[bytes]:
@@ -109,15 +109,15 @@ async def view(
         doc: found for doc in set(docs) if (found := await document(db, head.vault, doc)) is not None
     }
     entries = {
-        gid: found.entry
+        gid: row.entry
         for gid in set(gids)
-        if (found := await grants.grant(db, gid)) is not None and found.vault == head.vault
+        if (row := await grants.grant(db, gid)) is not None and row.vault == head.vault
     }
     blocked = {}
     for identity in set(identities):
         sql = "SELECT blocked FROM blocked WHERE vault = $1 AND identity = $2"
-        row = await db.one(sql, head.vault, identity)
-        blocked[identity] = row is not None and bool(row[0])
+        state = await db.one(sql, head.vault, identity)
+        blocked[identity] = state is not None and bool(state[0])
     return VaultView(head=head, documents=documents, grants=entries, blocked=blocked)
 
 

@@ -71,7 +71,7 @@ def test_every_failure_looks_alike():
         with pytest.raises(CannotOpen) as refusal:
             key.open(info, each)
         messages.add(str(refusal.value))
-        assert refusal.value.__suppress_context__
+        assert refusal.value.__context__ is None or refusal.value.__suppress_context__
     assert messages == {str(CannotOpen())}
 
 
@@ -89,12 +89,12 @@ def test_there_are_low_order_points_to_try():
 
 @pytest.mark.parametrize("u", low_order_u(), ids=hex)
 def test_a_low_order_key_is_refused(u):
-    """A public key whose X25519 half has small order, written reduced or not, is Malformed."""
+    """A public key whose X25519 half has small order is Malformed, also unreduced and with the bit that is ignored."""
     check_public_key(KEY.public)
-    for form in (u, u + P):
-        if form < 2**256:
+    for form in {u, u + P if u + P < 2**255 else u}:
+        for bit in (0, 1):
             with pytest.raises(Malformed):
-                check_public_key(KEY.public[:1184] + form.to_bytes(32, "little"))
+                check_public_key(KEY.public[:1184] + (form | bit << 255).to_bytes(32, "little"))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""The paper kit: what it gives, and that a mistyped one is refused."""
+
+import string
+
+import pytest
+
+from crypto.errors import Malformed
+from crypto.sealed.recovery import Kit
+from crypto.sealing import seal
+from crypto.secret_bytes import SecretBytes
+
+KIT = Kit(SecretBytes(bytes(range(32))))
+
+
+def test_a_kit_gives_the_same_keys_again():
+    """Root and unlock key come from the seed alone, and differ between kits and from each other."""
+    again = Kit.from_text(KIT.to_text())
+    assert again.root.public.raw == KIT.root.public.raw
+    assert again.unlock.open(b"", seal(KIT.unlock.public, b"", b"x")) == b"x"
+    other = Kit.generate()
+    assert other.root.public.raw != KIT.root.public.raw
+    assert other.unlock.public != KIT.unlock.public
+    assert not KIT.root.seed.same_as(KIT.unlock.seed)
+
+
+def test_the_text_is_groups_of_four():
+    """14 groups of four characters of base32."""
+    groups = KIT.to_text().split("-")
+    assert [len(group) for group in groups] == [4] * 14
+    assert set("".join(groups)) <= set(string.ascii_uppercase + "234567")
+
+
+def test_a_kit_is_read_as_people_type():
+    """Small letters, spaces for dashes and spaces around are read."""
+    text = KIT.to_text()
+    for typed in (text.lower(), text.replace("-", " "), text.replace("-", ""), f"  {text}\n"):
+        assert Kit.from_text(typed).root.public.raw == KIT.root.public.raw
+
+
+def test_every_mistyped_character_is_noticed():
+    """Each place, mistyped as each other character, is Malformed."""
+    text = KIT.to_text().replace("-", "")
+    taken = [
+        (at, character)
+        for at in range(len(text))
+        for character in "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+        if character != text[at] and not refused(text[:at] + character + text[at + 1 :])
+    ]
+    assert taken == []
+
+
+def refused(text: str) -> bool:
+    """Whether ``text`` is refused."""
+    try:
+        Kit.from_text(text)
+    except Malformed:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("change", [1, 4, 13])
+def test_swapped_groups_are_noticed(change):
+    """Two groups in the wrong order are Malformed."""
+    groups = KIT.to_text().split("-")
+    groups[0], groups[change] = groups[change], groups[0]
+    assert refused("-".join(groups))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "0189", KIT.to_text()[:-1], KIT.to_text() + "AAAA", "é" * 56, "=" * 56]
+)
+def test_other_text_is_no_kit(text):
+    """Nothing, another length, other characters: Malformed."""
+    with pytest.raises(Malformed):
+        Kit.from_text(text)
+
+
+def test_a_kit_does_not_print():
+    """No repr shows the seed or its text."""
+    shown = repr(KIT) + str(KIT) + repr(KIT.root) + repr(KIT.unlock)
+    assert KIT.to_text()[:4] not in shown
+    assert bytes(range(32)).hex()[:8] not in shown

@@ -1,0 +1,480 @@
+"""What a keeper releases, and everything for which it does not."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from crypto import labels
+from crypto.checkpoint import cosign
+from crypto.errors import NotFound, Unreachable
+from crypto.identity_links import AddDevice, AddMember, Chain, RemoveMember, RevokeDevice, Withdraw
+from crypto.locators import Locator
+from crypto.sealed.policy_blob import seal_policy
+from crypto.sealed.unsealing import UnsealingKey
+from crypto.signing import SigningKey
+from crypto.statements import Head, RootRef
+from crypto.wire.keeper_api import ReleaseQuery
+from tests.support.keeper_story import Story, keeper_story
+from tests.support.people import LOG, NOW, Device, Person, certificate, fresh
+from tests.support.small_log import random_leaf
+
+Questions = Callable[[Story], Awaitable[ReleaseQuery]]
+
+
+@pytest.fixture
+async def story(tmp_path: Path) -> AsyncIterator[Story]:
+    """A granted document and its keeper, one of one."""
+    async with keeper_story(tmp_path / "keeper") as made:
+        yield made
+
+
+async def test_an_honest_request_is_answered(story: Story) -> None:
+    """The keeper's shares are those that the patient computes from the same seeds."""
+    query = await story.query()
+    answer = story.opened(query, await story.keeper.release(query))
+    (own,) = answer.subsets
+    expected = [story.maker.share(0, labels.SHARE_B, document) for document in story.documents]
+    assert list(own.shares) == expected
+
+
+async def test_the_same_request_may_be_asked_again(story: Story) -> None:
+    """A reader who lost the answer asks again; the rate counts the request once."""
+    query = await story.query()
+    query = msgspec.structs.replace(query, blob=story.blob(rate=2))
+    for _ in range(3):
+        await story.keeper.release(query)
+
+
+async def test_a_listing_is_released_under_its_own_label(story: Story) -> None:
+    """For act ``list`` the share is another one than for opening the same document."""
+    query = await story.query(act="list")
+    answer = story.opened(query, await story.keeper.release(query))
+    expected = [story.maker.share(0, labels.SHARE_B_LIST, document) for document in story.documents]
+    assert list(answer.subsets[0].shares) == expected
+
+
+async def test_a_member_of_a_team_is_answered(story: Story) -> None:
+    """A grant to a team opens for its certified member."""
+    await _with_team(story)
+    query = await story.query(team=story.team.identity if story.team else None)
+    assert await story.keeper.release(query)
+
+
+async def test_an_older_head_that_is_a_prefix_will_do(story: Story) -> None:
+    """The receipt may be under a head that the log has since continued, however long ago the heads were forgotten."""
+    query = await story.query()
+    story.service.shard.fill(300)
+    await story.service.publish(story.keeper, LOG)
+    assert await story.keeper.release(query)
+
+
+async def test_the_directory_may_move_on_for_ten_minutes(story: Story) -> None:
+    """A view of the directory counts until ten minutes after a larger head replaced it, and no longer."""
+    view = story.service.view
+    Person(story.service)
+    await story.service.publish_all(story.keeper)
+    story.time.now += 600
+    query = await story.query(view=view)
+    assert await story.keeper.release(query)
+    story.time.now += 1
+    with pytest.raises(NotFound):
+        await story.keeper.release(query)
+
+
+async def _with_team(story: Story, **changes: Any) -> None:
+    story.team = Person(story.service, "team")
+    story.service.certify(story.team, kind="team", **changes)
+    story.team.add(AddMember(identity=story.reader.identity))
+    await story.grant(story.team)
+
+
+# Each of these makes a question with one thing wrong.
+
+
+async def _other_time(story: Story) -> ReleaseQuery:
+    query = await story.query()
+    story.time.now += 601
+    return query
+
+
+async def _time_ahead(story: Story) -> ReleaseQuery:
+    return await story.query(time=NOW + 601)
+
+
+async def _unknown_trust_root(story: Story) -> ReleaseQuery:
+    view = msgspec.structs.replace(story.service.view, trust_root=RootRef(version=1, digest=fresh()))
+    return await story.query(view=view)
+
+
+async def _misnamed_trust_root(story: Story) -> ReleaseQuery:
+    ref = msgspec.structs.replace(story.service.accepted.ref, version=2)
+    return await story.query(view=msgspec.structs.replace(story.service.view, trust_root=ref))
+
+
+async def _expired_trust_root(story: Story) -> ReleaseQuery:
+    story.time.now = story.service.root.expiry
+    await story.service.publish_all(story.keeper)
+    return await story.query()
+
+
+async def _other_signer(story: Story) -> ReleaseQuery:
+    request = story.request()
+    envelope = story.signed(request, SigningKey.generate())
+    disclosure = story.log_request(envelope, slot_two=request.slot_two)
+    await story.service.publish(story.keeper, LOG)
+    return story.question(envelope, story.proof(disclosure))
+
+
+async def _changed_request(story: Story) -> ReleaseQuery:
+    query = await story.query()
+    body = query.request.body.replace(b'"act":"release"', b'"act":"reopen" ')
+    return msgspec.structs.replace(query, request=msgspec.structs.replace(query.request, body=body))
+
+
+async def _another_request(story: Story) -> ReleaseQuery:
+    query = await story.query()
+    return msgspec.structs.replace(query, request=story.signed(story.request()))
+
+
+async def _refused_outcome(story: Story) -> ReleaseQuery:
+    request = story.request()
+    envelope = story.signed(request)
+    disclosure = story.log_request(envelope, slot_two=request.slot_two, outcome="refused")
+    await story.service.publish(story.keeper, LOG)
+    return story.question(envelope, story.proof(disclosure))
+
+
+async def _other_slot_two_in_leaf(story: Story) -> ReleaseQuery:
+    envelope = story.signed(story.request())
+    other = Locator(story.maker.grant_key, LOG).make(fresh(16))
+    disclosure = story.log_request(envelope, slot_two=other)
+    await story.service.publish(story.keeper, LOG)
+    return story.question(envelope, story.proof(disclosure))
+
+
+async def _slot_two_not_found_by_the_patient(story: Story) -> ReleaseQuery:
+    return await story.query(slot_two=fresh())
+
+
+async def _slot_two_seen_before(story: Story) -> ReleaseQuery:
+    request = story.request()
+    story.service.shard.append(random_leaf(request.slot_two))
+    return await story.query(slot_two=request.slot_two)
+
+
+async def _not_logged(story: Story) -> ReleaseQuery:
+    query = await story.query()
+    disclosure = msgspec.structs.replace(query.logged.disclosure, salt=fresh())
+    logged = msgspec.structs.replace(query.logged, disclosure=disclosure)
+    return msgspec.structs.replace(query, logged=logged)
+
+
+async def _other_index(story: Story) -> ReleaseQuery:
+    query = await story.query()
+    disclosure = msgspec.structs.replace(query.logged.disclosure, index=0)
+    return msgspec.structs.replace(query, logged=msgspec.structs.replace(query.logged, disclosure=disclosure))
+
+
+async def _forked_head(story: Story) -> ReleaseQuery:
+    honest = await story.query()
+    story.service.shard.leaves[0] = random_leaf()
+    head = story.service.shard.checkpoint()
+    index = honest.logged.disclosure.index
+    note = story.service.shard.note() + cosign(head, "x", SigningKey.generate(), NOW)
+    receipt = story.service.shard.receipt(index, note, head.size)
+    return msgspec.structs.replace(honest, logged=msgspec.structs.replace(honest.logged, receipt=receipt))
+
+
+async def _head_beyond_the_followed(story: Story) -> ReleaseQuery:
+    honest = await story.query()
+    size = story.service.cosigned[LOG]
+    story.service.shard.fill(1)
+    note = story.service.shard.note()
+    receipt = story.service.shard.receipt(honest.logged.disclosure.index, note, size + 1)
+    return msgspec.structs.replace(honest, logged=msgspec.structs.replace(honest.logged, receipt=receipt))
+
+
+async def _not_cosigned(story: Story) -> ReleaseQuery:
+    honest = await story.query()
+    size, note = story.service.cosigned[LOG], story.service.shard.note()
+    receipt = story.service.shard.receipt(honest.logged.disclosure.index, note, size)
+    return msgspec.structs.replace(honest, logged=msgspec.structs.replace(honest.logged, receipt=receipt))
+
+
+async def _directory_unknown(story: Story) -> ReleaseQuery:
+    directory = Head(size=story.service.directory.head.size, root=fresh())
+    return await story.query(view=msgspec.structs.replace(story.service.view, dir=directory))
+
+
+async def _directory_never_published(story: Story) -> ReleaseQuery:
+    Person(story.service)
+    view = story.service.view
+    Person(story.service)
+    await story.service.publish_all(story.keeper)
+    return await story.query(view=view)
+
+
+async def _directory_of_the_future(story: Story) -> ReleaseQuery:
+    Person(story.service)
+    return await story.query()
+
+
+async def _device_revoked(story: Story) -> ReleaseQuery:
+    view, new = story.service.view, Device()
+    story.reader.add(
+        new.added,
+        RevokeDevice(device=story.reader.device.id),
+        signers=[story.reader.device.signing, new.signing],
+    )
+    await story.service.publish_all(story.keeper)
+    return await story.query(view=view)
+
+
+async def _device_added_after_the_view(story: Story) -> ReleaseQuery:
+    view, new = story.service.view, Device()
+    added: AddDevice = new.added
+    story.reader.add(added, signers=[story.reader.device.signing, new.signing])
+    story.reader.device = new
+    await story.service.publish_all(story.keeper)
+    return await story.query(view=view)
+
+
+async def _chain_cut_short(story: Story) -> ReleaseQuery:
+    short = story.reader.chain
+    story.service.certify(story.reader)
+    await story.service.publish_all(story.keeper)
+    return msgspec.structs.replace(await story.query(), reader=short)
+
+
+async def _chain_of_another(story: Story) -> ReleaseQuery:
+    return msgspec.structs.replace(await story.query(), reader=story.patient.chain)
+
+
+async def _chain_not_logged(story: Story) -> ReleaseQuery:
+    *others, last = story.reader.links
+    disclosure = msgspec.structs.replace(last.disclosure, salt=fresh())
+    forged = Chain(links=(*others, msgspec.structs.replace(last, disclosure=disclosure)))
+    return msgspec.structs.replace(await story.query(), reader=forged)
+
+
+async def _not_certified(story: Story) -> ReleaseQuery:
+    story.reader.add(Withdraw(link=1), signers=[story.service.registrar])
+    await story.service.publish_all(story.keeper)
+    return await story.query()
+
+
+async def _certificate_run_out(story: Story) -> ReleaseQuery:
+    story.time.now = certificate().until
+    story.service.set_root(expiry=story.service.root.expiry)
+    await story.service.publish_all(story.keeper)
+    return await story.query()
+
+
+async def _not_a_member(story: Story) -> ReleaseQuery:
+    await _with_team(story)
+    story.team = _team(story)
+    story.team.add(RemoveMember(identity=story.reader.identity))
+    await story.service.publish_all(story.keeper)
+    return await story.query(team=story.team.identity)
+
+
+async def _member_until_after_the_view(story: Story) -> ReleaseQuery:
+    await _with_team(story)
+    view = story.service.view
+    _team(story).add(RemoveMember(identity=story.reader.identity))
+    await story.service.publish_all(story.keeper)
+    return await story.query(team=_team(story).identity, view=view)
+
+
+async def _team_not_shown(story: Story) -> ReleaseQuery:
+    await _with_team(story)
+    return msgspec.structs.replace(await story.query(team=_team(story).identity), team=None)
+
+
+async def _team_not_named(story: Story) -> ReleaseQuery:
+    await _with_team(story)
+    return await story.query()
+
+
+def _team(story: Story) -> Person:
+    if story.team is None:
+        raise LookupError
+    return story.team
+
+
+async def _with_blob(story: Story, **changes: Any) -> ReleaseQuery:
+    return msgspec.structs.replace(await story.query(), blob=story.blob(**changes))
+
+
+async def _blob_of_another_grant(story: Story) -> ReleaseQuery:
+    return await _with_blob(story, gid=fresh())
+
+
+async def _blob_of_another_log(story: Story) -> ReleaseQuery:
+    return await _with_blob(story, origin=f"{LOG}0")
+
+
+async def _blob_for_another_keeper(story: Story) -> ReleaseQuery:
+    blob = story.maker.blob(story.key_hash)
+    other = seal_policy(blob, UnsealingKey.generate().public, story.service.accepted.ref.digest)
+    return msgspec.structs.replace(await story.query(), blob=other)
+
+
+async def _blob_under_another_trust_root(story: Story) -> ReleaseQuery:
+    blob = msgspec.structs.replace(story.blob(), trust_root=fresh())
+    return msgspec.structs.replace(await story.query(), blob=blob)
+
+
+async def _blob_of_more_keepers(story: Story) -> ReleaseQuery:
+    (seed,) = story.maker.blob(story.key_hash).seeds
+    return await _with_blob(story, seeds=(seed, seed, seed))
+
+
+async def _excluded(story: Story) -> ReleaseQuery:
+    return await _with_blob(story, excluded=(story.reader.identity,))
+
+
+async def _for_somebody_else(story: Story) -> ReleaseQuery:
+    return await _with_blob(story, recipient=fresh())
+
+
+async def _expired(story: Story) -> ReleaseQuery:
+    return await _with_blob(story, expiry=NOW)
+
+
+async def _another_act(story: Story) -> ReleaseQuery:
+    return await story.query(act="export")
+
+
+async def _older_rekey(story: Story) -> ReleaseQuery:
+    return await _with_blob(story, rekey=1)
+
+
+async def _too_many(story: Story) -> ReleaseQuery:
+    await story.keeper.release(await _with_blob(story, rate=3))
+    return await _with_blob(story, rate=3)
+
+
+async def _event_not_logged(story: Story) -> ReleaseQuery:
+    return await _with_blob(story, j=1)
+
+
+async def _event_superseded(story: Story) -> ReleaseQuery:
+    story.log_event(1)
+    return await story.query()
+
+
+async def _event_superseded_in_silence(story: Story) -> ReleaseQuery:
+    query = await story.query()
+    await story.keeper.release(query)
+    story.log_event(1)
+    await story.service.publish(story.keeper, LOG)
+    return query
+
+
+async def _ended(story: Story) -> ReleaseQuery:
+    story.service.shard.append(random_leaf(story.maker.end_tag))
+    return await story.query()
+
+
+async def _end_posted(story: Story) -> ReleaseQuery:
+    query = await story.query()
+    await story.keeper.end(story.end_post())
+    return query
+
+
+WRONG: list[Questions] = [
+    _other_time,
+    _time_ahead,
+    _unknown_trust_root,
+    _misnamed_trust_root,
+    _expired_trust_root,
+    _other_signer,
+    _changed_request,
+    _another_request,
+    _refused_outcome,
+    _other_slot_two_in_leaf,
+    _slot_two_not_found_by_the_patient,
+    _slot_two_seen_before,
+    _not_logged,
+    _other_index,
+    _forked_head,
+    _head_beyond_the_followed,
+    _not_cosigned,
+    _directory_unknown,
+    _directory_never_published,
+    _directory_of_the_future,
+    _device_revoked,
+    _device_added_after_the_view,
+    _chain_cut_short,
+    _chain_of_another,
+    _chain_not_logged,
+    _not_certified,
+    _certificate_run_out,
+    _not_a_member,
+    _member_until_after_the_view,
+    _team_not_shown,
+    _team_not_named,
+    _blob_of_another_grant,
+    _blob_of_another_log,
+    _blob_for_another_keeper,
+    _blob_under_another_trust_root,
+    _blob_of_more_keepers,
+    _excluded,
+    _for_somebody_else,
+    _expired,
+    _another_act,
+    _older_rekey,
+    _too_many,
+    _event_not_logged,
+    _event_superseded,
+    _event_superseded_in_silence,
+    _ended,
+    _end_posted,
+]
+
+
+@pytest.mark.parametrize("question", WRONG, ids=[each.__name__.strip("_") for each in WRONG])
+async def test_one_thing_wrong_is_one_refusal(story: Story, question: Questions) -> None:
+    """Whatever is wrong with a request, its proof, its signer or its grant: the answer is the same refusal."""
+    query = await question(story)
+    with pytest.raises(NotFound) as refusal:
+        await story.keeper.release(query)
+    assert str(refusal.value) == str(NotFound("This was not released"))
+
+
+async def test_a_silent_server_stops_releases_after_a_minute(story: Story) -> None:
+    """Without a head fetched within 60 seconds nothing is released, since an end may have been logged."""
+    query = await story.query()
+    await story.keeper.release(query)
+    story.service.silent = True
+    story.time.now += 59
+    await story.keeper.release(query)
+    story.time.now += 1
+    with pytest.raises(Unreachable):
+        await story.keeper.release(query)
+
+
+@pytest.mark.parametrize(
+    ("others", "answered"),
+    [((0, 0, 0), True), ((0, 600, -9999), True), ((0, 601, -601), False), ((601, 601, 601), False)],
+)
+async def test_three_of_four_cosignatures_of_one_time(
+    tmp_path: Path, others: tuple[int, ...], answered: bool
+) -> None:
+    """With 3 of 4 keepers, a head counts when three of them cosigned it within ten minutes of each other.
+
+    (Three cosignatures of one time suffice even when this keeper's own is not among them.)
+    """
+    async with keeper_story(tmp_path / "keeper", k=3, n=4) as story:
+        story.service.other_times = [NOW + offset for offset in others]
+        query = await story.query()
+        if answered or others == (601, 601, 601):
+            answer = story.opened(query, await story.keeper.release(query))
+            assert len(answer.subsets) == 3
+        else:
+            with pytest.raises(NotFound):
+                await story.keeper.release(query)

@@ -1,0 +1,106 @@
+"""What a command shows: text and tables for people, one JSON object for programs, progress on stderr.
+
+A command fills ``result`` as it goes, so that what was done before a refusal is reported with it. ``rich`` is imported
+when there is something to draw with it.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from crypto.encoding import acceptable
+
+Progress = Callable[[int, int], None]
+
+
+class Usage(Exception):
+    """What was typed cannot be carried out as it stands. Exit code 2."""
+
+
+class Screen:
+    """Where one command shows what it does."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.result: dict[str, Any] = {}
+
+    def say(self, text: str) -> None:
+        """One line for people."""
+        if not self.as_json:
+            print(acceptable(text))
+
+    def aside(self, text: str) -> None:
+        """One line for people, on stderr: it is not what the command was asked for."""
+        if not self.as_json:
+            print(acceptable(text), file=sys.stderr)
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Rows for people. Cells are shown as they are: nothing in them is markup."""
+        if self.as_json:
+            return
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for column in columns:
+            table.add_column(Text(column), overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(acceptable(cell)) for cell in row))
+        Console(highlight=False).print(table)
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[Progress | None]:
+        """A bar while the block runs, when somebody is watching. What is yielded takes bytes done and in all."""
+        if self.as_json or not sys.stderr.isatty():
+            yield None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+        from rich.progress import Progress as Bars
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+        )
+        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(acceptable(what), total=None)
+            yield lambda done, total: bars.update(task, completed=done, total=total)
+
+    def finish(self) -> None:
+        """Write the JSON object of a command that did what it was asked."""
+        if self.as_json:
+            print(json.dumps(self.result))
+
+    def refuse(self, error: str, message: str) -> None:
+        """Say what went wrong: with the JSON object, or on stderr."""
+        if self.as_json:
+            print(json.dumps({**self.result, "error": error, "message": message}))
+        else:
+            print(f"coffre: {acceptable(message)}", file=sys.stderr)
+
+
+def day(time: int) -> str:
+    """A day, as it is shown (UTC)."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
+
+
+def moment(time: int) -> str:
+    """A moment, as it is shown (UTC)."""
+    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def amount(count: int) -> str:
+    """A number of bytes, as it is shown."""
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"

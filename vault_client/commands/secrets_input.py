@@ -1,0 +1,109 @@
+"""How secrets come in and go out: a prompt or a file descriptor, never an argument; the kit to a file or the eye."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from getpass import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vault_client.commands.output import Usage
+
+if TYPE_CHECKING:
+    from crypto.sealed.recovery import Kit
+
+MAX_PASSPHRASE = 4096
+
+# What people read
+ASK = "Passphrase: "
+ASK_NEW = "New passphrase: "
+ASK_AGAIN = "The same again: "
+NOT_THE_SAME = "The two passphrases differ. Nothing was done. Try again."
+NO_TERMINAL = "There is no terminal to ask for the passphrase at. Nothing was done. Use --passphrase-fd N."
+BAD_DESCRIPTOR = "No passphrase could be read from file descriptor {number}. Nothing was done."
+NO_PLACE_FOR_KIT = (
+    "There is no terminal to show the recovery kit on. Nothing was done. Give it a file with --kit FILE."
+)
+KIT = (
+    "Your recovery kit. It is shown this once and kept nowhere. With it, and only with it, a lost record can be "
+    "opened again; whoever has it can do so too. Write it down and put it away."
+)
+KIT_CONFIRM = "Type OK when it is written down: "
+KIT_UNCONFIRMED = (
+    "The recovery kit was not confirmed. Nobody was enrolled. Start again when you can write it down."
+)
+KIT_THERE = "{path} exists already. The recovery kit was not written and nobody was enrolled. Name another file."
+KIT_UNWRITTEN = "The recovery kit could not be written to {path} ({why}). Nobody was enrolled."
+
+
+def add_passphrase(parser: ArgumentParser) -> None:
+    """The option by which a program hands in a passphrase."""
+    parser.add_argument(
+        "--passphrase-fd", type=int, metavar="N", help="read the passphrase from file descriptor N"
+    )
+
+
+def add_kit(parser: ArgumentParser) -> None:
+    """The option by which the kit goes to a file."""
+    parser.add_argument(
+        "--kit", type=Path, metavar="FILE", help="write the recovery kit to a new file only you can read"
+    )
+
+
+def passphrase(arguments: Namespace, *, new: bool = False) -> str:
+    """The passphrase of the profile; a new one is asked for twice. Raises Usage when there is no way to get it."""
+    if arguments.passphrase_fd is not None:
+        return _from_descriptor(arguments.passphrase_fd)
+    if not sys.stdin.isatty():
+        raise Usage(NO_TERMINAL)
+    first = getpass(ASK_NEW if new else ASK)
+    if new and getpass(ASK_AGAIN) != first:
+        raise Usage(NOT_THE_SAME)
+    return first
+
+
+def kit_keeper(arguments: Namespace) -> Callable[["Kit"], None]:
+    """What takes the recovery kit at enrolment. Raises Usage, before anything is done, when it would be lost."""
+    from crypto.errors import Conflict
+
+    path: Path | None = arguments.kit
+    if path is not None:
+        if path.exists():
+            raise Conflict(KIT_THERE.format(path=path))
+        return lambda kit: _write_kit(path, kit)
+    if arguments.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Usage(NO_PLACE_FOR_KIT)
+    return _show_kit
+
+
+def _from_descriptor(number: int) -> str:
+    try:
+        with open(number, "rb", closefd=False) as file:
+            data = file.read(MAX_PASSPHRASE + 1)
+        text = data.decode("utf-8")
+    except (OSError, ValueError):
+        raise Usage(BAD_DESCRIPTOR.format(number=number)) from None
+    return text.removesuffix("\n")
+
+
+def _write_kit(path: Path, kit: "Kit") -> None:
+    from crypto.errors import Conflict, Unavailable
+
+    try:
+        with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(kit.to_text().encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise Conflict(KIT_THERE.format(path=path)) from None
+    except OSError as error:
+        raise Unavailable(KIT_UNWRITTEN.format(path=path, why=error.strerror)) from None
+
+
+def _show_kit(kit: "Kit") -> None:
+    from crypto.errors import NotPermitted
+
+    print(f"{KIT}\n\n    {kit.to_text()}\n")
+    if input(KIT_CONFIRM).strip().upper() != "OK":
+        raise NotPermitted(KIT_UNCONFIRMED)

@@ -1,0 +1,116 @@
+"""Grant events as the server takes them: checked like a reader would, written, and delivered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crypto import grants, pieces
+from crypto.errors import BrokenChain, NotPermitted, TooLarge
+from crypto.grants import GrantEvent, GrantState, Row
+from crypto.identity_chain import Known
+from crypto.vault_chain import VaultHead
+from crypto.vault_links import Grant
+from crypto.wire.messages import EventSubmission
+from vault_server import rules
+from vault_server.access_log import AccessLog
+from vault_server.identities import Identities
+from vault_server.instance import Instance
+from vault_server.store import grants as rows
+from vault_server.store.database import Transaction
+
+MAX_EVENT = 1 << 19
+
+
+@dataclass(frozen=True)
+class PreparedEvent:
+    """An event of which all is checked that does not depend on what came before it."""
+
+    sent: EventSubmission
+    event: GrantEvent
+    rows: tuple[Row, ...]
+    signers: tuple[Known, ...]
+    recipient: Known
+
+
+class GrantEvents:
+    """The grant events of this server."""
+
+    def __init__(self, instance: Instance, log: AccessLog, identities: Identities) -> None:
+        self._instance = instance
+        self._log = log
+        self._identities = identities
+
+    async def prepare(
+        self, head: VaultHead, sent: Sequence[EventSubmission], now: int
+    ) -> list[PreparedEvent]:
+        """Check events outside the transaction: views, identities, certificate, rows, listing, policies."""
+        return [await self._prepare(head, each, now) for each in sent]
+
+    async def write(
+        self, transaction: Transaction, before: VaultHead, after: VaultHead, step: Grant, ready: PreparedEvent
+    ) -> None:
+        """Check an event against the one before it, write it and put it into its recipient's mailbox."""
+        event = ready.event
+        if (event.gid, event.j, event.rekey, event.recipient.identity, ready.sent.envelope.digest) != (
+            step.gid,
+            step.j,
+            step.rekey,
+            step.recipient,
+            step.event,
+        ):
+            raise NotPermitted("A grant's event is not the one its link names. Nothing was granted.")
+        if event.log_key not in (before.keys.log_key, after.keys.log_key):
+            raise NotPermitted("A grant names another log key than the record's. Nothing was granted.")
+        previous = await self._previous(transaction, before, event)
+        grants.accept(previous, ready.sent.envelope, ready.signers, ready.recipient, self._instance.root)
+        fresh = previous is None or previous.event.rekey != event.rekey
+        await rows.add_event(transaction, event, ready.sent, ready.rows, fresh=fresh)
+        await rows.deliver(transaction, event.recipient.identity, event.gid, event.j)
+
+    async def _prepare(self, head: VaultHead, sent: EventSubmission, now: int) -> PreparedEvent:
+        if len(sent.envelope.body) > MAX_EVENT:
+            raise TooLarge(f"A grant event of more than {MAX_EVENT} bytes was refused. Nothing was granted.")
+        event = grants.read_event(sent.envelope)
+        if (event.vault, event.origin) != (head.vault, head.origin):
+            raise NotPermitted("A grant's event is of another record. Nothing was granted.")
+        await self._log.check_view(event.view, head.origin, now)
+        size = event.view.dir.size
+        recipient = await self._identities.known_at(event.recipient.identity, size)
+        rules.check_recipient(recipient.state, self._instance.root.never_granted, now)
+        signers = [await self._identities.known_at(ref.identity, size) for ref in event.signers]
+        listing = event.listing
+        if len(sent.listing) != listing.length or pieces.ct_root(sent.listing) != listing.ct_root:
+            raise NotPermitted("A grant's listing is not the one that was signed. Nothing was granted.")
+        self._check_policies(event, sent)
+        return PreparedEvent(
+            sent=sent,
+            event=event,
+            rows=tuple(grants.split_rows(sent.rows, event.rows)),
+            signers=tuple(signers),
+            recipient=recipient,
+        )
+
+    def _check_policies(self, event: GrantEvent, sent: EventSubmission) -> None:
+        for blob in sent.blobs:
+            grants.check_blob(event.policy, blob)
+            if (blob.j, blob.trust_root) != (event.j, event.view.trust_root.digest):
+                raise NotPermitted("A keeper's policy is for another event. Nothing was granted.")
+        if tuple(sorted(blob.keeper for blob in sent.blobs)) != event.policy.keepers:
+            raise NotPermitted("A grant lacks the policy of one of its keepers. Nothing was granted.")
+
+    async def _previous(
+        self, transaction: Transaction, head: VaultHead, event: GrantEvent
+    ) -> GrantState | None:
+        if event.j == 0:
+            return None
+        found = await rows.event(transaction, event.gid, event.j - 1)
+        if found is None:
+            raise BrokenChain("A grant's event does not follow from the one before. Nothing was granted.")
+        envelope, before = found
+        return GrantState(
+            vault=head.vault,
+            holders=head.holders,
+            rule=head.rule,
+            digest=envelope.digest,
+            event=before,
+            a_box=before.a_box or b"",
+        )

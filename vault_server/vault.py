@@ -1,0 +1,228 @@
+"""The vault server as one object: ``Vault`` joins the parts, ``VaultSession`` is what one account can ask of it.
+
+A method here is verify, rule, store, log, receipt, in the modules it names; no HTTP and no SQL.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from crypto.errors import NotFound, NotPermitted, Unauthenticated
+from crypto.identity_links import Chain
+from crypto.labels import SUITE
+from crypto.wire import messages as m
+from vault_server.access_log import AccessLog
+from vault_server.identities import Identities
+from vault_server.instance import VERSION, Instance
+from vault_server.limits import Buckets
+from vault_server.mailboxes import Mailboxes
+from vault_server.publisher import Cosigner
+from vault_server.reading import Reading
+from vault_server.records import Records
+from vault_server.sessions import Account, Sessions
+from vault_server.settings import Settings
+from vault_server.store.ciphertext import CiphertextStore
+from vault_server.store.database import Database, Writer
+from vault_server.upkeep import Upkeep
+from vault_server.uploads import Uploads
+
+
+class Vault:
+    """A running vault server, without its transport."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        instance: Instance,
+        database: Database,
+        keepers: Sequence[Cosigner],
+        clock: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.instance = instance
+        self.clock = clock
+        self.stopped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.writer = Writer(database.write, settings.limits.queued_jobs, self._stop)
+        self._database = database
+        reader = database.reader
+        store = CiphertextStore(settings.server_folder / "ciphertext", settings.limits.free_bytes)
+        self.log = AccessLog(instance, database, self.writer, keepers, clock, settings.receipt_seconds)
+        self.identities = Identities(instance, reader, self.writer, self.log)
+        self.sessions = Sessions(instance.root.hosts, self.identities, reader, self.writer, clock)
+        self.records = Records(settings, instance, reader, self.writer, self.log, self.identities, store)
+        self.uploads = Uploads(settings.limits, reader, self.writer, store)
+        self.mailboxes = Mailboxes(reader)
+        self.reading = Reading(
+            reader, self.writer, self.log, self.identities, clock, settings.refusal_seconds
+        )
+        self.accounts = Buckets(settings.limits.account, clock)
+        self.founding = Buckets(settings.limits.founding, clock)
+        self._upkeep = Upkeep(settings, self.writer, self.log, self.uploads, clock)
+
+    @classmethod
+    async def start(
+        cls,
+        settings: Settings,
+        instance: Instance,
+        keepers: Sequence[Cosigner],
+        clock: Callable[[], float],
+    ) -> "Vault":
+        """Open the store, check it, and begin to take requests. Raises Damaged or NotPermitted in words."""
+        database = await Database.open(settings.server_folder)
+        vault = cls(settings, instance, database, keepers, clock)
+        try:
+            await vault.log.start()
+        except BaseException:
+            await vault.log.close()
+            await database.close()
+            raise
+        vault.writer.start()
+        vault._upkeep.start()
+        return vault
+
+    async def open_logs(self) -> None:
+        """Have the keepers confirm the directory and the newest shard. Raises Unreachable while they are silent."""
+        await self.log.open_log(self.log.directory, None)
+        shard = self.log.shards[-1].shard or 0 if self.log.shards else 0
+        await self.log.open_log(self.instance.log_origin(shard), shard)
+
+    async def close(self) -> None:
+        """Finish what is queued and close the store."""
+        await self._upkeep.close()
+        await self.log.close()
+        await self.writer.close()
+        await self._database.close()
+
+    def for_session(self, account: Account | None, party: str = "") -> "VaultSession":
+        """What ``account`` (nobody, without) can ask, coming from ``party``, a class of addresses."""
+        return VaultSession(self, account, party)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the server can store and sign."""
+        return not self.stopped.done() and self.log.is_confirmed(self.log.directory)
+
+    def _stop(self, why: str) -> None:
+        if not self.stopped.done():
+            self.stopped.set_result(why)
+
+
+class VaultSession:
+    """Implements ``VaultApi`` for one account, or for nobody."""
+
+    def __init__(self, vault: Vault, account: Account | None, party: str) -> None:
+        self._vault = vault
+        self._account = account
+        self._party = party
+
+    async def version(self, query: m.Empty) -> m.Version:
+        """Name, version and suite."""
+        return m.Version(name="coffre", version=VERSION, suite=SUITE)
+
+    async def trust_roots(self, query: m.TrustRootQuery) -> m.TrustRootChain:
+        """The chain of trust roots."""
+        return m.TrustRootChain(chain=self._vault.instance.trust_roots[query.since :])
+
+    async def challenge(self, query: m.LoginRequest) -> m.Challenge:
+        """A nonce to log in with."""
+        return self._vault.sessions.challenge(query)
+
+    async def login(self, query: m.Login) -> m.Session:
+        """A session for one identity."""
+        return await self._vault.sessions.login(query)
+
+    async def publish_link(self, query: m.PublishLink) -> m.Logged:
+        """Append a link to an identity chain and to the directory log."""
+        self._vault.founding.take(self._party)
+        return await self._vault.identities.publish(query, self._now())
+
+    async def identity_chain(self, query: m.IdentityQuery) -> Chain:
+        """One's own chain, a certified identity's, or a fellow holder's; else NotFound."""
+        me, wanted = self._me(), query.identity
+        if wanted != me and not (await self._vault.identities.newest(wanted)).certified(self._now()):
+            if not await self._vault.records.are_fellows(me, wanted):
+                raise NotFound("An identity")
+        return await self._vault.identities.chain(wanted)
+
+    async def parts(self, query: m.PartQuery) -> m.PartAnswer:
+        """Erasable parts of one's own identity or of a vault one holds."""
+        me = self._me()
+        if query.vault is not None:
+            await self._vault.records.check_holder(me, query.vault)
+        return await self._vault.records.parts(query.vault or me, query.hashes)
+
+    async def reserve(self, query: m.Empty) -> m.Reservation:
+        """A place in a log for a new vault."""
+        return await self._vault.records.reserve(self._me())
+
+    async def create_vault(self, query: m.LinkSubmission) -> m.LinkAccepted:
+        """Found a vault."""
+        return await self._vault.records.create(self._me(), query, self._now())
+
+    async def append_link(self, query: m.LinkSubmission) -> m.LinkAccepted:
+        """Append a link."""
+        return await self._vault.records.append(self._me(), query, self._now())
+
+    async def links(self, query: m.LinkQuery) -> m.Links:
+        """A vault's links, for its holders."""
+        return await self._vault.records.links(self._me(), query)
+
+    async def openings(self, query: m.OpeningQuery) -> m.Openings:
+        """The sealed openings of a vault's leaves, for its holders."""
+        return await self._vault.records.openings(self._me(), query)
+
+    async def upload_status(self, query: m.UploadQuery) -> m.UploadStatus:
+        """Which parts of a version have arrived."""
+        await self._vault.records.check_holder(self._me(), query.vault)
+        return await self._vault.uploads.status(query)
+
+    async def put_part(self, query: m.PartUpload, data: bytes) -> None:
+        """Store one part."""
+        await self.may_put(query)
+        await self._vault.uploads.put(query, data, self._now())
+
+    async def may_put(self, query: m.PartUpload) -> None:
+        """Raises unless a part of this vault may be sent by this account: asked before its bytes are read."""
+        await self._vault.records.check_holder(self._me(), query.vault)
+
+    async def ciphertext(self, query: m.CiphertextQuery) -> AsyncIterator[bytes]:
+        """Ciphertext from a byte on, for a holder or under an answered request."""
+        me = self._me()
+        if (query.vault is None) == (query.request is None):
+            raise NotPermitted(
+                "Ciphertext is asked for by vault or under a request, not both. Nothing was sent."
+            )
+        if query.vault is not None:
+            await self._vault.records.check_holder(me, query.vault)
+            chunks = self._vault.uploads.of_holder(query.vault, query.ver, query.start)
+        else:
+            chunks = self._vault.uploads.of_request(
+                me, query.request or b"", query.ver, query.start, self._now()
+            )
+        async for chunk in chunks:
+            yield chunk
+
+    async def mailbox(self, query: m.MailboxQuery) -> m.Mailbox:
+        """What was delivered to one's identity."""
+        return await self._vault.mailboxes.read(self._me(), query)
+
+    async def open(self, query: m.OpenRequest) -> m.OpenAnswer:
+        """Log a request, then answer it."""
+        return await self._vault.reading.open(self._me(), query.request)
+
+    async def checkpoint(self, origin: str) -> bytes:
+        """A log's newest cosigned checkpoint."""
+        return self._vault.log.checkpoint(origin)
+
+    async def tile(self, origin: str, path: str) -> bytes:
+        """A tile or entry bundle of a log."""
+        return await self._vault.log.tile(origin, path)
+
+    def _now(self) -> int:
+        return int(self._vault.clock())
+
+    def _me(self) -> bytes:
+        """The account's identity, and one token of its allowance. Raises Unauthenticated or TooMany."""
+        if self._account is None:
+            raise Unauthenticated("This needs a session. Nothing was done. Log in first.")
+        self._vault.accounts.take(self._account.identity)
+        return self._account.identity
