@@ -119,5 +119,8 @@ def _check_text(data: bytes) -> None:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed("A message was refused: it is not UTF-8.") from None
-    if not unicodedata.is_normalized("NFC", text) or not all(map(is_permitted, text)):
+    characters = set(text)
+    # Below U+0300 nothing combines, so most texts need no look at how their characters follow each other.
+    composed = max(characters) < "\u0300" or unicodedata.is_normalized("NFC", text)
+    if not composed or not all(map(is_permitted, characters)):
         raise Malformed("A message was refused: it holds text that may not be signed.")

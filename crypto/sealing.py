@@ -7,6 +7,7 @@ into ``info``, a pre-authentication encoding of at most 1 KiB. This half cannot 
 """
 
 import hashlib
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
@@ -42,6 +43,7 @@ def key_hash(public_key: bytes) -> bytes:
     return hashlib.sha256(public_key).digest()
 
 
+@lru_cache(maxsize=64)  # many seals go to the same few keys, and reading one costs as much as sealing
 def _load(public_key: bytes) -> hpke.MLKEM768X25519PublicKey:
     if len(public_key) != PUBLIC_KEY:
         raise ValueError

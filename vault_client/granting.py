@@ -5,6 +5,7 @@ All secrets come from the vault's epoch secrets, so nothing of an event needs to
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -35,8 +36,7 @@ from vault_client.trust import policy_of
 RATE = 2048
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """A document version to be granted: its ids, its key, and what it is called."""
 
     doc: bytes

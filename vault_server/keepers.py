@@ -46,14 +46,18 @@ class HttpKeeper:
 
         try:
             async with self._session.post(self._url, data=body, allow_redirects=False) as answer:
-                content = await answer.content.read(MAX_ANSWER)
+                content = bytearray()
+                async for chunk in answer.content.iter_chunked(MAX_ANSWER):
+                    content += chunk
+                    if len(content) > MAX_ANSWER:
+                        raise Unreachable("A keeper's answer was too long.")
                 status, kind = answer.status, answer.content_type
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise Unreachable("A keeper did not answer.") from None
         if status == 200:
-            return content
+            return bytes(content)
         if status == 409 and kind == SIZE_TYPE:
-            raise Behind(_size(content))
+            raise Behind(_size(bytes(content)))
         raise Unreachable(f"A keeper answered with status {status}.")
 
 

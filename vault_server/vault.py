@@ -138,9 +138,9 @@ class VaultSession:
     async def identity_chain(self, query: m.IdentityQuery) -> Chain:
         """One's own chain, a certified identity's, or a fellow holder's; else NotFound."""
         me, wanted = self._me(), query.identity
-        if wanted != me and not (await self._vault.identities.newest(wanted)).certified(self._now()):
-            if not await self._vault.records.are_fellows(me, wanted):
-                raise NotFound("An identity")
+        may = wanted == me or (await self._vault.identities.newest(wanted)).certified(self._now())
+        if not may and not await self._vault.records.are_fellows(me, wanted):
+            raise NotFound("An identity")
         return await self._vault.identities.chain(wanted)
 
     async def parts(self, query: m.PartQuery) -> m.PartAnswer:

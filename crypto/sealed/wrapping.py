@@ -1,9 +1,10 @@
 """Wrapping document keys: for a recipient, and for oneself.
 
     PRK  = HKDF-Extract(H(PAE("kek", suite, vault, gid, rekey, recipient, r)), A)
-    E    = HMAC(PRK, PAE("kek-doc", doc, ver, ct_root))
-    KEK  = HMAC(E, B)                       B = every B_T in order of subset
+    KEK  = HMAC(PRK, PAE("kek-doc", doc, ver, ct_root, B))          B = every B_T in order of subset
     wrap = AES-256-GCM(KEK, nonce 0, document key)
+
+HMAC is one step where protocol.md has two: docs/decisions/0001 says why that is the same.
 
 Each KEK is used once, so the nonce may be constant. The content commits to its key and the row's ct_root is signed, so
 a wrap needs no commitment of its own.
@@ -61,7 +62,8 @@ class GrantWrapper:
         return _unwrap(self._kek(shares, doc, ver, ct_root), wrap)
 
     def _kek(self, shares: Sequence[bytes], doc: bytes, ver: bytes, ct_root: bytes) -> bytes:
-        return hmac.digest(self._prk.of(version_parts(doc, ver, ct_root)), b"".join(shares), "sha256")
+        b = b"".join(shares)
+        return self._prk.of(b"%b %d %b" % (version_parts(doc, ver, ct_root), len(b), b))
 
     def __repr__(self) -> str:
         return "GrantWrapper(…)"

@@ -3,7 +3,6 @@
 Honest unless a test changes something: leaves can be replaced, notes signed by other keys, answers withheld.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -133,6 +132,14 @@ class LoggedService(Service):
         self.signed_root = sign(labels.TRUST_ROOT, self.root, *self.root_keys)
         self.chain = [self.signed_root]
 
+    def next_root(self, **changes: Any) -> None:
+        """Sign the next trust root; signers of this service go on naming the first."""
+        previous = self.chain[-1]
+        body = msgspec.structs.replace(
+            self.root, version=len(self.chain) + 1, previous=previous.digest, **changes
+        )
+        self.chain.append(sign(labels.TRUST_ROOT, body, *self.root_keys))
+
     async def publish(self, keeper: Any, origin: str) -> bytes:
         """Have the newest head of a log cosigned by all keepers, and publish it."""
         log = self.logs[origin]
@@ -177,8 +184,3 @@ def random_leaf(slot_two: bytes | None = None, slot_one: bytes | None = None) ->
     """A leaf with these slots; what is not given is random."""
     leaf = Leaf(slot_one=slot_one or fresh(), slot_two=slot_two or fresh(), commitment=fresh())
     return leaf.to_bytes()
-
-
-def places_of(leaves: Sequence[bytes], leaf: bytes) -> list[int]:
-    """Where a leaf stands."""
-    return [place for place, each in enumerate(leaves) if each == leaf]

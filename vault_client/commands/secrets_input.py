@@ -33,7 +33,9 @@ KIT_CONFIRM = "Type OK when it is written down: "
 KIT_UNCONFIRMED = (
     "The recovery kit was not confirmed. Nobody was enrolled. Start again when you can write it down."
 )
-KIT_THERE = "{path} exists already. The recovery kit was not written and nobody was enrolled. Name another file."
+KIT_THERE = (
+    "{path} exists already. The recovery kit was not written and nobody was enrolled. Name another file."
+)
 KIT_UNWRITTEN = "The recovery kit could not be written to {path} ({why}). Nobody was enrolled."
 
 

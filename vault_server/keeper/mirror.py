@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from crypto import merkle
 from crypto.access_log import parse_leaf
 from crypto.checkpoint import Checkpoint
-from crypto.errors import NotFound, NotProven
+from crypto.errors import NotFound, NotProven, Unreachable
 from crypto.merkle import Frontier
 from crypto.tiles import WIDTH, Tile, decode_bundle
 from vault_server.keeper.followed_logs import FollowedLog, FollowedLogs
@@ -76,12 +76,13 @@ class Mirror:
 
     async def _bundle(self, origin: str, n: int, width: int) -> list[bytes]:
         """The first ``width`` entries of bundle ``n``: a server may have replaced a partial bundle by the full one."""
-        try:
-            return decode_bundle(await self._source.bundle(origin, Tile("entries", n, width)), width)
-        except NotFound:
-            if width == WIDTH:
-                raise
-        return decode_bundle(await self._source.bundle(origin, Tile("entries", n)), WIDTH)[:width]
+        for offered in (width, WIDTH):
+            try:
+                data = await self._source.bundle(origin, Tile("entries", n, offered))
+            except NotFound:
+                continue
+            return decode_bundle(data, offered)[:width]
+        raise Unreachable("The server does not show the entries under its checkpoint. It was not cosigned.")
 
 
 def _check_root(frontier: Frontier, checkpoint: Checkpoint) -> None:

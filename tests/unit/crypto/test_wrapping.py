@@ -36,7 +36,7 @@ def unwrapped(wrap: bytes, *, share_a=A, shares=SHARES, context=CONTEXT, **ids) 
 
 
 def test_a_wrap_is_the_formula():
-    """The wrap is 48 bytes, computed as the protocol writes it."""
+    """The wrap is 48 bytes, computed as docs/format/grant.md writes it."""
     prk = hmac.digest(
         hashlib.sha256(
             pae(labels.KEK, b"coffre-1", b"v" * 32, b"g" * 32, number(3), b"r" * 32, number(5))
@@ -44,8 +44,8 @@ def test_a_wrap_is_the_formula():
         A.reveal(),
         "sha256",
     )
-    entry = hmac.digest(prk, pae(labels.KEK_DOCUMENT, ENTRY.doc, ENTRY.ver, ENTRY.ct_root), "sha256")
-    kek = hmac.digest(entry, b"".join(SHARES), "sha256")
+    parts = (ENTRY.doc, ENTRY.ver, ENTRY.ct_root, b"".join(SHARES))
+    kek = hmac.digest(prk, pae(labels.KEK_DOCUMENT, *parts), "sha256")
     assert wrapped() == AESGCM(kek).encrypt(bytes(12), KEY.reveal(), None)
     assert len(wrapped()) == 48
 

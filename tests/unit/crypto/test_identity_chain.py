@@ -1,0 +1,574 @@
+"""The identity chain, rule by rule: each broken alone is refused, beside an honest twin that passes."""
+
+import msgspec
+import pytest
+
+from crypto import labels
+from crypto.errors import BadSignature, BrokenChain, CoffreError, Malformed, NotPermitted, NotProven
+from crypto.identity_chain import LONGEST_CERTIFICATE, SEVEN_DAYS, extend, fold
+from crypto.identity_links import (
+    AddDevice,
+    AddMember,
+    Certify,
+    Chain,
+    Complete,
+    Delegate,
+    EndDelegation,
+    Operation,
+    ReadingKey,
+    Recover,
+    RemoveMember,
+    RemoveUnlockKey,
+    Reset,
+    RevokeDevice,
+    Root,
+    RotateRoot,
+    Stop,
+    UnlockKey,
+    Withdraw,
+    identity_id,
+)
+from crypto.sealed.unsealing import UnsealingKey
+from crypto.sealing import key_hash
+from crypto.signing import SigningKey, sign
+from tests.support.people import DAY, NOW, Device, Person, Service, certificate, fresh, keyring_step
+
+replace = msgspec.structs.replace
+SERVICE = Service()
+REGISTRARS = SERVICE.registrars
+NOTHING = bytes(32)
+BAD_SEALING = b"\xff" * 1216
+
+
+@pytest.fixture
+def person():
+    """Somebody with link 0 only."""
+    return Person(SERVICE)
+
+
+@pytest.fixture
+def team():
+    """A team with link 0 only."""
+    return Person(SERVICE, kind="team")
+
+
+def state_of(person):
+    """What a person's chain says now."""
+    return person.known().state
+
+
+def extended(person, *steps, signers=(), time=NOW, **changes):
+    """The state after a link that is not published."""
+    return extend(state_of(person), person.link(*steps, signers=signers, **changes), time, REGISTRARS)
+
+
+def refused(error, person, *steps, **how):
+    """The link is refused with ``error``, and the state is what it was."""
+    before = state_of(person)
+    with pytest.raises(error):
+        extended(person, *steps, **how)
+    assert state_of(person) == before
+
+
+# Link 0
+
+
+def founding(person, *operations, signers=None, **changes):
+    """Link 0 of ``person`` again, with other operations, fields or signers."""
+    body = msgspec.json.decode(person.links[0].envelope.body, type=type(person.body(keyring_step())))
+    body = replace(body, operations=operations or body.operations, **changes)
+    keys = signers or (person.kit.root, person.device.signing, person.recovery)
+    return sign(labels.IDENTITY_LINK, body, *keys)
+
+
+def operations_of(person):
+    """The operations of link 0."""
+    return msgspec.json.decode(
+        person.links[0].envelope.body, type=type(person.body(keyring_step()))
+    ).operations
+
+
+def test_an_honest_first_link_founds_an_identity(person):
+    """Link 0 gives root, device, reading key, unlock keys, and the id that is its hash."""
+    state = extend(None, founding(person), NOW, REGISTRARS)
+    assert state.identity == person.identity == identity_id(person.links[0].envelope)
+    assert state.root == person.kit.root.public.raw
+    assert set(state.devices) == {person.device.id}
+    assert state.reading_keys == {0: person.reading[0].public}
+    assert set(state.unlock_keys) == {
+        key_hash(person.device.unsealing.public),
+        key_hash(person.kit.unlock.public),
+    }
+    assert (state.n, state.reading_key, state.hard_stops) == (0, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"suite": "coffre-2"}, BrokenChain),
+        ({"n": 1}, BrokenChain),
+        ({"prev": NOTHING}, BrokenChain),
+        ({"identity": NOTHING}, BrokenChain),
+        ({"view": SERVICE.view}, BrokenChain),
+    ],
+    ids=["suite", "number", "previous", "identity", "view"],
+)
+def test_a_first_link_stands_alone(person, changes, error):
+    """Link 0 has number 0 and names no predecessor, identity or view, and is of this suite."""
+    with pytest.raises(error):
+        extend(None, founding(person, **changes), NOW, REGISTRARS)
+
+
+@pytest.mark.parametrize("left_out", [0, 1, 4], ids=["root", "device", "reading key"])
+def test_a_first_link_is_complete(person, left_out):
+    """Without root, device or reading key, link 0 founds nothing."""
+    steps = operations_of(person)
+    signers = {0: [person.device.signing, person.recovery], 1: [person.kit.root, person.recovery]}.get(
+        left_out
+    )
+    with pytest.raises((BrokenChain, NotPermitted)):
+        extend(
+            None,
+            founding(person, *(step for n, step in enumerate(steps) if n != left_out), signers=signers),
+            NOW,
+            REGISTRARS,
+        )
+
+
+@pytest.mark.parametrize("left_out", [0, 1, 2], ids=["root", "device", "recovery key"])
+def test_a_first_link_is_signed_by_all_it_names(person, left_out):
+    """Root, device and recovery key each sign link 0, and nobody else does."""
+    keys = [person.kit.root, person.device.signing, person.recovery]
+    with pytest.raises(BadSignature):
+        extend(None, founding(person, signers=keys[:left_out] + keys[left_out + 1 :]), NOW, REGISTRARS)
+    with pytest.raises(BadSignature):
+        extend(None, founding(person, signers=[*keys, SigningKey.generate()]), NOW, REGISTRARS)
+
+
+def test_a_second_root_is_refused(person):
+    """``root`` stands first in link 0 and nowhere else."""
+    root = Root(kind="person", key=person.kit.root.public.raw, random=fresh())
+    with pytest.raises(NotPermitted):
+        extend(None, founding(person, *operations_of(person), root), NOW, REGISTRARS)
+    refused(NotPermitted, person, root, signers=[person.kit.root])
+
+
+def test_unsound_keys_found_nothing(person):
+    """A root key of small order, or a sealing key that is none, is Malformed."""
+    steps = operations_of(person)
+    for at, change in ((0, {"key": NOTHING}), (1, {"sealing": BAD_SEALING}), (4, {"key": BAD_SEALING})):
+        bad = (*steps[:at], replace(steps[at], **change), *steps[at + 1 :])
+        signers = [person.device.signing, person.recovery] if at == 0 else None
+        with pytest.raises(Malformed):
+            extend(None, founding(person, *bad, signers=signers), NOW, REGISTRARS)
+
+
+# Order
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n": 2},
+        {"n": 0},
+        {"prev": NOTHING},
+        {"prev": None},
+        {"identity": NOTHING},
+        {"view": None},
+        {"suite": "x"},
+    ],
+    ids=lambda change: repr(change)[:18],
+)
+def test_a_link_follows_the_one_before(person, changes):
+    """Number, predecessor, identity, view and suite must be those of the next link of this chain."""
+    assert extended(person, keyring_step()).n == 1
+    refused(BrokenChain, person, keyring_step(), **changes)
+
+
+def test_another_type_of_envelope_is_no_link(person):
+    """A link's body signed under another label is refused."""
+    envelope = sign(labels.VAULT_LINK, person.body(keyring_step()), person.device.signing)
+    with pytest.raises(BadSignature):
+        extend(state_of(person), envelope, NOW, REGISTRARS)
+
+
+# Who may sign
+
+
+def test_devices_and_root_sign_links(person):
+    """A live device or the root signs; a stranger, a recovery key alone or an added stranger does not."""
+    step = keyring_step()
+    for signers in ([person.device.signing], [person.kit.root], [person.device.signing, person.kit.root]):
+        assert extended(person, step, signers=signers).keyring == step.keyring
+    stranger = SigningKey.generate()
+    for signers in ([stranger], [person.recovery], [person.device.signing, stranger]):
+        refused(BadSignature, person, step, signers=signers)
+
+
+def test_a_revoked_device_signs_nothing(person):
+    """After its revocation a device is a stranger; before, it is not."""
+    second = Device()
+    person.add(second.added, signers=[person.device.signing, second.signing])
+    assert extended(person, keyring_step(), signers=[second.signing])
+    person.add(RevokeDevice(device=second.id))
+    assert second.id not in state_of(person).devices
+    refused(BadSignature, person, keyring_step(), signers=[second.signing])
+    refused(NotPermitted, person, RevokeDevice(device=second.id))
+
+
+def test_a_new_device_signs_with_an_old_one(person):
+    """A device is added by a live one and by itself: neither alone suffices, and it is added once."""
+    second = Device()
+    both = [person.device.signing, second.signing]
+    assert second.id in extended(person, second.added, signers=both).devices
+    refused(BadSignature, person, second.added, signers=[person.device.signing])
+    refused(BadSignature, person, second.added, signers=[second.signing])
+    refused(NotPermitted, person, second.added, second.added, signers=both)
+    refused(NotPermitted, person, person.device.added, signers=[person.device.signing])
+
+
+@pytest.mark.parametrize(
+    "change", [{"signing": NOTHING}, {"sealing": BAD_SEALING}], ids=["signing", "sealing"]
+)
+def test_a_device_has_sound_keys(person, change):
+    """A device whose signing or sealing key is none is Malformed."""
+    second = Device()
+    signers = [person.device.signing] if "signing" in change else [person.device.signing, second.signing]
+    refused(Malformed, person, replace(second.added, **change), signers=signers)
+
+
+# Reading and unlock keys
+
+
+def test_reading_keys_are_numbered_in_order(person):
+    """The next number is accepted, with its keyring; the same, a later one, and a key that is none are not."""
+    public, ring = UnsealingKey.generate().public, fresh()
+    state = extended(person, ReadingKey(number=1, key=public, keyring=ring))
+    assert (state.reading_key, state.reading_keys[1], state.keyring) == (1, public, ring)
+    for number in (0, 2):
+        refused(NotPermitted, person, ReadingKey(number=number, key=public, keyring=ring))
+    refused(Malformed, person, ReadingKey(number=1, key=BAD_SEALING, keyring=ring))
+
+
+def test_unlock_keys_come_and_go(person):
+    """An unlock key is added once, by its hash, and removed once."""
+    key = UnsealingKey.generate().public
+    step = UnlockKey(kind="passkey", key=key, recovery=None)
+    person.add(step)
+    assert state_of(person).unlock_keys[key_hash(key)] == step
+    refused(NotPermitted, person, step)
+    refused(NotPermitted, person, replace(step, kind="kit"))
+    person.add(RemoveUnlockKey(key=key_hash(key)))
+    assert key_hash(key) not in state_of(person).unlock_keys
+    refused(NotPermitted, person, RemoveUnlockKey(key=key_hash(key)))
+    refused(Malformed, person, replace(step, key=BAD_SEALING))
+
+
+def test_a_recovery_key_signs_where_it_is_added(person):
+    """An unlock key with a recovery key is added with that key's signature only."""
+    recovery = SigningKey.generate()
+    step = UnlockKey(kind="contacts", key=UnsealingKey.generate().public, recovery=recovery.public.raw)
+    assert extended(person, step, signers=[person.device.signing, recovery])
+    refused(BadSignature, person, step)
+    refused(BadSignature, person, step, signers=[recovery])
+
+
+# Members and delegations
+
+
+def test_only_a_team_has_members(person, team):
+    """Members are added to and removed from a team; a person has none."""
+    member = fresh()
+    team.add(AddMember(identity=member))
+    assert state_of(team).members == {member}
+    refused(NotPermitted, team, RemoveMember(identity=fresh()))
+    team.add(RemoveMember(identity=member))
+    assert state_of(team).members == frozenset()
+    refused(NotPermitted, team, RemoveMember(identity=member))
+    refused(NotPermitted, person, AddMember(identity=member))
+
+
+def test_delegations_begin_and_end(person):
+    """A delegation is kept until it is ended, and ended once."""
+    step = Delegate(identity=fresh(), purposes=("TREAT",), until=NOW + DAY)
+    person.add(step)
+    assert state_of(person).delegations == {step.identity: step}
+    person.add(EndDelegation(identity=step.identity))
+    assert state_of(person).delegations == {}
+    refused(NotPermitted, person, EndDelegation(identity=step.identity))
+
+
+# Root, recovery, waiting
+
+
+def test_the_old_root_rotates_at_once(person):
+    """Signed by the old and the new root, a rotation takes effect at once and is no hard stop."""
+    new = SigningKey.generate()
+    state = extended(person, RotateRoot(key=new.public.raw), signers=[person.kit.root, new])
+    assert state.root == new.public.raw
+    assert state.hard_stops == ()
+    refused(BadSignature, person, RotateRoot(key=new.public.raw), signers=[person.kit.root])
+    refused(BadSignature, person, RotateRoot(key=new.public.raw), signers=[new])
+
+
+def test_a_device_rotates_the_root_after_seven_days(person):
+    """Proposed by a device, a rotation waits: on the day it is complete, a second before it is not."""
+    new = SigningKey.generate()
+    person.add(RotateRoot(key=new.public.raw), signers=[person.device.signing, new])
+    assert state_of(person).root == person.kit.root.public.raw
+    assert set(state_of(person).waiting) == {1}
+    state = extended(person, Complete(link=1), time=NOW + SEVEN_DAYS)
+    assert state.root == new.public.raw
+    assert state.waiting == {}
+    refused(NotPermitted, person, Complete(link=1), time=NOW + SEVEN_DAYS - 1)
+    refused(NotPermitted, person, Complete(link=1), time=NOW - 1)
+
+
+def test_the_root_recovers_at_once(person):
+    """Signed by the root, a recovery revokes all devices, adds the new one, and is a hard stop."""
+    new = Device()
+    state = extended(person, Recover(), new.added, signers=[person.kit.root, new.signing])
+    assert set(state.devices) == {new.id}
+    assert state.hard_stops == (1,)
+
+
+def test_a_device_cannot_recover(person):
+    """A recovery is for the root or a recovery key: a device's is refused, not made to wait."""
+    new = Device()
+    refused(BadSignature, person, Recover(), new.added, signers=[person.device.signing, new.signing])
+
+
+def recovering(person):
+    """Publish a recovery by the recovery key: it waits as link 1. Returns the new device."""
+    new = Device()
+    person.add(Recover(), new.added, signers=[person.recovery, new.signing])
+    return new
+
+
+def test_a_recovery_key_recovers_after_seven_days(person):
+    """Proposed by a recovery key, a recovery waits seven days, then its new device alone is live."""
+    new = recovering(person)
+    assert set(state_of(person).devices) == {person.device.id}
+    state = extended(person, Complete(link=1), signers=[new.signing], time=NOW + SEVEN_DAYS)
+    assert set(state.devices) == {new.id}
+    assert state.hard_stops == (2,)
+    refused(NotPermitted, person, Complete(link=1), signers=[new.signing], time=NOW + SEVEN_DAYS - 1)
+    refused(BadSignature, person, keyring_step(), signers=[new.signing])
+
+
+def test_a_waiting_recovery_is_stopped(person):
+    """Any device or the root stops what waits; the recovery key itself and a stranger do not."""
+    new = recovering(person)
+    for signers in ([person.device.signing], [person.kit.root]):
+        assert extended(person, Stop(link=1), signers=signers).waiting == {}
+    refused(BadSignature, person, Stop(link=1), signers=[person.recovery])
+    refused(BadSignature, person, Stop(link=1), signers=[new.signing])
+    refused(NotPermitted, person, Stop(link=2))
+    person.add(Stop(link=1))
+    with pytest.raises(CoffreError):
+        extended(person, Complete(link=1), signers=[new.signing], time=NOW + SEVEN_DAYS)
+    refused(NotPermitted, person, Complete(link=1), signers=[person.recovery], time=NOW + SEVEN_DAYS)
+
+
+def test_only_who_asked_completes(person):
+    """A waiting link is completed by a key that signed it, alone in its link, and as the number it has."""
+    new = recovering(person)
+    late = NOW + SEVEN_DAYS
+    for signers in ([new.signing], [person.recovery]):
+        assert extended(person, Complete(link=1), signers=signers, time=late).waiting == {}
+    refused(NotPermitted, person, Complete(link=1), signers=[person.device.signing], time=late)
+    refused(NotPermitted, person, Complete(link=2), signers=[new.signing], time=late)
+    refused(NotPermitted, person, Complete(link=1), keyring_step(), signers=[new.signing], time=late)
+    refused(
+        NotPermitted, person, keyring_step(), Complete(link=1), signers=[person.device.signing], time=late
+    )
+
+
+def test_what_a_revoked_device_asked_for_lapses(person):
+    """A thief's rotation of the root is not completed once the device is revoked, though nobody stopped it."""
+    thief, new_root = Device(), SigningKey.generate()
+    person.add(thief.added, signers=[person.device.signing, thief.signing])
+    person.add(RotateRoot(key=new_root.public.raw), signers=[thief.signing, new_root])
+    assert extended(person, Complete(link=2), signers=[new_root], time=NOW + SEVEN_DAYS)
+    person.add(RevokeDevice(device=thief.id))
+    refused(NotPermitted, person, Complete(link=2), signers=[new_root], time=NOW + SEVEN_DAYS)
+
+
+def test_what_a_removed_recovery_key_asked_for_lapses(person):
+    """A recovery is not completed once the unlock key it came with is removed."""
+    new = recovering(person)
+    person.add(RemoveUnlockKey(key=key_hash(person.kit.unlock.public)))
+    refused(NotPermitted, person, Complete(link=1), signers=[new.signing], time=NOW + SEVEN_DAYS)
+
+
+# Registrars
+
+
+def test_a_registrar_certifies(person):
+    """A certificate within scheme and time counts from its beginning until its end."""
+    step = certificate()
+    state = extended(person, step, signers=[SERVICE.registrar])
+    (entry,) = state.certified(NOW)
+    assert (entry.statement, entry.registrar, entry.link) == (step, SERVICE.registrar.public.key_id, 1)
+    assert state.certified(step.until - 1)
+    assert not state.certified(step.since - 1)
+    assert not state.certified(step.until)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": "rpps:10001234567"},
+        {"subject": "demo"},
+        {"subject": "demo:"},
+        {"subject": "demo2:1"},
+        {"since": NOW + 1, "until": NOW},
+        {"until": NOW},
+        {"until": NOW + LONGEST_CERTIFICATE + 1},
+    ],
+    ids=[
+        "another scheme",
+        "no value",
+        "an empty value",
+        "a longer scheme",
+        "ends before",
+        "no time",
+        "too long",
+    ],
+)
+def test_a_registrar_keeps_to_its_scheme_and_time(person, change):
+    """Another scheme, a subject without a value, no time and more than 400 days are NotPermitted."""
+    assert extended(person, certificate(until=NOW + LONGEST_CERTIFICATE), signers=[SERVICE.registrar])
+    refused(NotPermitted, person, certificate(**change), signers=[SERVICE.registrar])
+
+
+def test_only_a_registrar_certifies(person):
+    """Nobody certifies themselves; a registrar's link has no further step and no further signer."""
+    step, registrar = certificate(), SERVICE.registrar
+    for signers in ([person.device.signing], [person.kit.root], [SigningKey.generate()]):
+        refused(BadSignature, person, step, signers=signers)
+    refused(BadSignature, person, step, signers=[registrar, person.device.signing])
+    refused(NotPermitted, person, step, step, signers=[registrar])
+    refused(NotPermitted, person, step, keyring_step(), signers=[registrar])
+    refused(NotPermitted, person, keyring_step(), step)
+    refused(BadSignature, person, keyring_step(), signers=[registrar])
+
+
+def test_a_registrar_withdraws_its_own(person):
+    """A certificate is withdrawn by its link number, once, by a registrar of its scheme."""
+    SERVICE.certify(person)
+    registrar = SERVICE.registrar
+    assert extended(person, Withdraw(link=1), signers=[registrar]).certificates == {}
+    refused(NotPermitted, person, Withdraw(link=2), signers=[registrar])
+    refused(BadSignature, person, Withdraw(link=1), signers=[person.device.signing])
+    other = SigningKey.generate()
+    elsewhere = {**REGISTRARS, other.public.key_id: (other.public, ("rpps",))}
+    with pytest.raises(NotPermitted):
+        extend(state_of(person), person.link(Withdraw(link=1), signers=[other]), NOW, elsewhere)
+    person.add(Withdraw(link=1), signers=[registrar])
+    refused(NotPermitted, person, Withdraw(link=1), signers=[registrar])
+
+
+def test_a_registrar_resets(person):
+    """A reset puts a new root in place, revokes all devices, ends what waits, and is a hard stop."""
+    recovering(person)
+    new = SigningKey.generate()
+    state = extended(person, Reset(key=new.public.raw), signers=[SERVICE.registrar, new])
+    assert (state.root, state.devices, state.waiting, state.hard_stops) == (new.public.raw, {}, {}, (2,))
+    for signers in ([SERVICE.registrar], [new], [person.device.signing, new], [person.kit.root, new]):
+        refused(BadSignature, person, Reset(key=new.public.raw), signers=signers)
+    refused(BadSignature, person, Reset(key=SERVICE.registrar.public.raw), signers=[SERVICE.registrar])
+
+
+# The disclosed chain
+
+
+def test_a_chain_folds(person):
+    """A disclosed chain folds to its state, and to its earlier state at an earlier head."""
+    before = SERVICE.directory.frontier.size
+    person.new_reading_key()
+    assert person.known().state.reading_key == 1
+    assert person.known(before).state.reading_key == 0
+    assert (person.known(before).ref.n, person.known().ref.n) == (0, 1)
+    assert person.known(before).ref.leaf != person.known().ref.leaf
+    with pytest.raises(NotPermitted):
+        person.known(0)
+
+
+def chain_with(person, at, **changes):
+    """The chain with a changed disclosure at one link."""
+    links = list(person.links)
+    links[at] = replace(links[at], disclosure=replace(links[at].disclosure, **changes))
+    return Chain(links=tuple(links))
+
+
+def test_a_chain_stands_where_it_should(person):
+    """Indexes that do not grow, another slot and another directory are BrokenChain."""
+    person.new_reading_key()
+    origin = SERVICE.directory.origin
+    assert fold(person.chain, origin, REGISTRARS).n == 1
+    for chain in (
+        chain_with(person, 1, index=person.links[0].disclosure.index),
+        chain_with(person, 0, index=person.links[1].disclosure.index),
+        chain_with(person, 1, slot_one=fresh()),
+        chain_with(person, 1, slot_one=person.links[0].disclosure.slot_one),
+    ):
+        with pytest.raises(BrokenChain):
+            fold(chain, origin, REGISTRARS)
+    with pytest.raises(BrokenChain):
+        fold(person.chain, origin + "2", REGISTRARS)
+
+
+def test_a_chain_is_whole(person):
+    """A chain without its first, a middle or an exchanged link does not fold."""
+    person.new_reading_key()
+    person.new_reading_key()
+    one, two, three = person.links
+    stranger = Person(SERVICE).links[0]
+    for links in ((two, three), (one, three), (one, three, two), (stranger, two, three), (one, one)):
+        with pytest.raises(BrokenChain):
+            fold(Chain(links=links), SERVICE.directory.origin, REGISTRARS)
+
+
+def test_a_disclosure_speaks_of_its_link(person):
+    """A server's part that names another body is NotProven."""
+    part = replace(person.links[0].disclosure.part, body=fresh())
+    with pytest.raises(NotProven):
+        fold(chain_with(person, 0, part=part), SERVICE.directory.origin, REGISTRARS)
+
+
+def test_delays_are_measured_in_the_leaves(person):
+    """The seven days run between the server's times of the two leaves."""
+    new = SigningKey.generate()
+    person.add(RotateRoot(key=new.public.raw), signers=[person.device.signing, new], time=NOW)
+    person.add(Complete(link=1), signers=[new], time=NOW + SEVEN_DAYS)
+    assert state_of(person).root == new.public.raw
+    early = chain_with(person, 2, part=replace(person.links[2].disclosure.part, time=NOW + SEVEN_DAYS - 1))
+    with pytest.raises(NotPermitted):
+        fold(early, SERVICE.directory.origin, REGISTRARS)
+
+
+def test_the_reference_covers_signatures_and_salt(person):
+    """How signed bodies name a chain changes with the salt, and with who signed the last link."""
+    whole = person.chain.ref
+    assert chain_with(person, 0, salt=fresh()).ref.leaf != whole.leaf
+    link = person.links[0]
+    fewer = replace(link, envelope=replace(link.envelope, signatures=link.envelope.signatures[:1]))
+    assert Chain(links=(fewer,)).ref.leaf != whole.leaf
+    assert Chain(links=(fewer,)).ref.identity == whole.identity
+
+
+def test_all_steps_or_none(person):
+    """A link whose second step is refused changes nothing by its first."""
+    before = state_of(person)
+    refused(NotPermitted, person, RevokeDevice(device=person.device.id), RevokeDevice(device=fresh()))
+    assert state_of(person) == before
+
+
+def test_every_step_has_a_test():
+    """The steps named in this file are all there are, so that a new one cannot come without its rules."""
+    named = {
+        AddDevice, AddMember, Certify, Complete, Delegate, EndDelegation, ReadingKey, Recover, RemoveMember,
+        RemoveUnlockKey, Reset, RevokeDevice, Root, RotateRoot, Stop, UnlockKey, Withdraw, type(keyring_step()),
+    }  # fmt: skip
+    assert set(Operation.__subclasses__()) == named

@@ -1,0 +1,44 @@
+"""``coffre log``: a server's logs, checked from outside."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vault_client.commands.output import Screen, moment
+
+if TYPE_CHECKING:
+    from vault_client.commands import Subcommands
+
+# What people read
+WHOLE = "Every log is whole: signed, cosigned, consistent, and every tile holds what its entries give."
+FIRST_USE = "Checked against the trust root the server shows. With its card (--card) it cannot show another."
+
+
+def add(commands: "Subcommands") -> None:
+    """``log verify``."""
+    parser = commands("verify", verify, "check a server's logs from outside")
+    parser.add_argument("--server", metavar="URL", required=True, help="the address of the server")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="its instance card, which pins who it is")
+
+
+async def verify(arguments: Namespace, screen: Screen) -> None:
+    """Fetch and check the directory and every access log."""
+    from vault_client.commands.profile import instance_card
+    from vault_client.commands.trust_line import keepers, keepers_sentence
+    from vault_client.public_log import verify_logs
+
+    card = instance_card(arguments.card)
+    with screen.progress("Checking") as progress:
+        checked = await verify_logs(arguments.server, card, progress=progress)
+    screen.result["logs"] = [
+        {"origin": log.origin, "size": log.size, "root": log.root.hex(), "time": log.time}
+        for log in checked.logs
+    ]
+    screen.result["keepers"] = keepers(checked.trust_root)
+    screen.result["trust"] = "instance card" if card is not None else "first use"
+    rows = [(log.origin, str(log.size), log.root.hex()[:16], moment(log.time)) for log in checked.logs]
+    screen.table(("Log", "Entries", "Root", "Cosigned (UTC)"), rows)
+    screen.say(WHOLE)
+    screen.say(keepers_sentence(checked.trust_root))
+    if card is None:
+        screen.say(FIRST_USE)

@@ -1,0 +1,81 @@
+"""The keeper beside this server: another program, started as one, and stopped with it."""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from crypto.encoding import decode
+from crypto.errors import Unavailable
+from crypto.wire.keeper_api import KeeperCard
+from vault_server.settings import Settings
+from vault_server.store.files import make_folder, read_whole
+
+PROGRAM = "vault_server.keeper"
+NAME = "keeper-1"
+STOP_SECONDS = 10
+
+
+async def make_card(settings: Settings, port: int) -> KeeperCard:
+    """Found the keeper beside this server, and read its card. Raises Unavailable."""
+    make_folder(settings.keeper_folder)
+    url = f"http://127.0.0.1:{_free_port(port + 1)}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", PROGRAM, "init", "--data", str(settings.keeper_folder)),
+        *("--url", url, "--name", NAME, "--operator", "the operator of the vault server"),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    if await process.wait() != 0:
+        raise Unavailable("The keeper beside this server could not be founded. Nothing was started.")
+    return read_card(settings)
+
+
+def read_card(settings: Settings) -> KeeperCard:
+    """The card of the keeper in this data folder. Raises Damaged when there is none."""
+    return decode(read_whole(settings.keeper_folder / "keeper-card.json").strip(), KeeperCard)
+
+
+class KeeperProcess:
+    """A running keeper."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, settings: Settings, server_url: str, card: Path) -> "KeeperProcess":
+        """Run the keeper at the address on its card."""
+        address = urlsplit(read_card(settings).url)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", PROGRAM, "serve", "--data", str(settings.keeper_folder)),
+            *("--server", server_url, "--card", str(card)),
+            *("--host", address.hostname or "127.0.0.1", "--port", str(address.port)),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        return cls(process)
+
+    async def ended(self) -> int:
+        """Wait until it ends by itself."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to end, and wait; after ten seconds, end it."""
+        if self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+
+def _free_port(wanted: int) -> int:
+    """``wanted`` if nobody listens there, else a free one. The keeper keeps it for ever: its card names it."""
+    for port in (wanted, 0):
+        try:
+            with socket.create_server(("127.0.0.1", port if port < 65536 else 0)) as free:
+                return int(free.getsockname()[1])
+        except OSError:
+            continue
+    raise Unavailable("There is no free port for the keeper. Nothing was started.")

@@ -1,0 +1,130 @@
+"""The OpenAPI 3.1 description of the server, made from the table of operations and the messages themselves."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+
+from crypto.wire.messages import CiphertextQuery, Health, PartUpload
+from crypto.wire.messages import Version as VersionMessage
+from crypto.wire.problems import MEDIA_TYPE, TABLE, Problem
+from crypto.wire.vault_api import OPERATIONS, PREFIX, Operation
+from vault_server.instance import VERSION
+
+JSON = "application/json"
+BYTES = "application/octet-stream"
+REFERENCE = "#/components/schemas/{name}"
+STATUSES = sorted({int(status) for _, _, status in TABLE} | {405, 500})
+
+
+def document() -> dict[str, Any]:
+    """The whole description."""
+    messages = {kind for operation in OPERATIONS for kind in (operation.request, operation.answer)}
+    messages |= {Problem, PartUpload, CiphertextQuery, Health, VersionMessage}
+    kinds = sorted(messages, key=lambda kind: kind.__name__)
+    _, schemas = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    paths: dict[str, Any] = {f"{PREFIX}/{each.name}": {"post": _operation(each)} for each in OPERATIONS}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Coffre", "version": VERSION},
+        "paths": paths | _ciphertext() | _documents() | _logs(),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"session": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    return {
+        "operationId": operation.name,
+        "requestBody": _body(JSON, _reference(operation.request)),
+        "responses": _answers("200", JSON, _reference(operation.answer)),
+        "security": [{"session": []}] if operation.session else [],
+    }
+
+
+def _ciphertext() -> dict[str, Any]:
+    header = {
+        "name": "Coffre-Query",
+        "in": "header",
+        "required": True,
+        "description": "base64url without padding of the canonical JSON of a PartUpload",
+        "schema": {"type": "string"},
+    }
+    return {
+        f"{PREFIX}/part": {
+            "put": {
+                "operationId": "put_part",
+                "parameters": [header],
+                "requestBody": _body(BYTES, {}),
+                "responses": {"204": {"description": "Stored."}} | _problems(),
+                "security": [{"session": []}],
+            }
+        },
+        f"{PREFIX}/ciphertext": {
+            "post": {
+                "operationId": "ciphertext",
+                "requestBody": _body(JSON, _reference(CiphertextQuery)),
+                "responses": _answers("200", BYTES, {}),
+                "security": [{"session": []}],
+            }
+        },
+    }
+
+
+def _documents() -> dict[str, Any]:
+    found = {}
+    for path, schema in (
+        ("/coffre/version", _reference(VersionMessage)),
+        ("/coffre/health", _reference(Health)),
+        ("/coffre/instance-card", {"type": "object"}),
+        ("/coffre/openapi.json", {"type": "object"}),
+    ):
+        answers = _answers("200", JSON, schema)
+        if path == "/coffre/health":
+            answers["503"] = _content("Cannot store or sign.", JSON, schema)
+        found[path] = {"get": {"responses": answers, "security": []}}
+    return found
+
+
+def _logs() -> dict[str, Any]:
+    shard, place = _parameter("shard"), _parameter("place")
+    text = {"type": "string"}
+    return {
+        "/coffre/directory/checkpoint": _get([], "text/plain", text),
+        "/coffre/directory/tile/{place}": _get([place], BYTES, {}),
+        "/coffre/log/{shard}/checkpoint": _get([shard], "text/plain", text),
+        "/coffre/log/{shard}/tile/{place}": _get([shard, place], BYTES, {}),
+    }
+
+
+def _get(parameters: list[Any], kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"get": {"parameters": parameters, "responses": _answers("200", kind, schema), "security": []}}
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _answers(status: str, kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {status: _content("The answer.", kind, schema)} | _problems()
+
+
+def _problems() -> dict[str, Any]:
+    return {
+        str(status): _content(HTTPStatus(status).phrase, MEDIA_TYPE, _reference(Problem))
+        for status in STATUSES
+    }
+
+
+def _content(description: str, kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {kind: {"schema": schema}}}
+
+
+def _body(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {kind: {"schema": schema}}}
+
+
+def _reference(kind: type[msgspec.Struct]) -> dict[str, str]:
+    return {"$ref": REFERENCE.format(name=kind.__name__)}

@@ -1,0 +1,47 @@
+"""Ciphertext in and out: raw bytes, one part a request on the way in, a stream on the way out."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from litestar import Response, post, put
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from crypto.encoding import decode
+from crypto.pieces import HEADER, PART, PIECE
+from crypto.wire.messages import CiphertextQuery, PartUpload
+from crypto.wire.vault_api import PREFIX
+from vault_server.routes.gate import BYTES, JSON, Gate, query_header
+from vault_server.routes.problems import Answer, AnyRequest
+
+MAX_PART = HEADER + PART * PIECE
+
+
+def handlers(gate: Gate) -> list[HTTPRouteHandler]:
+    """``PUT part`` and ``POST ciphertext``."""
+
+    @put(f"{PREFIX}/part", status_code=HTTPStatus.NO_CONTENT)
+    async def part(request: AnyRequest) -> None:
+        session = await gate.enter(request, session=True)
+        query = query_header(request, PartUpload)
+        await session.may_put(query)
+        await session.put_part(query, await gate.body(request, BYTES, MAX_PART))
+
+    @post(f"{PREFIX}/ciphertext", status_code=HTTPStatus.OK)
+    async def ciphertext(request: AnyRequest) -> Stream | Answer:
+        session = await gate.enter(request, session=True)
+        body = await gate.body(request, JSON, 4096)
+        chunks = session.ciphertext(decode(body, CiphertextQuery, limit=4096))
+        # The first chunk decides whether there is an answer at all; later ones can only be cut off.
+        first = await anext(chunks, b"")
+        if not first:
+            return Response(b"", media_type=BYTES)
+        return Stream(_rest(first, chunks), media_type=BYTES)
+
+    return [part, ciphertext]
+
+
+async def _rest(first: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in chunks:
+        yield chunk

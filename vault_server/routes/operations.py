@@ -1,0 +1,27 @@
+"""The JSON operations: one handler for each, made from the one table in ``crypto.wire.vault_api``."""
+
+from http import HTTPStatus
+
+from litestar import Response, post
+from litestar.handlers import HTTPRouteHandler
+
+from crypto.encoding import decode, encode
+from crypto.wire.vault_api import OPERATIONS, PREFIX, Operation
+from vault_server.routes.gate import JSON, Gate
+from vault_server.routes.problems import Answer, AnyRequest
+
+
+def handlers(gate: Gate) -> list[HTTPRouteHandler]:
+    """One handler for each operation."""
+    return [_handler(gate, operation) for operation in OPERATIONS]
+
+
+def _handler(gate: Gate, operation: Operation) -> HTTPRouteHandler:
+    @post(f"{PREFIX}/{operation.name}", status_code=HTTPStatus.OK)
+    async def handler(request: AnyRequest) -> Answer:
+        session = await gate.enter(request, session=operation.session)
+        body = await gate.body(request, JSON, operation.limit)
+        query = decode(body, operation.request, limit=operation.limit)
+        return Response(encode(await getattr(session, operation.name)(query)), media_type=JSON)
+
+    return handler
