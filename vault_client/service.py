@@ -168,6 +168,9 @@ class Service:
     async def know(self, chain: Chain) -> tuple[Known, ShownChain, Head]:
         """Someone as they stand now: verified, complete at the directory head that is returned."""
         at = await self.directory()
+        if at.size <= chain.links[-1].disclosure.index:
+            self.forget_directory()
+            at = await self.directory()
         shown = await self.prove_chain(chain)
         return trust.believe_chain(self.root, shown, at), shown, at
 

@@ -89,7 +89,7 @@ def believe_logged(
 ) -> tuple[BelievedHead, Leaf]:
     """That just ``envelope`` is in the log ``origin``, with ``outcome``, under a quorum head that is fresh."""
     leaf = logged.disclosure.leaf(envelope)
-    receipt = Receipt.decode(logged.receipt.encode())
+    receipt = Receipt.decode(logged.receipt)
     if receipt.index != logged.disclosure.index or logged.disclosure.part.outcome != outcome:
         raise NotProven("A receipt speaks of another log entry. It was not believed.")
     receipt.verify(leaf.to_bytes(), _log_key(root, origin))

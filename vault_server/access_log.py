@@ -116,7 +116,7 @@ class AccessLog:
 
         proof = await self._tiles.prove(origin, size, path)
         receipt = Receipt(index=index, path=tuple(proof), note=published.note)
-        return Logged(receipt=receipt.encode().decode(), disclosure=disclosure)
+        return Logged(receipt=receipt.encode(), disclosure=disclosure)
 
     async def check_view(self, view: View, origin: str, now: int) -> None:
         """May a body signed in ``view`` be accepted into ``origin`` at ``now``? Raises Stale or NotPermitted."""

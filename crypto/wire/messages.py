@@ -16,7 +16,7 @@ MAX_SUBMISSION = 1 << 26
 MAX_PARTS = 256
 MAX_DOCUMENT = 1 << 31
 
-ReceiptText = Annotated[str, msgspec.Meta(min_length=1, max_length=1 << 16)]
+ReceiptText = Annotated[bytes, msgspec.Meta(min_length=1, max_length=1 << 16)]
 Parts = Annotated[tuple[bytes, ...], msgspec.Meta(max_length=1024)]
 
 
@@ -37,7 +37,7 @@ class TrustRootChain(Body, frozen=True):
 
 
 class Logged(Body, frozen=True):
-    """Proof that something is in a log: a tlog-proof text, and what opens the leaf."""
+    """Proof that something is in a log: the bytes of a tlog-proof text, and what opens the leaf."""
 
     receipt: ReceiptText
     disclosure: Disclosure

@@ -67,7 +67,7 @@ def kek(event, a, all_b, doc, ver, ct_root):
     ids = (event["vault"], event["gid"], eight(event["rekey"]))
     recipient = (event["recipient"]["identity"], eight(event["reading_key"]))
     prk = mac(h(pae("kek", b"coffre-1", *ids, *recipient)), a)
-    return mac(mac(prk, pae("kek-doc", doc, ver, ct_root)), b"".join(all_b))
+    return mac(prk, pae("kek-doc", doc, ver, ct_root, b"".join(all_b)))
 
 
 def wrap(key, document_key):

@@ -58,10 +58,10 @@ class SmallLog:
         path = merkle.consistency_path(old, head.size, self._subtree) if old <= head.size else []
         return AddCheckpoint(old, tuple(path), sign_checkpoint(head, self.key))
 
-    def receipt(self, index: int, note: bytes, size: int) -> str:
+    def receipt(self, index: int, note: bytes, size: int) -> bytes:
         """A tlog-proof of one leaf under a note of ``size`` leaves."""
         path = merkle.inclusion_path(index, size, self._subtree)
-        return Receipt(index, tuple(path), note).encode().decode()
+        return Receipt(index, tuple(path), note).encode()
 
     def _hashes(self) -> list[bytes]:
         return [merkle.leaf_hash(leaf) for leaf in self.leaves]

@@ -95,7 +95,7 @@ class Releases:
         await self._trust.check_ref(request.view.trust_root)
 
         # 2. The receipt is for exactly this request's leaf, under a head that the log signed.
-        receipt = Receipt.decode(query.logged.receipt.encode())
+        receipt = Receipt.decode(query.logged.receipt)
         disclosure = query.logged.disclosure
         leaf = disclosure.leaf(query.request)
         checkpoint = receipt.verify(leaf.to_bytes(), self._trust.log_key(request.origin))

@@ -290,7 +290,8 @@ class Store:
                 self._stopped = True
                 kind = Full if error.sqlite_errorcode == sqlite3.SQLITE_FULL else Damaged
                 raise kind(
-                    "The keeper's store could not be written. Nothing was answered. Make room and restart the keeper."
+                    "The keeper's store could not be written, so nothing was answered. See that the disk has room and "
+                    "is sound, and restart the keeper."
                 ) from None
             except Exception:
                 await self._writer.execute("ROLLBACK")
