@@ -133,6 +133,9 @@ def _span(kind):
 
 
 def _sizes(kind):
+    base, least, most = _span(kind)
+    if base == "bytes" and most is not None:
+        return least, most
     match = _BYTES.fullmatch(kind)
     if match:
         return (int(match[1]), int(match[1])) if match[1] else (0, 1 << 30)

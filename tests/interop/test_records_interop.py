@@ -63,7 +63,8 @@ def notation(info):
             return {0: "integer", 1: "positive"}[least]
         case kinds.BytesType(min_length=least, max_length=most):
             named = {(None, None): "bytes", (1216, 1216): "sealing-key", (1136, 1 << 20): "sealed"}
-            return named.get((least, most)) or f"bytes{least}"
+            exact = f"bytes{least}" if least == most else f"bytes {least}..{most}"
+            return named.get((least, most)) or exact
         case kinds.StrType(min_length=least, max_length=most):
             named = {(None, None): "string", (1, 256): "text", (None, 256): "label"}
             return named.get((least, most)) or f"text {least or 0}..{most}"

@@ -63,6 +63,8 @@ async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
     listening = _listen(settings)
     config = uvicorn.Config(
         make_app(keeper, events),
+        loop="none",
+        http="httptools",
         access_log=False,
         log_config=None,
         server_header=False,
