@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from crypto.checkpoint import Checkpoint, CosignerKey, add_cosignature, cosignatures, sign_checkpoint
-from crypto.errors import CoffreError, Damaged, Refusal, Unreachable
+from crypto.checkpoint import Checkpoint, CosignerKey, add_cosignature, sign_checkpoint
+from crypto.errors import Damaged, Refusal, Unreachable
 from crypto.merkle import SubtreeHash, consistency_path
 from crypto.receipt import AddCheckpoint
 from crypto.signing import SigningKey
@@ -139,10 +139,15 @@ class Publisher:
 
     async def _cosigned(self, origin: str, head: Checkpoint, note: bytes) -> bytes:
         asked = [self._ask(place, keeper, origin, head, note) for place, keeper in enumerate(self._keepers)]
+        cosigned = 0
         for answer, keeper in zip(await asyncio.gather(*asked), self._keepers, strict=True):
             if answer is not None:
-                note = add_cosignature(note, answer, keeper.key)
-        if len(cosignatures(note, [keeper.key for keeper in self._keepers])) < self._needed:
+                try:
+                    note = add_cosignature(note, answer, keeper.key)
+                    cosigned += 1
+                except Refusal:
+                    log_event("a keeper's answer was not one", kind="cosigning")
+        if cosigned < self._needed:
             raise Unreachable("Too few keepers answered.")
         return note
 
@@ -153,7 +158,6 @@ class Publisher:
         for _ in range(2):
             try:
                 answer = await keeper.add_checkpoint(await self._request(old, head, note))
-                add_cosignature(note, answer, keeper.key)
             except Behind as behind:
                 if behind.size > head.size or behind.size == old == head.size:
                     raise Damaged(
@@ -162,9 +166,7 @@ class Publisher:
                         "copy of it; nothing new was signed."
                     ) from None
                 old = behind.size
-            except CoffreError as error:
-                if isinstance(error, Refusal):
-                    log_event("a keeper's answer was not one", kind="cosigning")
+            except Unreachable:
                 return None
             else:
                 self._known[place, origin] = head.size

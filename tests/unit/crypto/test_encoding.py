@@ -216,7 +216,7 @@ def test_a_lone_surrogate_is_not_encoded():
 
 def test_an_envelope_holds_one_to_sixteen_signatures():
     """An envelope without a signature, or with seventeen, does not parse."""
-    one = '{"key":"%s","signature":"%s"}' % ("A" * 43 + "=", "A" * 86 + "==")
+    one = f'{{"key":"{"A" * 43}=","signature":"{"A" * 86}=="}}'
     for count, fits in ((0, False), (1, True), (16, True), (17, False)):
         data = f'{{"type":"t","body":"","signatures":[{",".join([one] * count)}]}}'.encode()
         if fits:

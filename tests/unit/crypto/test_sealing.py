@@ -19,8 +19,7 @@ def low_order_u() -> list[int]:
     a, found = 486662, [0, 1, P - 1]
     for root in square_roots(4 * a + 8):
         total = (2 + root) % P
-        for half in square_roots(total * total - 4):
-            found.append((total + half) * pow(2, -1, P) % P)
+        found += [(total + half) * pow(2, -1, P) % P for half in square_roots(total * total - 4)]
     return found
 
 

@@ -60,7 +60,7 @@ def test_a_wrap_needs_every_share(missing):
     """Without any one share, or with it changed, CannotOpen."""
     for shares in (
         SHARES[:missing] + SHARES[missing + 1 :],
-        SHARES[:missing] + [fresh()] + SHARES[missing + 1 :],
+        [*SHARES[:missing], fresh(), *SHARES[missing + 1 :]],
         [*SHARES, SHARES[missing]],
     ):
         with pytest.raises(CannotOpen):
