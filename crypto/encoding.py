@@ -34,6 +34,8 @@ LongText = Annotated[str, msgspec.Meta(max_length=4096)]
 
 T = TypeVar("T")
 
+_ASCII = bytes(range(0x20, 0x7F))
+
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of everything that is signed or sent. Unknown fields are refused."""
@@ -119,7 +121,8 @@ def _check_text(data: bytes) -> None:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed("A message was refused: it is not UTF-8.") from None
-    characters = set(text)
+    # Only the few characters that are not ASCII are looked at one by one.
+    characters = set(data.translate(None, _ASCII).decode("utf-8"))
     # Below U+0300 nothing combines, so most texts need no look at how their characters follow each other.
     composed = max(characters) < "\u0300" or unicodedata.is_normalized("NFC", text)
     if not composed or not all(map(is_permitted, characters)):

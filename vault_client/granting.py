@@ -5,6 +5,7 @@ All secrets come from the vault's epoch secrets, so nothing of an event needs to
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -114,7 +115,7 @@ def make_event(
         recipient=recipient.ref.identity,
         reading_key=reading_key,
     )
-    versions = sorted(versions, key=lambda version: (version.doc, version.ver))
+    versions = sorted(versions, key=attrgetter("doc", "ver"))
     encoded = _rows(wrapper, shares.ShareB(seeds, "release", place.gid, place.rekey), versions)
     listing, sealed_listing = _listing(vault, place, wrapper, seeds, versions)
     event = GrantEvent(

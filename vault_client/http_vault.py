@@ -127,9 +127,8 @@ class HttpVault:
     async def ciphertext(self, query: m.CiphertextQuery) -> AsyncIterator[bytes]:
         """Ciphertext from a byte on."""
         headers = {"Content-Type": "application/json"} | await self._authorization()
-        limit = m.MAX_DOCUMENT + m.MAX_DOCUMENT // 4
         async for chunk in self._transport.stream(
-            "POST", f"{PREFIX}/ciphertext", body=encode(query), headers=headers, limit=limit
+            "POST", f"{PREFIX}/ciphertext", body=encode(query), headers=headers, limit=m.MAX_CIPHERTEXT
         ):
             yield chunk
 

@@ -23,6 +23,7 @@ from crypto.descriptors import (
     descriptor_record,
     document_context,
 )
+from crypto.errors import TooLarge, Unavailable
 from crypto.grants import Act
 from crypto.sealed import content
 from crypto.sealed.recovery import Kit
@@ -32,6 +33,7 @@ from crypto.statements import part_hash
 from crypto.trust_root import InstanceCard
 from crypto.vault_links import AddVersion, Block, Mask, Tombstone
 from crypto.wire.cards import IdentityCard
+from crypto.wire.messages import MAX_DOCUMENT
 from vault_client.audit import Audit, AuditReport
 from vault_client.ciphertext_spool import decrypt_file, encrypt_file
 from vault_client.device_store import DeviceStore
@@ -151,7 +153,11 @@ class Patient:
     async def add(
         self, source: Path, descriptor: Descriptor | None = None, *, progress: Progress | None = None
     ) -> PatientDocument:
-        """Encrypt ``source`` here, send it, and add it to the record."""
+        """Encrypt ``source`` (at most 2 GiB) here, send it, and add it to the record."""
+        if await asyncio.to_thread(_size, source) > MAX_DOCUMENT:
+            raise TooLarge(
+                "A document may have 2 GiB at most. Nothing was added. Divide it, or make it smaller."
+            )
         doc, ver, key = secrets.token_bytes(16), secrets.token_bytes(16), SecretBytes.random()
         vault = self.replica.vault
         spool = self._spool_file(ver)
@@ -279,6 +285,13 @@ class Patient:
 
     def _spool_file(self, ver: bytes) -> Path:
         return self._spool / ver.hex()
+
+
+def _size(source: Path) -> int:
+    try:
+        return source.stat().st_size
+    except OSError:
+        raise Unavailable(f"{source} cannot be read. Nothing was added. Look whether it is there.") from None
 
 
 def _shown(document: LocalDocument) -> PatientDocument:

@@ -13,6 +13,7 @@ from crypto.merkle import HASH_SIZE, Frontier, SubtreeHash, root_of
 from crypto.tiles import HEIGHT, WIDTH, Tile, decode_tile, subtree_reader, tiles_of
 
 FULL_TILE = WIDTH * HASH_SIZE
+NODES = 1 << 16
 
 T = TypeVar("T")
 
@@ -86,6 +87,7 @@ class TileCache:
         self._fetch = fetch
         self._most = tiles
         self._tiles: OrderedDict[TileName, bytes] = OrderedDict()
+        self._nodes: dict[tuple[str, int, int], bytes] = {}
 
     def put(self, name: TileName, data: bytes) -> None:
         """Remember a tile that has just been written."""
@@ -104,10 +106,21 @@ class TileCache:
                 raise TileAbsentError(name)
             return data[: tile.width * HASH_SIZE]
 
+        subtree = subtree_reader(size, read)
+
+        def remembered(level: int, index: int) -> bytes:
+            # A complete subtree never changes, and consecutive proofs ask for nearly the same ones.
+            node = self._nodes.get((origin, level, index))
+            if node is None:
+                if len(self._nodes) >= NODES:
+                    self._nodes.clear()
+                node = self._nodes[origin, level, index] = subtree(level, index)
+            return node
+
         seen: set[TileName] = set()
         while True:
             try:
-                return make(subtree_reader(size, read))
+                return make(remembered)
             except TileAbsentError as absent:
                 data = None if absent.name in seen else await self._fetch(absent.name)
                 if data is None:

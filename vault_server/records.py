@@ -14,28 +14,25 @@ from crypto import access_log as entries
 from crypto import pieces, vault_chain
 from crypto.access_log import Disclosure
 from crypto.encoding import decode
-from crypto.errors import Conflict, NotFound, NotPermitted, TooLarge, TooMany
+from crypto.errors import Conflict, NotFound, NotPermitted, TooMany
 from crypto.identity_chain import Known
 from crypto.signing import Envelope
-from crypto.statements import IdentityRef, View, part_hash
+from crypto.statements import IdentityRef, View
 from crypto.vault_chain import Changes, VaultView
 from crypto.vault_links import (
     AddVersion,
-    Adopt,
-    AnyOperation,
     Block,
     End,
     Genesis,
     Grant,
     Mask,
-    Reseal,
     Rotate,
     Tombstone,
     VaultLink,
-    scan_key_commitment,
     vault_id,
 )
 from crypto.wire import messages as m
+from vault_server import submissions
 from vault_server.access_log import AccessLog
 from vault_server.grant_events import GrantEvents
 from vault_server.identities import Identities
@@ -52,9 +49,6 @@ from vault_server.store.rows import envelope as read_envelope
 from vault_server.store.vaults import VaultRow
 from vault_server.vault_entries import EntryChain
 
-# The opening of a link, which holds it whole, must stay below what a client reads in one piece.
-MAX_LINK = 1 << 19
-SELF_WRAP = 48
 LINKS = 500
 LINK_BYTES = 1 << 22
 OPENINGS = 1000
@@ -106,7 +100,7 @@ class Records:
     async def create(self, identity: bytes, query: m.LinkSubmission, now: int) -> m.LinkAccepted:
         """Found a vault in the place reserved for it."""
         envelope = query.envelope
-        _check_size(envelope)
+        submissions.check_size(envelope)
         genesis = decode(envelope.body, Genesis)
         if identity not in genesis.holders:
             raise NotPermitted("A record can be founded only by one of its holders. Nothing was founded.")
@@ -115,8 +109,8 @@ class Records:
             return await self._again(vault, genesis.origin, 0, envelope)
         if query.tags or query.events:
             raise NotPermitted("A founding statement came with grants. Nothing was founded.")
-        scan_key = _scan_key(query, genesis.keyring)
-        parts = _named_parts([genesis.keyring], query.parts)
+        scan_key = submissions.scan_key(query, genesis.keyring)
+        parts = submissions.named_parts([genesis.keyring], query.parts)
         await self._log.check_view(genesis.view, self._origin(genesis.origin), now)
         changes = vault_chain.found(envelope, await self._known(genesis.signers, genesis.view))
 
@@ -141,7 +135,7 @@ class Records:
     async def append(self, identity: bytes, query: m.LinkSubmission, now: int) -> m.LinkAccepted:
         """Append a link with everything in it, or nothing. Raises Conflict when the vault has moved."""
         envelope = query.envelope
-        _check_size(envelope)
+        submissions.check_size(envelope)
         link = decode(envelope.body, VaultLink)
         await self.check_holder(identity, link.vault)
         present = await self._vault(self._reader, link.vault)
@@ -150,10 +144,10 @@ class Records:
             return await self._again(link.vault, origin, link.n, envelope)
         await self._log.check_view(link.view, origin, now)
         signers = await self._known(link.signers, link.view)
-        parts = _named_parts(link.operations, query.parts)
+        parts = submissions.named_parts(link.operations, query.parts)
         rotations = [step for step in link.operations if isinstance(step, Rotate)]
-        scan_key = _scan_key(query, *rotations)
-        leaves = _leaf_operations(link.operations, query)
+        scan_key = submissions.scan_key(query, *rotations)
+        leaves = submissions.leaf_operations(link.operations, query)
         prepared = await self._events.prepare(present.head, query.events, now)
 
         async def job(transaction: Transaction) -> tuple[list[Disclosure], list[bytes]]:
@@ -297,48 +291,6 @@ class Records:
         return origin
 
 
-def _scan_key(query: m.LinkSubmission, *rotations: Rotate) -> bytes:
-    """Kv as it was sent: with a rotation and only then, and the one the rotation names."""
-    if len(rotations) > 1 or (query.scan_key is None) != (not rotations):
-        raise NotPermitted("A scan key belongs to each change of keys, one in a link. Nothing was changed.")
-    if query.scan_key is None:
-        return b""
-    if scan_key_commitment(query.scan_key) != rotations[0].scan_key:
-        raise NotPermitted("A scan key is not the one that was signed. Nothing was changed.")
-    return query.scan_key
-
-
-def _named_parts(operations: Sequence[AnyOperation], sent: Sequence[bytes]) -> dict[bytes, bytes]:
-    """The parts sent with a link: exactly those it names."""
-    named: set[bytes] = set()
-    parts = {part_hash(part): part for part in sent}
-    for step in operations:
-        if isinstance(step, Adopt):
-            raise NotPermitted(
-                "This server takes no deposits yet, so there is none to adopt. Nothing was changed."
-            )
-        if isinstance(step, AddVersion):
-            named |= {step.self_wrap, step.descriptor}
-            if len(parts.get(step.self_wrap, b"")) != SELF_WRAP:
-                raise NotPermitted("A version came without its own wrap. Nothing was added.")
-        elif isinstance(step, Rotate | Reseal):
-            named.add(step.keyring)
-    if set(parts) != named:
-        raise NotPermitted("A link came with other parts than it names. Nothing was changed.")
-    return parts
-
-
-def _leaf_operations(
-    operations: Sequence[AnyOperation], query: m.LinkSubmission
-) -> list[tuple[Grant | End, bytes]]:
-    """The operations that have a leaf of their own, each with its tag."""
-    steps = [step for step in operations if isinstance(step, Grant | End)]
-    granted = sum(isinstance(step, Grant) for step in steps)
-    if len(query.tags) != len(steps) or len(query.events) != granted:
-        raise NotPermitted("A link came with other tags or events than it names. Nothing was changed.")
-    return list(zip(steps, query.tags, strict=True))
-
-
 def _page(found: Sequence[Row], most: int, most_bytes: int, size: Callable[[Row], int]) -> Sequence[Row]:
     """The beginning of ``found`` that fits one answer: at least one."""
     total = 0
@@ -347,11 +299,6 @@ def _page(found: Sequence[Row], most: int, most_bytes: int, size: Callable[[Row]
         if total > most_bytes and count:
             return found[:count]
     return found[:most]
-
-
-def _check_size(envelope: Envelope) -> None:
-    if len(envelope.body) > MAX_LINK:
-        raise TooLarge(f"A link of more than {MAX_LINK} bytes was refused. Divide it into several.")
 
 
 def _moved() -> Conflict:

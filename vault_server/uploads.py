@@ -32,9 +32,9 @@ class Uploads:
     async def put(self, query: m.PartUpload, data: bytes, now: int) -> None:
         """Store one part. Raises Conflict for other bytes, Malformed for a wrong length, TooLarge, TooMany, Full."""
         vault, ver, number = query.vault, query.ver, query.number
-        if query.length > m.MAX_DOCUMENT:
+        if query.length > m.MAX_CIPHERTEXT:
             raise TooLarge(
-                f"A ciphertext of more than {m.MAX_DOCUMENT} bytes was refused. Nothing was stored."
+                f"A ciphertext of more than {m.MAX_CIPHERTEXT} bytes was refused. Nothing was stored."
             )
         place = part_slice(number, query.length)
         if len(data) != place.stop - place.start:

@@ -8,6 +8,8 @@ from crypto.access_log import Disclosure
 from crypto.encoding import Body, Bytes16, Bytes32, Natural, Positive, SecretBody, ShortText
 from crypto.grants import SealedPolicy
 from crypto.identity_links import Chain
+from crypto.padding import padded_length
+from crypto.pieces import ciphertext_length
 from crypto.signing import Envelope
 
 # Sizes that the server refuses to exceed; the client cuts its work to fit.
@@ -15,6 +17,7 @@ MAX_MESSAGE = 1 << 20
 MAX_SUBMISSION = 1 << 26
 MAX_PARTS = 256
 MAX_DOCUMENT = 1 << 31
+MAX_CIPHERTEXT = ciphertext_length(padded_length(MAX_DOCUMENT))
 
 ReceiptText = Annotated[bytes, msgspec.Meta(min_length=1, max_length=1 << 16)]
 Parts = Annotated[tuple[bytes, ...], msgspec.Meta(max_length=1024)]

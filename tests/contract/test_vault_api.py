@@ -286,7 +286,7 @@ async def test_parts_of_ciphertext_are_written_once(world: World) -> None:
     with pytest.raises(Malformed):
         await api.put_part(query, stored.data[:-1])
     with pytest.raises(TooLarge):
-        await api.put_part(msgspec.structs.replace(query, ver=fresh(16), length=m.MAX_DOCUMENT + 1), b"")
+        await api.put_part(msgspec.structs.replace(query, ver=fresh(16), length=m.MAX_CIPHERTEXT + 1), b"")
 
 
 async def test_a_link_needs_its_ciphertext_and_parts(world: World) -> None:

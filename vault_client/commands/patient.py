@@ -149,9 +149,7 @@ async def add_files(arguments: Namespace, screen: Screen) -> None:
             screen.result["documents"].append(_described(document))
             descriptor = document.descriptor
             screen.say(
-                ADDED.format(
-                    id=short(document.doc), title=descriptor.title, size=amount(descriptor.length)
-                )
+                ADDED.format(id=short(document.doc), title=descriptor.title, size=amount(descriptor.length))
             )
 
 

@@ -65,9 +65,7 @@ def report_object(report: "AuditReport") -> dict[str, Any]:
             }
             for entry in report.entries
         ],
-        "alarms": [
-            {"code": alarm.code, "index": alarm.index, "text": alarm.text} for alarm in report.alarms
-        ],
+        "alarms": [{"code": alarm.code, "index": alarm.index, "text": alarm.text} for alarm in report.alarms],
         "size": report.size,
         "root": report.root.hex(),
         "time": report.time,

@@ -18,7 +18,9 @@ DOC = "a number of the last list, or four or more characters of an id"
 
 # What people read
 ENROLLED = "The identity is made. Its profile is in {folder}."
-NOT_CERTIFIED = "Patients can share with it once a registrar has certified it: give them the file of its card."
+NOT_CERTIFIED = (
+    "Patients can share with it once a registrar has certified it: give them the file of its card."
+)
 CERTIFIED = "Certified as {name}, {profession} ({subject})."
 FINGERPRINT = "Fingerprint: {fingerprint}"
 NOTHING = "Nothing is granted to you now."

@@ -2,6 +2,7 @@
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
 from vault_server.instance import Instance
 from vault_server.routes.gate import BYTES, Gate
@@ -31,15 +32,15 @@ def handlers(gate: Gate, instance: Instance) -> list[HTTPRouteHandler]:
         return await checkpoint(request, directory)
 
     @get("/coffre/directory/tile/{place:path}")
-    async def directory_tile(request: AnyRequest, place: str) -> Answer:
+    async def directory_tile(request: AnyRequest, place: FromPath[str]) -> Answer:
         return await tile(request, directory, place)
 
     @get("/coffre/log/{shard:str}/checkpoint")
-    async def log_checkpoint(request: AnyRequest, shard: str) -> Answer:
+    async def log_checkpoint(request: AnyRequest, shard: FromPath[str]) -> Answer:
         return await checkpoint(request, f"{host}/coffre/log/{shard}")
 
     @get("/coffre/log/{shard:str}/tile/{place:path}")
-    async def log_tile(request: AnyRequest, shard: str, place: str) -> Answer:
+    async def log_tile(request: AnyRequest, shard: FromPath[str], place: FromPath[str]) -> Answer:
         return await tile(request, f"{host}/coffre/log/{shard}", place)
 
     return [directory_checkpoint, directory_tile, log_checkpoint, log_tile]

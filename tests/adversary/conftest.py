@@ -1,0 +1,23 @@
+"""The server of the adversary tests, and a fresh story on it for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.adversary.story import Story, told
+from tests.support.instance import Instance, running
+
+
+@pytest.fixture(scope="session")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """One real server and its keeper for all tests of this folder."""
+    with running(tmp_path_factory.mktemp("instance") / "data") as started:
+        yield started
+
+
+@pytest.fixture
+async def story(instance: Instance, tmp_path: Path) -> AsyncIterator[Story]:
+    """A patient with documents, a practitioner to whom they are granted, and lying servers between them."""
+    async with told(instance, tmp_path) as begun:
+        yield begun

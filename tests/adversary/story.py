@@ -1,0 +1,141 @@
+"""The story each attack begins with, told honestly; and what must not have moved when an attack was refused."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from crypto.signing import Envelope
+from tests.support.instance import Instance
+from tests.support.lying_keeper import LyingKeeper
+from tests.support.lying_vault import LyingVault
+from vault_client.audit import AuditPlace
+from vault_client.device_store import DeviceStore
+from vault_client.log_reader import LogReader
+from vault_client.own_identity import Profile
+from vault_client.patient import Patient, PatientDocument
+from vault_client.practitioner import GrantedDocument, Practitioner
+from vault_client.received_grants import ReceivedGrant
+from vault_client.service import Service, TrustRecord
+from vault_client.trust import BelievedHead, Pin
+from vault_client.vault_replica import LocalDocument, LocalGrant, LocalVault
+
+# A document of one piece, and one of several, whose last is not full.
+TEXTS = (b"Potassium 4.1 mmol/l. " * 150, bytes(range(256)) * 600)
+
+TRUSTED: dict[str, type[msgspec.Struct]] = {
+    "trust": TrustRecord,
+    "profile": Profile,
+    "vault": LocalVault,
+    "link": Envelope,
+    "document": LocalDocument,
+    "grant": LocalGrant,
+    "pin": Pin,
+    "received": ReceivedGrant,
+    "audit": AuditPlace,
+}
+
+
+def put_between(service: Service) -> tuple[LyingVault, dict[bytes, LyingKeeper]]:
+    """Have ``service`` speak to a vault and keepers that can lie."""
+    vault = LyingVault(service.api)
+    keepers = {name: LyingKeeper(keeper) for name, keeper in service.keepers.items()}
+    service.api, service.reader = vault, LogReader(vault)
+    service.keepers = dict(keepers)
+    return vault, keepers
+
+
+class Story:
+    """A patient, a practitioner, what was granted, and the liars between each of them and the server."""
+
+    def __init__(self, instance: Instance, folder: Path, patient: Patient, reader: Practitioner) -> None:
+        self.instance, self.folder = instance, folder
+        self.patient, self.reader = patient, reader
+        self.patient_vault, patient_keepers = put_between(patient.service)
+        self.reader_vault, reader_keepers = put_between(reader.service)
+        (self.patient_keeper,), (self.reader_keeper,) = patient_keepers.values(), reader_keepers.values()
+        self.documents: list[PatientDocument] = []
+        self.grant: LocalGrant
+        self.out = folder / "out"
+        self.out.mkdir()
+
+    @property
+    def destination(self) -> Path:
+        """Where what is opened goes."""
+        return self.out / "opened"
+
+    @property
+    def origin(self) -> str:
+        """The log the record is written in."""
+        return self.patient.replica.origin
+
+    async def add(self, text: bytes, name: str) -> PatientDocument:
+        """The patient adds a document."""
+        source = self.folder / name
+        source.write_bytes(text)
+        self.documents.append(await self.patient.add(source))
+        return self.documents[-1]
+
+    async def give(self) -> None:
+        """The patient grants all documents to the practitioner, who takes the grant in."""
+        wanted = [document.doc for document in self.documents]
+        self.grant = await self.patient.authorise(await self.reader.card(), wanted)
+        assert await self.reader.sync() == []
+        await self.reader.listing()
+
+    def listed(self, number: int = 0) -> GrantedDocument:
+        """A document as the practitioner's list has it."""
+        wanted = self.documents[number].doc
+        return next(entry for entry in self.reader.documents() if entry.document.doc == wanted)
+
+    async def read(self, number: int = 0) -> bytes:
+        """The practitioner opens a document; its content."""
+        await self.reader.read(self.listed(number), self.destination)
+        return self.destination.read_bytes()
+
+    @contextmanager
+    def refused(self, *errors: type[Exception]) -> Iterator[None]:
+        """Whatever happens inside is refused with one of ``errors``, and leaves nothing behind."""
+        before = self.trusted()
+        with pytest.raises(errors):
+            yield
+        assert self.trusted() == before
+        self.nothing_written()
+
+    def nothing_written(self) -> None:
+        """Neither a document nor a piece of one lies anywhere."""
+        assert list(self.out.iterdir()) == []
+        for folder in ("patient", "reader"):
+            assert list((self.folder / folder / "spool").iterdir()) == []
+
+    def trusted(self) -> dict[str, Any]:
+        """Everything both devices believe, but for log heads, which may move forward while something is refused."""
+        return trusted_state(self.patient._store) | {
+            f"reader {name}": record for name, record in trusted_state(self.reader._store).items()
+        }
+
+    def head(self, service: Service) -> BelievedHead:
+        """The head of the record's log that a device believes."""
+        return service.believed(self.origin)
+
+
+def trusted_state(store: DeviceStore) -> dict[str, Any]:
+    """What a device believes, by name."""
+    return {name: record for group, kind in TRUSTED.items() for name, record in store.scan(group, kind)}
+
+
+@asynccontextmanager
+async def told(instance: Instance, folder: Path) -> AsyncIterator[Story]:
+    """The story up to where the attacks begin: two documents, granted and listed."""
+    async with (
+        await instance.patient(folder / "patient") as patient,
+        await instance.practitioner(folder / "reader") as reader,
+    ):
+        story = Story(instance, folder, patient, reader)
+        for number, text in enumerate(TEXTS):
+            await story.add(text, f"document-{number}.txt")
+        await story.give()
+        yield story

@@ -1,0 +1,108 @@
+"""One real server and the keeper beside it, as processes on loopback, and the people of a story on them.
+
+The operator's private keys lie in the instance's folder: ``Instance`` reads them, so that a test can lie with the
+signatures a dishonest operator could make.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import SigningKey
+from crypto.trust_root import InstanceCard, read_card
+from crypto.wire.cards import card_text
+from crypto.wire.keeper_api import KeeperCard
+from vault_client.device_store import DeviceStore
+from vault_client.patient import Patient
+from vault_client.practitioner import Practitioner
+from vault_server.instance import read_key
+from vault_server.keeper.keys import load_card, load_keys
+from vault_server.registrar import certify
+from vault_server.settings import Settings
+
+STOP_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A running server: its data folder, its instance card, and the secrets of its operator."""
+
+    data: Path
+    url: str
+    card: InstanceCard
+
+    @property
+    def log_key(self) -> SigningKey:
+        """What signs the heads of the access logs."""
+        return read_key(Settings(data=self.data).server_folder / "keys" / "log.key")
+
+    @property
+    def directory_key(self) -> SigningKey:
+        """What signs the heads of the directory."""
+        return read_key(Settings(data=self.data).server_folder / "keys" / "directory.key")
+
+    @property
+    def keeper_key(self) -> SigningKey:
+        """What the keeper cosigns with: the operator has it, as this keeper is not independent."""
+        return load_keys(Settings(data=self.data).keeper_folder).cosigning
+
+    @property
+    def keeper_card(self) -> KeeperCard:
+        """The keeper's public half."""
+        return load_card(Settings(data=self.data).keeper_folder)
+
+    async def patient(self, folder: Path) -> Patient:
+        """Somebody new with an empty record."""
+        store = DeviceStore.create_with_key(folder, SecretBytes.random())
+        return await Patient.begin(store, folder, card=self.card, keep_kit=lambda kit: None)
+
+    async def practitioner(self, folder: Path, *, subject: str | None = "demo:1") -> Practitioner:
+        """A new practitioner; certified unless ``subject`` is None."""
+        store = DeviceStore.create_with_key(folder, SecretBytes.random())
+        practitioner = await Practitioner.begin(store, folder, card=self.card, keep_kit=lambda kit: None)
+        if subject is not None:
+            await self.certify(practitioner, folder / "card.json", subject)
+            await practitioner.sync()
+        return practitioner
+
+    async def certify(self, practitioner: Practitioner, card: Path, subject: str) -> None:
+        """Have the instance's registrar certify ``practitioner``, whose card is written to ``card``."""
+        card.write_text(card_text(await practitioner.card()))
+        await asyncio.to_thread(
+            certify,
+            self.data,
+            card,
+            subject=subject,
+            name="Dr Claire Martin",
+            profession="cardiologist",
+            days=300,
+            now=int(time.time()),
+            as_json=True,
+        )
+
+
+@contextmanager
+def running(data: Path) -> Iterator[Instance]:
+    """Start a server and its keeper on free ports, with their data in ``data``; end both afterwards."""
+    command = [sys.executable, "-m", "vault_server", "serve", "--data", str(data), "--port", "0", "--json"]
+    said = data.with_suffix(".log")
+    with (
+        said.open("w") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as server,
+    ):
+        try:
+            line = server.stdout.readline() if server.stdout else ""
+            if not line:
+                raise RuntimeError(f"The server did not start: {said.read_text()}")
+            ready = json.loads(line)
+            yield Instance(data, ready["url"], read_card(Path(ready["card"]).read_text()))
+        finally:
+            server.terminate()
+            server.wait(STOP_SECONDS)

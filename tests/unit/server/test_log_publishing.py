@@ -1,0 +1,218 @@
+"""The order of the log: durable, signed, cosigned, published; silent keepers, restarts and rollbacks."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from crypto.errors import Damaged, Stale, Unreachable
+from crypto.merkle import leaf_hash, root_of
+from crypto.wire import messages as m
+from tests.contract.in_process import CosigningKeeper, InProcess, serving
+from tests.contract.test_vault_api import granted, leaves, leaves_after
+from tests.contract.vault_story import Person, Stored, World, everything, fresh
+from vault_server.log_tree import Edge, edge_tiles
+
+
+async def test_a_silent_keeper_delays_proofs_and_loses_nothing(
+    running: InProcess, world: World, keeper: CosigningKeeper, tmp_path: Path
+) -> None:
+    """The leaf is stored, the request fails in words, and the same request gets its proof later."""
+    stored = Stored.random()
+    granting = await granted(world, stored)
+    api = await granting.recipient.api()
+    envelope = await granting.request(stored)
+    running.vault.log._seconds = 0.05
+    keeper.silent = True
+    size = await leaves(world, granting.record.origin)
+    with pytest.raises(Unreachable, match="is stored"):
+        await api.open(m.OpenRequest(request=envelope))
+    assert await leaves(world, granting.record.origin) == size
+    keeper.silent = False
+    running.vault.log._seconds = 5
+    answer = await api.open(m.OpenRequest(request=envelope))
+    world.check(answer.logged, envelope, granting.record.origin)
+    assert await leaves(world, granting.record.origin) == size + 1
+
+
+async def test_everything_is_there_after_a_restart(tmp_path: Path, keeper: CosigningKeeper) -> None:
+    """Sessions, chains, records, grants, answered requests, and proofs across the restart."""
+    stored = Stored.random()
+    async with serving(tmp_path, keeper) as first:
+        world = World(first)
+        granting = await granted(world, stored)
+        envelope = await granting.request(stored)
+        before = await (await granting.recipient.api()).open(m.OpenRequest(request=envelope))
+        tokens = first._sessions
+        head = await world.head(granting.record.origin)
+    async with serving(tmp_path, keeper) as second:
+        second._sessions = tokens
+        world.service = second
+        assert await world.head(granting.record.origin) == head
+        api = await granting.recipient.api()
+        after = await api.open(m.OpenRequest(request=envelope))
+        assert after.logged.disclosure == before.logged.disclosure
+        world.check(after.logged, envelope, granting.record.origin)
+        query = m.CiphertextQuery(vault=None, request=envelope.digest, ver=stored.ver, start=0)
+        assert await everything(api, query) == stored.data
+        await granting.open(stored)
+        await granting.end()
+
+
+async def test_after_a_restart_nothing_is_logged_before_the_keepers_confirm(
+    tmp_path: Path, keeper: CosigningKeeper
+) -> None:
+    """Until a keeper has cosigned the stored head it may know more than the store does."""
+    async with serving(tmp_path, keeper) as first:
+        await World(first).person()
+    keeper.silent = True
+    async with serving(tmp_path, keeper, confirm=False, receipt_seconds=0.05) as second:
+        assert not second.vault.healthy
+        with pytest.raises(Unreachable):
+            await World(second).person()
+    keeper.silent = False
+    async with serving(tmp_path, keeper) as third:
+        await World(third).person()
+        assert third.vault.healthy
+
+
+async def test_a_store_older_than_what_a_keeper_knows_is_not_served(
+    tmp_path: Path, keeper: CosigningKeeper
+) -> None:
+    """A restored old copy is noticed, in words, and nothing is signed over it."""
+    data = tmp_path / "data"
+    async with serving(data, keeper) as first:
+        await World(first).person()
+    shutil.copytree(data, tmp_path / "old")
+    async with serving(data, keeper) as first:
+        await World(first).person()
+    heads = dict(keeper.heads)
+    async with serving(tmp_path / "old", keeper, confirm=False, receipt_seconds=0.05) as old:
+        why = await asyncio.wait_for(old.vault.stopped, 5)
+        assert "older than what was published" in why
+        with pytest.raises(Damaged):
+            await World(old).person()
+    assert keeper.heads == heads
+
+
+async def test_a_store_whose_rows_were_changed_is_not_served(tmp_path: Path, keeper: CosigningKeeper) -> None:
+    """Leaves, tiles and signed head must agree at the start."""
+    async with serving(tmp_path, keeper) as first:
+        await World(first).person()
+        await first.vault._database.write.execute_fetchall("UPDATE tiles SET data = zeroblob(32)")
+    with pytest.raises(Damaged, match="was not started"):
+        async with serving(tmp_path, keeper):
+            pass
+
+
+async def test_a_head_moved_by_somebody_else_stops_the_writer(running: InProcess, world: World) -> None:
+    """The signed head is swapped, not overwritten."""
+    await running.vault._database.write.execute_fetchall("UPDATE logs SET root = zeroblob(32)")
+    with pytest.raises(Damaged):
+        await world.person()
+    assert running.vault.stopped.done()
+
+
+async def test_idle_logs_are_cosigned_again(
+    running: InProcess, world: World, keeper: CosigningKeeper
+) -> None:
+    """A head that does not grow still gets fresh cosignatures."""
+    origin = world.directory
+    before = await (await running.api()).checkpoint(origin)
+    keeper.clock.now += 301
+    running.vault.log.recosign(keeper.clock() - 300)
+    await asyncio.gather(*[log.task for log in running.vault.log._logs.values() if log.task])
+    after = await (await running.api()).checkpoint(origin)
+    assert after != before
+    assert world.believe(after, origin) == world.believe(before, origin)
+
+
+async def test_a_view_counts_for_ten_minutes_after_its_head_was_replaced(
+    running: InProcess, world: World, keeper: CosigningKeeper
+) -> None:
+    """Age counts from when a larger head took its place, also across a restart."""
+    stored = Stored.random()
+    granting = await granted(world, stored)
+    old = await world.view(granting.record.origin)
+    keeper.clock.now += 5000
+    envelope = await granting.request(stored, view=old)
+    await (await logged_in_again(running, granting.recipient)).open(m.OpenRequest(request=envelope))
+    await world.person()
+    keeper.clock.now += 599
+    await granting.open(stored, view=old)
+    keeper.clock.now += 2
+    with pytest.raises(Stale):
+        await granting.open(stored, view=old)
+
+
+async def logged_in_again(running: InProcess, person: Person) -> object:
+    """A new session, where the old one has ended meanwhile."""
+    running._sessions.pop(person.device.public.key_id, None)
+    return await running.api(person)
+
+
+async def test_requests_are_answered_anew_for_ten_minutes_only(
+    running: InProcess, world: World, keeper: CosigningKeeper
+) -> None:
+    """Proofs are forgotten after ten minutes, the right to fetch after a day, whether or not rows are there."""
+    stored = Stored.random()
+    granting = await granted(world, stored)
+    api = await granting.recipient.api()
+    envelope = await granting.request(stored)
+    await api.open(m.OpenRequest(request=envelope))
+    query = m.CiphertextQuery(vault=None, request=envelope.digest, ver=stored.ver, start=0)
+    keeper.clock.now += 601
+    with pytest.raises(Stale):
+        await api.open(m.OpenRequest(request=envelope))
+    await running.vault._upkeep.forget()
+    assert await everything(api, query) == stored.data
+    keeper.clock.now += 24 * 3600
+    assert await running.vault._database.reader.all("SELECT disclosure FROM answers") == [(None,)]
+    await running.vault._upkeep.forget()
+    assert await running.vault._database.reader.all("SELECT 1 FROM answers") == []
+    assert await running.vault._database.reader.all("SELECT 1 FROM sessions") == []
+
+
+async def test_cover_leaves_fill_a_quiet_shard(running: InProcess, world: World) -> None:
+    """A shard that took nothing since the last time gets one leaf; a busy one gets none."""
+    origin = running.vault.log.shards[0].origin
+    await running.vault._upkeep.cover()
+    assert await leaves_after(world, origin, 1) == 1
+    await running.vault._upkeep.cover()
+    assert await leaves_after(world, origin, 2) == 2
+    await granted(world, Stored.random())
+    size = await leaves(world, origin)
+    await running.vault._upkeep.cover()
+    assert await leaves(world, origin) == size
+
+
+async def test_a_full_shard_is_followed_by_the_next(tmp_path: Path, keeper: CosigningKeeper) -> None:
+    """Places are given in a new shard whose empty head is cosigned already."""
+    async with serving(tmp_path, keeper, shard_vaults=2) as running:
+        world = World(running)
+        places = [await (await (await world.person()).api()).reserve(m.Empty()) for _ in range(5)]
+        shards = [place.origin.rpartition("/")[2] for place in places]
+        assert shards == ["0", "0", "1", "1", "2"]
+        assert [place.slot for place in places] == [0, 1, 0, 1, 0]
+        assert (await world.head(places[-1].origin)).size == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 511, 512, 700])
+def test_the_edge_is_rebuilt_from_its_tiles(size: int) -> None:
+    """A tree read back from its tiles has the same root, and goes on as the one that was never stored."""
+    hashes = [leaf_hash(number.to_bytes(4, "big")) for number in range(size + 3)]
+    edge, stored = Edge(0, []), {}
+    for start in range(0, size, 100):
+        stored |= edge.append(hashes[start : min(start + 100, size)])
+    assert edge.root() == root_of(hashes[:size])
+    tiles = [b"" if n is None else stored[level, n] for level, n in enumerate(edge_tiles(size))]
+    again = Edge(size, tiles)
+    again.append(hashes[size:])
+    assert again.root() == root_of(hashes)
+
+
+def test_an_edge_that_does_not_fit_is_refused() -> None:
+    """Tiles of another size are not believed."""
+    with pytest.raises(Damaged):
+        Edge(2, [fresh(32)])
