@@ -35,6 +35,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         screen.refuse("Stopped", INTERRUPTED)
         return STOPPED
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
     except Exception as error:
         return _failed(error, screen)
 
@@ -47,7 +50,10 @@ def _run(words: Sequence[str], screen: Screen) -> int:
     arguments: Namespace = parser().parse_args(words)
     import asyncio
 
-    asyncio.run(arguments.run(arguments, screen))
+    try:
+        asyncio.run(arguments.run(arguments, screen))
+    except asyncio.CancelledError:  # by SIGTERM
+        raise KeyboardInterrupt from None
     screen.finish()
     return DONE
 

@@ -1,8 +1,11 @@
 """The keeper beside this server: another program, started as one, and stopped with it."""
 
 import asyncio
+import ctypes
+import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +18,10 @@ from vault_server.store.files import make_folder, read_whole
 PROGRAM = "vault_server.keeper"
 NAME = "keeper-1"
 STOP_SECONDS = 10
+
+# Linux ends a child with its parent on request. Loaded here: after a fork is no time to load anything.
+_PARENT_DEATH_SIGNAL = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 async def make_card(settings: Settings, port: int) -> KeeperCard:
@@ -44,13 +51,15 @@ class KeeperProcess:
 
     @classmethod
     async def start(cls, settings: Settings, server_url: str, card: Path) -> "KeeperProcess":
-        """Run the keeper at the address on its card."""
+        """Run the keeper at the address on its card. It is told to end when this process does, however that ends."""
         address = urlsplit(read_card(settings).url)
+        await _wait_until_free(address.hostname or "127.0.0.1", address.port or 0)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", PROGRAM, "serve", "--data", str(settings.keeper_folder)),
             *("--server", server_url, "--card", str(card)),
             *("--host", address.hostname or "127.0.0.1", "--port", str(address.port)),
             stdout=asyncio.subprocess.DEVNULL,
+            preexec_fn=_end_with_parent,
         )
         return cls(process)
 
@@ -68,6 +77,22 @@ class KeeperProcess:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+
+async def _wait_until_free(host: str, port: int) -> None:
+    """Wait a little for the keeper of a server that was killed to have ended. Raises Unavailable."""
+    for _ in range(STOP_SECONDS * 10):
+        with suppress(OSError), socket.create_server((host, port)):
+            return
+        await asyncio.sleep(0.1)
+    raise Unavailable(
+        f"The keeper's address, {host} port {port}, is taken by another program. Nothing was started. Stop that one."
+    )
+
+
+def _end_with_parent() -> None:
+    if _libc is not None:
+        _libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def _free_port(wanted: int) -> int:

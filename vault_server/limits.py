@@ -1,8 +1,10 @@
-"""How much one party may ask for: token buckets in memory, checked before any work."""
+"""How much may be asked for: token buckets for parties, byte budgets for bodies, all checked before any work."""
 
+import asyncio
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from crypto.errors import TooMany
 from vault_server.settings import Rate
@@ -29,6 +31,31 @@ class Buckets:
             self._levels.popitem(last=False)
         if not enough:
             raise TooMany("Too many requests came from here, so this one was not looked at. Wait a little.")
+
+
+class Budget:
+    """So many bytes of request bodies may be in memory at once, whoever sends them."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._free = most
+        self._seconds = seconds
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def hold(self, amount: int) -> AsyncIterator[None]:
+        """Hold ``amount`` bytes, when they are free. Raises TooMany when they do not become so in time."""
+        try:
+            async with asyncio.timeout(self._seconds), self._changed:
+                await self._changed.wait_for(lambda: self._free >= amount)
+                self._free -= amount
+        except TimeoutError:
+            raise TooMany("The server is busy and read nothing. Try again in a moment.") from None
+        try:
+            yield
+        finally:
+            async with self._changed:
+                self._free += amount
+                self._changed.notify_all()
 
 
 def address_class(address: str) -> str:

@@ -17,7 +17,7 @@ from crypto.signing import SigningKey
 from vault_server.event_log import note as log_event
 from vault_server.log_tree import TileCache
 
-RETRY_SECONDS = (0.2, 0.5, 1, 2, 5)
+RETRY_SECONDS = (0.1, 0.2, 0.2, 0.5, 0.5, 1, 2, 5)
 
 
 class Behind(Exception):

@@ -32,7 +32,8 @@ class Limits:
     open_uploads: int = 256
     vault_bytes: int = 1 << 38
     free_bytes: int = 1 << 28
-    heavy_requests: int = 8
+    message_bytes: int = 1 << 26
+    heavy_bytes: int = 1 << 27
     queued_jobs: int = 4096
     body_seconds: float = 30
     heavy_body_seconds: float = 300

@@ -1,6 +1,6 @@
 """A second implementation of the encodings, written from docs/format alone: it reads the tables of the pages themselves.
 
-Follows encoding.md, envelope.md and padding.md; imports nothing of ``crypto``. Values are plain: a record is a dict
+Follows encoding.md, envelope.md and padding.md; imports nothing of ``crypto``, and whether a key is sound is asked of ``log_second``. Values are plain: a record is a dict
 (with its tag under ``op``), an array a list, a byte string ``bytes``. Text is judged by this Python's Unicode, which is
 that of the page or a later one.
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from tests.interop.log_second import sound
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "format"
 
@@ -260,6 +262,7 @@ def sign(kind, name, value, *seeds):
 
 def open_envelope(envelope, kind, name, public_keys, limit=1 << 20):
     """Verify an envelope under some of the public keys; then its body, and who signed."""
+    demand(all(sound(raw) for raw in public_keys), "an unsound key")
     keys = {hashlib.sha256(raw).digest(): raw for raw in public_keys}
     demand(envelope["type"] == "coffre-1/" + kind, "another type")
     signers = [entry["key"] for entry in envelope["signatures"]]

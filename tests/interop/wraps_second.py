@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -115,7 +115,7 @@ def read_rows(data, count, root):
     demand(len(data) == 112 * count and count <= 1 << 20, "another length")
     rows = [data[at : at + 112] for at in range(0, len(data), 112)]
     demand(rows_root(rows) == root, "another root")
-    demand(all(a[:32] < b[:32] for a, b in zip(rows, rows[1:], strict=False)), "another order")
+    demand(all(a[:32] < b[:32] for a, b in pairwise(rows)), "another order")
     return [(each[:16], each[16:32], each[32:64], each[64:]) for each in rows]
 
 

@@ -134,10 +134,8 @@ class LoggedService(Service):
 
     def next_root(self, **changes: Any) -> None:
         """Sign the next trust root; signers of this service go on naming the first."""
-        previous = self.chain[-1]
-        body = msgspec.structs.replace(
-            self.root, version=len(self.chain) + 1, previous=previous.digest, **changes
-        )
+        following = {"version": len(self.chain) + 1, "previous": self.chain[-1].digest}
+        body = msgspec.structs.replace(self.root, **{**following, **changes})
         self.chain.append(sign(labels.TRUST_ROOT, body, *self.root_keys))
 
     async def publish(self, keeper: Any, origin: str) -> bytes:

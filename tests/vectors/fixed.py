@@ -17,6 +17,7 @@ from crypto.identity_chain import Known, known_at
 from crypto.identity_links import (
     AddDevice,
     AnyOperation,
+    Certify,
     Chain,
     DisclosedLink,
     IdentityLink,
@@ -62,9 +63,27 @@ def text_of(body: msgspec.Struct) -> str:
     return encode(body).decode()
 
 
+def hexed(**values: bytes) -> dict[str, str]:
+    """Bytes as they stand in a file."""
+    return {name: value.hex() for name, value in values.items()}
+
+
+def flipped(data: bytes, at: int = -1) -> bytes:
+    """``data`` with one bit of one byte changed."""
+    changed = bytearray(data)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+DOC, VER, CT_ROOT = fixed("doc", 16), fixed("ver", 16), fixed("ct_root")
+VAULT, GID = fixed("vault"), fixed("gid")
+IDS = {"doc": DOC, "ver": VER}
+HEAD = Head(size=5, root=fixed("root"))
+
 ROOT_KEYS = (signing("root 1"), signing("root 2"))
 REGISTRAR = signing("registrar")
 REGISTRARS = {REGISTRAR.public.key_id: (REGISTRAR.public, ("demo",))}
+REGISTRAR_NAMES = {REGISTRAR.public.raw.hex(): ["demo"]}
 KEEPERS = tuple(unsealing(f"keeper {number}") for number in range(4))
 
 
@@ -146,9 +165,7 @@ class Identity:
             UnlockKey(kind="kit", key=self.kit.unlock.public, recovery=self.recovery.public.raw),
             ReadingKey(number=0, key=self.reading.public, keyring=fixed(f"keyring of {self.name}")),
         )
-        body = IdentityLink(
-            suite=labels.SUITE, identity=None, n=0, prev=None, operations=steps, view=None
-        )
+        body = IdentityLink(suite=labels.SUITE, identity=None, n=0, prev=None, operations=steps, view=None)
         return sign(labels.IDENTITY_LINK, body, self.kit.root, self.device, self.recovery)
 
     def link(self, *steps: AnyOperation, signers: Sequence[SigningKey], **changes: Any) -> Envelope:
@@ -188,6 +205,19 @@ class Identity:
     def known(self) -> Known:
         """The chain folded to its end."""
         return known_at(self.chain, 1 << 40, DIRECTORY, REGISTRARS)
+
+
+def certificate(**changes: Any) -> Certify:
+    """A certificate of the fixed registrar."""
+    made = Certify(
+        kind="practitioner",
+        subject="demo:10001234567",
+        name="Dr Exemple",
+        profession="general practitioner",
+        since=NOW,
+        until=NOW + 365 * DAY,
+    )
+    return msgspec.structs.replace(made, **changes)
 
 
 class Record:

@@ -15,6 +15,9 @@ from crypto.encoding import acceptable
 
 Progress = Callable[[int, int], None]
 
+# A column of cells no longer than this, such as ids and dates, is never broken into lines.
+_SHORT = 12
+
 
 class Usage(Exception):
     """What was typed cannot be carried out as it stands. Exit code 2."""
@@ -47,10 +50,12 @@ class Screen:
         from rich.text import Text
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for column in columns:
-            table.add_column(Text(column), overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(acceptable(cell)) for cell in row))
+        shown = [[acceptable(cell) for cell in row] for row in rows]
+        for number, column in enumerate(columns):
+            is_short = all(len(row[number]) <= _SHORT for row in shown)
+            table.add_column(Text(column), overflow="fold", no_wrap=is_short)
+        for row in shown:
+            table.add_row(*map(Text, row))
         Console(highlight=False).print(table)
 
     @contextmanager

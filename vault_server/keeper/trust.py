@@ -90,9 +90,9 @@ class Trust:
 
     async def check_ref(self, ref: RootRef) -> None:
         """Raises NotPermitted unless ``ref`` is one of the trust roots known here, Stale when the newest has expired."""
+        trust_root.check_expiry(self.current, self._clock.now())
         if (await self.root(ref.digest)).version != ref.version:
             raise NotPermitted("A statement misnames a trust root. It was not believed.")
-        trust_root.check_expiry(self.current, self._clock.now())
 
     def log_key(self, origin: str) -> LogKey:
         """The key of a log of this service. Raises NotFound for any other origin."""

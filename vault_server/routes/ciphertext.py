@@ -15,6 +15,7 @@ from vault_server.routes.gate import BYTES, JSON, Gate, query_header
 from vault_server.routes.problems import Answer, AnyRequest
 
 MAX_PART = HEADER + PART * PIECE
+MAX_QUERY = 4096
 
 
 def handlers(gate: Gate) -> list[HTTPRouteHandler]:
@@ -25,13 +26,14 @@ def handlers(gate: Gate) -> list[HTTPRouteHandler]:
         session = await gate.enter(request, session=True)
         query = query_header(request, PartUpload)
         await session.may_put(query)
-        await session.put_part(query, await gate.body(request, BYTES, MAX_PART))
+        async with gate.body(request, BYTES, MAX_PART) as body:
+            await session.put_part(query, body)
 
     @post(f"{PREFIX}/ciphertext", status_code=HTTPStatus.OK)
     async def ciphertext(request: AnyRequest) -> Stream | Answer:
         session = await gate.enter(request, session=True)
-        body = await gate.body(request, JSON, 4096)
-        chunks = session.ciphertext(decode(body, CiphertextQuery, limit=4096))
+        async with gate.body(request, JSON, MAX_QUERY) as body:
+            chunks = session.ciphertext(decode(body, CiphertextQuery, limit=MAX_QUERY))
         # The first chunk decides whether there is an answer at all; later ones can only be cut off.
         first = await anext(chunks, b"")
         if not first:

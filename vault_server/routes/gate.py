@@ -3,6 +3,8 @@
 import asyncio
 import base64
 import binascii
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -10,7 +12,7 @@ import msgspec
 from crypto.encoding import decode
 from crypto.errors import Malformed, TooLarge, Unauthenticated
 from crypto.wire.messages import MAX_MESSAGE
-from vault_server.limits import Buckets, address_class
+from vault_server.limits import Buckets, Budget, address_class
 from vault_server.routes.problems import AnyRequest
 from vault_server.vault import Vault, VaultSession
 
@@ -28,7 +30,8 @@ class Gate:
         limits = vault.settings.limits
         self._vault = vault
         self._addresses = Buckets(limits.address, vault.clock)
-        self._heavy = asyncio.Semaphore(limits.heavy_requests)
+        self._light = Budget(limits.message_bytes, limits.body_seconds)
+        self._heavy = Budget(limits.heavy_bytes, limits.body_seconds)
         self._seconds = limits.body_seconds
         self._heavy_seconds = limits.heavy_body_seconds
 
@@ -44,8 +47,12 @@ class Gate:
             raise Unauthenticated("This needs a session. Nothing was done. Log in first.")
         return self._vault.for_session(await self._vault.sessions.authenticate(word), party)
 
-    async def body(self, request: AnyRequest, kind: str, limit: int) -> bytes:
-        """The body, read while it arrives. Raises Malformed for another kind, or one that is late; TooLarge."""
+    @asynccontextmanager
+    async def body(self, request: AnyRequest, kind: str, limit: int) -> AsyncIterator[bytes]:
+        """The body, held within the server's budget of memory for as long as it is worked on.
+
+        Raises Malformed for another kind, or one that comes too slowly; TooLarge; TooMany.
+        """
         headers = request.headers
         if "content-encoding" in headers:
             raise Malformed("A request was refused: compressed bodies are not taken.")
@@ -55,10 +62,9 @@ class Gate:
         length = int(declared) if declared.isascii() and declared.isdecimal() else limit
         if length > limit:
             raise TooLarge(f"A request was refused: at most {limit} bytes are read here.")
-        if length <= MAX_MESSAGE:
-            return await _read(request, limit, self._seconds)
-        async with self._heavy:
-            return await _read(request, limit, self._heavy_seconds)
+        light = length <= MAX_MESSAGE
+        async with (self._light if light else self._heavy).hold(length):
+            yield await _read(request, length, self._seconds if light else self._heavy_seconds)
 
 
 def query_header(request: AnyRequest, kind: type[T]) -> T:

@@ -20,8 +20,8 @@ def _handler(gate: Gate, operation: Operation) -> HTTPRouteHandler:
     @post(f"{PREFIX}/{operation.name}", status_code=HTTPStatus.OK)
     async def handler(request: AnyRequest) -> Answer:
         session = await gate.enter(request, session=operation.session)
-        body = await gate.body(request, JSON, operation.limit)
-        query = decode(body, operation.request, limit=operation.limit)
-        return Response(encode(await getattr(session, operation.name)(query)), media_type=JSON)
+        async with gate.body(request, JSON, operation.limit) as body:
+            query = decode(body, operation.request, limit=operation.limit)
+            return Response(encode(await getattr(session, operation.name)(query)), media_type=JSON)
 
     return handler

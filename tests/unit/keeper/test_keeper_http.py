@@ -1,0 +1,225 @@
+"""The keeper over HTTP, and as a program beside a server on loopback."""
+
+import asyncio
+import hashlib
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from crypto.checkpoint import MAX_NOTE, CosignerKey, LogKey, cosignatures, open_checkpoint
+from crypto.encoding import decode, encode
+from crypto.signing import VerifyKey
+from crypto.trust_root import card_text
+from crypto.wire.keeper_api import MAX_QUESTION, OPERATIONS, PREFIX, KeeperCard, ReleaseAnswer
+from crypto.wire.messages import Empty, Health, Version
+from crypto.wire.problems import MEDIA_TYPE, Problem
+from tests.support.keeper_story import Story, keeper_story
+from tests.support.log_server import log_server, serving
+from tests.support.people import LOG
+from tests.support.small_log import LoggedService
+from vault_server.keeper.app import make_app
+from vault_server.keeper.event_log import EventLog
+from vault_server.keeper.source import HttpSource
+
+JSON = {"Content-Type": "application/json"}
+NAME = hashlib.sha256(LOG.encode()).hexdigest()
+
+
+class Client:
+    """Speaks to one keeper."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, story: Story) -> None:
+        self._session, self._url, self.story = session, url, story
+
+    async def ask(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
+    ) -> tuple[int, str, bytes]:
+        """Status, content type and body of an answer."""
+        async with self._session.request(method, self._url + path, data=body, headers=headers) as answer:
+            return answer.status, answer.headers.get("Content-Type", ""), await answer.read()
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    """A granted document, and its keeper served on loopback."""
+    async with (
+        keeper_story(tmp_path / "keeper") as story,
+        serving(make_app(story.keeper, EventLog())) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        yield Client(session, url, story)
+
+
+async def test_a_release_travels(client: Client) -> None:
+    """A question as canonical JSON is answered with the sealed shares."""
+    query = await client.story.query()
+    status, kind, body = await client.ask("POST", f"{PREFIX}/release", encode(query), JSON)
+    assert (status, kind) == (200, "application/json")
+    assert client.story.opened(query, decode(body, ReleaseAnswer))
+
+
+async def test_the_card_health_and_version_travel(client: Client) -> None:
+    """Who asks learns the public half, whether the keeper can answer, and what it is."""
+    _, _, card = await client.ask("POST", f"{PREFIX}/card", encode(Empty()), JSON)
+    assert decode(card, KeeperCard) == client.story.card
+    _, _, health = await client.ask("GET", "/coffre/health")
+    assert decode(health, Health).ok
+    _, _, version = await client.ask("GET", "/coffre/version")
+    assert decode(version, Version).name == "coffre keeper"
+
+
+async def test_add_checkpoint_answers_as_tlog_witness_says(client: Client) -> None:
+    """A cosignature line; the known size as text/x.tlog.size; the cosigned head for monitors."""
+    shard = client.story.service.shard
+    known = len(shard.leaves)
+    shard.fill(2)
+    body = shard.extension(known).encode()
+    status, _, line = await client.ask("POST", "/add-checkpoint", body)
+    assert (status, line.startswith("— keeper-0 ".encode())) == (200, True)
+    status, kind, size = await client.ask("POST", "/add-checkpoint", body)
+    assert (status, kind, size) == (409, "text/x.tlog.size", b"%d\n" % (known + 2))
+    status, _, note = await client.ask("GET", f"/{NAME}/checkpoint")
+    assert note.endswith(line)
+    assert open_checkpoint(note, LogKey(LOG, shard.key.public)).size == known + 2
+
+
+@pytest.mark.parametrize("operation", [each.name for each in OPERATIONS])
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "code"),
+    [
+        (b"{}", {"Content-Type": "text/plain"}, 400, "malformed"),
+        (b"{", JSON, 400, "malformed"),
+        (b'{"nothing":1}', JSON, 400, "malformed"),
+        (b"{} ", JSON, 400, "malformed"),
+        (b"\xff", JSON, 400, "malformed"),
+        (b"{}", {**JSON, "Content-Encoding": "br"}, 400, "malformed"),
+        (b" " * (MAX_QUESTION + 1), JSON, 413, "too-large"),
+    ],
+    ids=["content-type", "cut", "unknown field", "space", "not UTF-8", "compressed", "too large"],
+)
+async def test_bad_input_is_a_problem_document(
+    client: Client, operation: str, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    """Whatever is not a question is refused in words, and nothing is opened."""
+    answered, kind, answer = await client.ask("POST", f"{PREFIX}/{operation}", body, headers)
+    assert (answered, kind) == (status, MEDIA_TYPE)
+    assert decode(answer, Problem).type == f"coffre:{code}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", f"/{'0' * 64}/checkpoint", 404),
+        ("POST", f"{PREFIX}/nothing", 404),
+        ("GET", f"{PREFIX}/release", 405),
+    ],
+)
+async def test_what_is_not_there_is_a_problem_document(
+    client: Client, method: str, path: str, status: int
+) -> None:
+    """Unknown addresses and methods are answered in the same form."""
+    answered, kind, answer = await client.ask(method, path)
+    assert (answered, kind, decode(answer, Problem).status) == (status, MEDIA_TYPE, status)
+
+
+async def test_an_oversized_checkpoint_is_refused(client: Client) -> None:
+    """More than any checkpoint needs is not read."""
+    status, _, _ = await client.ask("POST", "/add-checkpoint", b"x" * (MAX_NOTE * 2))
+    assert status == 413
+
+
+async def test_a_bug_says_nothing_about_itself(
+    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unexpected error is a problem document without details, and one log line without them too."""
+
+    def broken(name: str) -> bytes:
+        raise KeyError("a secret")
+
+    monkeypatch.setattr(client.story.keeper, "cosigned_checkpoint", broken)
+    status, kind, body = await client.ask("GET", f"/{NAME}/checkpoint")
+    assert (status, kind) == (500, MEDIA_TYPE)
+    written = capsys.readouterr().err
+    assert "KeyError" in written
+    assert b"secret" not in body
+    assert "secret" not in written
+
+
+async def test_the_program_starts_before_its_server_and_stops_in_order(tmp_path: Path) -> None:
+    """init, serve without a server: it is up and says “try again”; with the server it cosigns; SIGTERM ends it with 0."""
+    program = [sys.executable, "-m", "vault_server.keeper"]
+    data, card_file = tmp_path / "keeper", tmp_path / "instance-card.json"
+    init = [*program, "init", "--data", str(data), "--url", "http://127.0.0.1:1", "--name", "keeper-0"]
+    assert await (await asyncio.create_subprocess_exec(*init, stdout=asyncio.subprocess.DEVNULL)).wait() == 0
+    card = decode((data / "keeper-card.json").read_bytes().strip(), KeeperCard)
+    service = LoggedService(card)
+    service.silent = True
+    service.shard.fill(300)
+    card_file.write_text(card_text(service.card))
+    async with log_server(service) as url, aiohttp.ClientSession() as session:
+        serve = [
+            *program,
+            "serve",
+            "--data",
+            str(data),
+            "--server",
+            url,
+            "--card",
+            str(card_file),
+            "--port",
+            "0",
+        ]
+        process = await asyncio.create_subprocess_exec(
+            *serve, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        assert process.stdout is not None
+        ready = json.loads(await process.stdout.readline())
+        assert ready["ready"]
+        body = service.shard.extension(0).encode()
+        async with session.post(ready["url"] + "/add-checkpoint", data=body) as answer:
+            assert answer.status == 503
+        service.silent = False
+        line = b""
+        for _ in range(100):
+            async with session.post(ready["url"] + "/add-checkpoint", data=body) as answer:
+                if answer.status == 200:
+                    line = await answer.read()
+                    break
+            await asyncio.sleep(0.1)
+        cosigner = CosignerKey("keeper-0", VerifyKey(card.cosigning_key))
+        assert cosignatures(service.shard.note() + line, [cosigner])
+        process.send_signal(signal.SIGTERM)
+        _, errors = await process.communicate()
+        assert process.returncode == 0
+        assert {json.loads(each)["event"] for each in errors.splitlines()} >= {"counters", "stopped"}
+
+
+async def test_the_program_refuses_in_words(tmp_path: Path) -> None:
+    """A lost store, a missing card and a bad address each end the program with a sentence and its exit code."""
+    program = [sys.executable, "-m", "vault_server.keeper", "serve", "--data", str(tmp_path)]
+    card = ["--card", str(tmp_path / "no-card")]
+    for options, code, words in [
+        (["--server", "http://127.0.0.1:1", *card], 1, b"instance card"),
+        (["--server", "http://vault.example", *card], 1, b"https://"),
+        (["--server", "http://127.0.0.1:1"], 2, b"--card"),
+    ]:
+        process = await asyncio.create_subprocess_exec(
+            *program, *options, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        )
+        _, errors = await process.communicate()
+        assert (process.returncode, words in errors) == (code, True)
+
+
+async def test_the_source_is_read_over_http(tmp_path: Path) -> None:
+    """Checkpoints, bundles and trust roots come over HTTP; a silent or closed server is Unreachable in words."""
+    async with keeper_story(tmp_path / "keeper") as story, log_server(story.service) as url:
+        source = HttpSource(url)
+        assert await source.checkpoint(LOG) == story.service.published[LOG]
+        assert (await source.trust_roots(0)).chain == (story.service.signed_root,)
+        await source.close()

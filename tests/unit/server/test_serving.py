@@ -1,0 +1,157 @@
+"""The program: started, used by its registrar, stopped and started again, with its real keeper beside it."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crypto import labels, trust_root
+from crypto.encoding import decode, encode
+from crypto.identity_links import Chain, DisclosedLink
+from crypto.signing import SigningKey
+from crypto.trust_root import Accepted
+from crypto.wire import messages as m
+from crypto.wire.cards import IdentityCard, card_text
+from crypto.wire.vault_api import PREFIX, VaultApi
+from tests.contract.vault_story import Person, World
+from vault_server.__main__ import main
+from vault_server.keepers import HttpKeepers
+from vault_server.publisher import Behind
+from vault_server.registrar import _fetch, _trust_root
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def start(data: Path, *options: str) -> tuple[asyncio.subprocess.Process, dict[str, Any]]:
+    """Run the server; returns its process and its ready line."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vault_server", "serve", "--data", str(data), "--json"),
+        *("--cover-leaves", "0", "--port", "0", *options),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), 60)
+    if not line:
+        assert process.stderr is not None
+        raise AssertionError((await process.stderr.read()).decode())
+    return process, json.loads(line)
+
+
+def card_of(ready: dict[str, Any]) -> trust_root.InstanceCard:
+    """The instance card that a ready line names."""
+    return trust_root.read_card(Path(ready["card"]).read_text())
+
+
+async def stop(process: asyncio.subprocess.Process) -> int:
+    """End it as an operator does."""
+    process.send_signal(signal.SIGTERM)
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0, errors.decode()
+    return process.returncode
+
+
+def _first_link(url: str, accepted: Accepted) -> tuple[Person, m.Logged]:
+    class Unreached:
+        root = accepted
+        registrar = SigningKey.generate()
+
+        def now(self) -> int:
+            raise NotImplementedError
+
+        async def api(self, person: Person | None = None) -> VaultApi:
+            raise NotImplementedError
+
+    world = World(Unreached())
+    person = Person(world)
+    instance = trust_root.InstanceCard(suite=labels.SUITE, url=url, root=accepted.ref)
+    answer = _fetch(instance, f"{PREFIX}/publish_link", encode(person.first), JSON)
+    logged = decode(answer, m.Logged)
+    world.check(logged, person.first.envelope, world.directory)
+    return person, logged
+
+
+async def test_the_program_serves_certifies_stops_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Found, publish, certify by the operator's command, stop cleanly, start again on another port, still there."""
+    process, ready = await start(tmp_path)
+    card = card_of(ready)
+    assert card.url == ready["url"]
+    accepted = await asyncio.to_thread(_trust_root, card)
+    person, logged = await asyncio.to_thread(_first_link, ready["url"], accepted)
+    shown = Chain(links=(DisclosedLink(envelope=person.first.envelope, disclosure=logged.disclosure),))
+    path = tmp_path / "card.json"
+    path.write_text(card_text(IdentityCard(suite=labels.SUITE, url=card.url, chain=shown)))
+    certify = ["registrar", "certify", str(path), "--data", str(tmp_path), "--subject", "demo:1", "--json"]
+    certify += ["--name", "Dr Exemple", "--profession", "general practitioner"]
+    assert await asyncio.to_thread(main, certify) == 0
+    assert json.loads(capsys.readouterr().out)["subject"] == "demo:1"
+    assert await asyncio.to_thread(main, certify) == 1
+    assert "moved" in capsys.readouterr().err
+    wrong = ["rpps:1" if word == "demo:1" else word for word in certify]
+    assert await asyncio.to_thread(main, wrong) == 1
+
+    second = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vault_server", "serve", "--data", str(tmp_path), "--port", "0"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await second.communicate()
+    assert second.returncode == 1
+    assert b"another process" in errors
+
+    keepers = HttpKeepers(accepted.root.live_keepers, 5)
+    note = await asyncio.to_thread(_fetch, card, "/coffre/directory/checkpoint")
+    with pytest.raises(Behind) as behind:
+        await keepers.keepers[0].add_checkpoint(b"old 0\n\n" + note)
+    assert behind.value.size == 2
+    await keepers.close()
+    assert await stop(process) == 0
+
+    process, ready = await start(tmp_path)
+    card = card_of(ready)
+    again = await asyncio.to_thread(_fetch, card, "/coffre/directory/checkpoint")
+    assert again.splitlines()[:3] == note.splitlines()[:3]
+    assert await stop(process) == 0
+
+
+async def test_a_killed_server_comes_back_with_what_it_acknowledged(tmp_path: Path) -> None:
+    """After kill -9 the keeper beside it is gone too, the next start takes both up, and every proof still holds."""
+    process, ready = await start(tmp_path)
+    card = card_of(ready)
+    accepted = await asyncio.to_thread(_trust_root, card)
+    people = [await asyncio.to_thread(_first_link, card.url, accepted) for _ in range(5)]
+    process.kill()
+    await process.communicate()
+    process, ready = await start(tmp_path)
+    for person, logged in people:
+        query = encode(person.first)
+        answer = await asyncio.to_thread(_fetch, card_of(ready), f"{PREFIX}/publish_link", query, JSON)
+        assert decode(answer, m.Logged).disclosure == logged.disclosure
+    assert await stop(process) == 0
+
+
+async def test_starting_wrongly_is_refused_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reachable without TLS: 1. A port in use: 3. No arguments: 2."""
+    outside = ["serve", "--data", str(tmp_path), "--host", "0.0.0.0"]  # noqa: S104
+    assert await asyncio.to_thread(main, outside) == 1
+    assert "without TLS" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        busy = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "vault_server", "serve", "--data", str(tmp_path), "--port", port),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, errors = await busy.communicate()
+    assert busy.returncode == 3
+    assert b"cannot listen" in errors
+    with pytest.raises(SystemExit) as usage:
+        main([])
+    assert usage.value.code == 2

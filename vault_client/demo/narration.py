@@ -1,0 +1,152 @@
+"""How the demo is told: French first, English below, in few words. Every sentence of the demo stands here."""
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from crypto.encoding import acceptable
+from vault_client.demo.refusals import Attempt
+
+SCENES = {
+    "start": (
+        "Un serveur et un gardien démarrent sur cette machine",
+        "A server and a keeper start on this machine",
+    ),
+    "enrol": ("Camille ouvre un coffre, deux médecins s'inscrivent", "Camille enrols, and two practitioners"),
+    "add": ("Camille ajoute ses documents", "Camille adds documents"),
+    "share": ("Camille choisit qui lit quoi", "Camille decides who reads what"),
+    "read": ("Les médecins lisent ce qui leur est confié", "The practitioners read what was granted"),
+    "views": ("Ce que chacun voit", "What each party sees"),
+    "tries": ("On essaie de tricher", "Attempts to cheat"),
+    "log": ("Camille lit et vérifie son journal", "Camille reads and checks the log"),
+    "revoke": ("Camille retire un accès", "Camille revokes a grant"),
+    "verify": ("N'importe qui vérifie le journal public", "Anyone checks the public log"),
+    "end": ("En résumé", "In short"),
+}
+
+LINES = {
+    "ready": ("Le serveur répond à {url}", "The server answers at {url}"),
+    "keepers": (
+        "{k} gardien sur {n}, à côté du serveur : il n'est pas indépendant",
+        "{k} keeper of {n}, beside the server: not independent",
+    ),
+    "keepers-independent": (
+        "{k} gardiens sur {n}, indépendants du serveur",
+        "{k} keepers of {n}, independent of the server",
+    ),
+    "certified": ("{name}, certifié par le registre de démonstration", "certified by the demo's registrar"),
+    "encrypted": (
+        "{count} documents chiffrés ici, chacun avec sa clé, puis envoyés",
+        "encrypted here, each with its own key, then sent",
+    ),
+    "granted": ("{name} : {count} document(s)", "may be opened, and nothing else"),
+    "received": (
+        "{name} a reçu {count} document(s), identiques à l'octet près",
+        "received, identical byte for byte",
+    ),
+    "original": ("Le document de Camille commence ainsi", "Camille's document begins"),
+    "stored": ("Le serveur en a ceci", "The server has this"),
+    "row": ("Le serveur, table {table}", "a row of the server's store"),
+    "leaf": ("Le journal public, entrée {index}", "the public log"),
+    "link": ("La déclaration signée par Camille", "the link Camille signed"),
+    "keeper-sees": (
+        "Le gardien a {size} entrées de 97 octets qui ne disent rien, et ni document ni nom",
+        "the keeper has log entries that say nothing",
+    ),
+    "reader-sees": ("{name} voit {titles}", "and nothing else"),
+    "entries": ("{count} entrées, {alarms} alarme(s)", "entries and alarms"),
+    "ended": ("{name} n'a plus accès : ce qui fut lu ne peut être repris", "what was read cannot be unread"),
+    "whole": ("{origin} : {size} entrées, racine {root}", "whole, cosigned, consistent"),
+    "kept": (
+        "Tout est resté dans {folder} ; les phrases secrètes n'ont été écrites nulle part",
+        "Everything is in {folder}; the passphrases were written nowhere",
+    ),
+    "look": (
+        "À voir : server/coffre.db, server/ciphertext, keeper-1, practitioner-1/received",
+        "Look at the server's store and ciphertext, the keeper's folder, what was received",
+    ),
+    "held": ("Tout a tenu", "Everything held"),
+    "failed": ("Cela n'a pas tenu : {problem}", "This did not hold"),
+}
+
+ATTEMPTS = {
+    "not-granted": (
+        "Lire un document qui ne lui a pas été confié",
+        "Reading a document that was not granted",
+    ),
+    "tampered": ("Le serveur change un bit du document", "The server changes one bit of the document"),
+    "log-skipped": (
+        "Le serveur n'écrit pas la lecture au journal",
+        "The server does not log the reading",
+    ),
+    "receipt-skipped": (
+        "Un logiciel modifié ne demande pas de preuve et s'adresse au gardien",
+        "A modified SDK skips the receipt and asks the keeper",
+    ),
+    "revoked": ("Lire après le retrait de l'accès", "Reading after the grant was revoked"),
+    "revoked-earlier-receipt": (
+        "Redonner au gardien la preuve d'une lecture d'avant le retrait",
+        "Showing the keeper the receipt of an earlier reading",
+    ),
+}
+
+KINDS = {
+    "access": "a lu / opened",
+    "refused": "refusé / refused",
+    "change": "a changé le coffre / changed the record",
+    "granted": "reçoit un accès / was granted",
+    "ended": "perd son accès / grant ended",
+}
+LOG_COLUMNS = ("", "Qui / who", "Quoi / what", "Document")
+SUMMARY_COLUMNS = ("Document", "Octets / bytes", "SHA-256", "Identique / identical")
+REFUSED, WENT_THROUGH = "refusé / refused", "ACCEPTÉ / ACCEPTED"
+YES, NO = "oui / yes", "NON / NO"
+
+
+class Narration:
+    """Tells the story on a terminal, with or without colours, or not at all."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._console = Console(quiet=quiet, highlight=False)
+        self._scene = 0
+
+    def scene(self, name: str) -> None:
+        """Begin a scene."""
+        self._scene += 1
+        french, english = SCENES[name]
+        title = Text.assemble((f"{self._scene}  {french}", "bold"), "  ", (english, "dim italic"))
+        self._console.print()
+        self._console.print(Rule(title, align="left", style="dim"))
+
+    def say(self, name: str, **values: object) -> None:
+        """One line of a scene."""
+        french, english = (sentence.format(**values) for sentence in LINES[name])
+        line = Text.assemble(acceptable(french), "  ", (acceptable(english), "dim italic"))
+        self._console.print(Padding(line, (0, 0, 0, 3)))
+
+    def show(self, content: str) -> None:
+        """Something as it is, such as bytes in hexadecimal."""
+        self._console.print(Padding(Text(acceptable(content), style="cyan"), (0, 0, 0, 6)))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Rows of a scene."""
+        table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(acceptable(cell)) for cell in row))
+        self._console.print(Padding(table, (0, 0, 0, 3)))
+
+    def attempt(self, attempt: Attempt) -> None:
+        """One attempt, and the words it was refused with."""
+        french, english = ATTEMPTS[attempt.attempt]
+        mark, style = (REFUSED, "bold green") if attempt.held else (WENT_THROUGH, "bold red")
+        self._console.print(
+            Padding(Text.assemble((mark, style), "  ", french, "  ", (english, "dim italic")), (0, 0, 0, 3))
+        )
+        self._console.print(
+            Padding(Text(acceptable(f"{attempt.error}: {attempt.message}"), style="dim"), (0, 0, 0, 6))
+        )

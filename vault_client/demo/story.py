@@ -1,0 +1,382 @@
+"""The story of ``coffre demo``, against real programs over real sockets, with the SDK everybody uses.
+
+``tell`` plays it with a cast that is already there, so that a test can keep hold of everybody's secrets; ``play`` is
+the whole demo. What does not hold is collected as a problem in words: the demo succeeds only without any.
+"""
+
+import asyncio
+import filecmp
+import hashlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crypto.descriptors import Descriptor
+from crypto.errors import Conflict, NotPermitted
+from crypto.wire.cards import IdentityCard
+from crypto.wire.messages import LinkQuery
+from vault_client import trust
+from vault_client.audit import AuditReport
+from vault_client.demo import narration as words
+from vault_client.demo.cast import Cast, Doctor, assembled
+from vault_client.demo.documents import make_documents
+from vault_client.demo.narration import Narration
+from vault_client.demo.refusals import Attempt, granted_to, not_granted, revoked, tampered, unlogged, watched
+from vault_client.demo.server_view import look
+from vault_client.patient import PatientDocument
+from vault_client.practitioner import GrantedDocument
+from vault_client.public_log import PublicLogs, verify_logs
+from vault_client.vault_replica import LocalGrant
+
+_LINK_SHOWN = 160
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of the story: its name in it, where it lies, and what it is called if not by its name."""
+
+    name: str
+    path: Path
+    descriptor: Descriptor | None
+
+
+@dataclass(frozen=True)
+class Received:
+    """A document as a practitioner received it."""
+
+    path: str
+    size: int
+    sha256: str
+    identical: bool
+
+
+@dataclass
+class Told:
+    """What came of the story."""
+
+    documents: list[Received] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    report: AuditReport | None = None
+    logs: PublicLogs | None = None
+    problems: list[str] = field(default_factory=list)
+
+    def require(self, holds: bool, otherwise: str) -> None:
+        """Note a problem unless something holds."""
+        if not holds:
+            self.problems.append(otherwise)
+
+    def to_object(self) -> dict[str, Any]:
+        """The story for programs."""
+        from vault_client.commands.patient_log import report_object
+
+        logs = self.logs.logs if self.logs is not None else ()
+        return {
+            "documents": [
+                {"path": each.path, "bytes": each.size, "sha256": each.sha256, "identical": each.identical}
+                for each in self.documents
+            ],
+            "refusals": [
+                {"attempt": each.attempt, "error": each.error, "message": each.message, "held": each.held}
+                for each in self.attempts
+            ],
+            "log": report_object(self.report) if self.report is not None else None,
+            "public_logs": [{"origin": log.origin, "size": log.size, "root": log.root.hex()} for log in logs],
+            "problems": self.problems,
+            "ok": self.logs is not None and not self.problems,
+        }
+
+
+async def play(
+    documents: Path | None, keep: Path | None, narration: Narration, result: dict[str, Any]
+) -> Told:
+    """The whole demo. ``result`` is filled also when something is raised half way."""
+    told = Told()
+    result |= told.to_object()
+    with _folder(keep) as folder, _ended_by_sigterm():
+        sources = _sources(documents, folder)
+        narration.scene("start")
+        try:
+            async with assembled(folder) as cast:
+                await tell(cast, sources, narration, told)
+        finally:
+            result |= told.to_object()
+        if keep is not None:
+            result["folder"] = str(keep)
+            narration.say("kept", folder=keep)
+            narration.say("look")
+    return told
+
+
+async def tell(cast: Cast, sources: Sequence[Source], narration: Narration, told: Told) -> None:
+    """Play the story with ``cast``, which has just been assembled."""
+    service = cast.patient.service
+    policy = trust.policy_of(service.root)
+    independent = trust.independent(service.root)
+    narration.say("ready", url=cast.instance.url)
+    narration.say("keepers-independent" if independent else "keepers", k=policy.k, n=policy.n)
+    narration.scene("enrol")
+    for doctor in cast.doctors:
+        narration.say("certified", name=doctor.name)
+    documents = await _add(cast, sources, narration)
+    grants = await _share(cast, documents, narration)
+    first, second = await _read(cast, sources, documents, narration, told)
+    await _views(cast, sources[0], documents[0], (first, second), narration)
+    earlier = await watched(cast.doctors[0], first[0], cast.doctors[0].folder / "again")
+    await _tries(cast, documents, second[0], narration, told)
+    await _log(cast, documents, narration, told)
+    await _revoke(cast, grants[0], narration)
+    narration.scene("tries")
+    destination = cast.doctors[0].folder / "after-the-end"
+    for attempt in await revoked(cast.doctors[0], first[0], earlier, destination):
+        _note(attempt, narration, told)
+    await cast.doctors[0].sdk.sync()
+    told.require(not cast.doctors[0].sdk.documents(), "a revoked practitioner still has a list")
+    await _verify(cast, narration, told)
+    _summary(narration, told)
+
+
+async def _add(cast: Cast, sources: Sequence[Source], narration: Narration) -> list[PatientDocument]:
+    narration.scene("add")
+    documents = [await cast.patient.add(source.path, source.descriptor) for source in sources]
+    narration.say("encrypted", count=len(documents))
+    return documents
+
+
+async def _share(
+    cast: Cast, documents: Sequence[PatientDocument], narration: Narration
+) -> tuple[LocalGrant, LocalGrant]:
+    narration.scene("share")
+    grants = []
+    for doctor, shared in zip(cast.doctors, (documents, documents[:1]), strict=True):
+        card: IdentityCard = await doctor.sdk.card()
+        grants.append(await cast.patient.authorise(card, [document.doc for document in shared]))
+        narration.say("granted", name=doctor.name, count=len(shared))
+    return grants[0], grants[1]
+
+
+async def _read(
+    cast: Cast,
+    sources: Sequence[Source],
+    documents: Sequence[PatientDocument],
+    narration: Narration,
+    told: Told,
+) -> tuple[list[GrantedDocument], list[GrantedDocument]]:
+    narration.scene("read")
+    by_doc = {document.doc: source for document, source in zip(documents, sources, strict=True)}
+    lists = []
+    for doctor, shared in zip(cast.doctors, (documents, documents[:1]), strict=True):
+        told.require(not await doctor.sdk.sync(), f"{doctor.name} did not believe a delivery")
+        listed = await doctor.sdk.listing()
+        seen = {(each.document.doc, each.document.ver) for each in listed}
+        told.require(seen == granted_to(list(shared)), f"{doctor.name} does not see just what was granted")
+        for each in listed:
+            received = await _receive(doctor, each, by_doc[each.document.doc])
+            told.require(received.identical, f"{received.path} did not come back as it was")
+            if len(shared) == len(documents) and doctor is cast.doctors[0]:
+                told.documents.append(received)
+        narration.say("received", name=doctor.name, count=len(listed))
+        order = [document.doc for document in documents]
+        lists.append(sorted(listed, key=lambda each: order.index(each.document.doc)))
+    told.documents.sort(key=lambda received: received.path)
+    return lists[0], lists[1]
+
+
+async def _receive(doctor: Doctor, granted: GrantedDocument, source: Source) -> Received:
+    destination = doctor.received / source.name
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    await doctor.sdk.read(granted, destination)
+    identical = await asyncio.to_thread(filecmp.cmp, source.path, destination, shallow=False)
+    digest = await asyncio.to_thread(_sha256, destination)
+    return Received(source.name, destination.stat().st_size, digest, identical)
+
+
+async def _views(
+    cast: Cast,
+    source: Source,
+    document: PatientDocument,
+    lists: tuple[list[GrantedDocument], list[GrantedDocument]],
+    narration: Narration,
+) -> None:
+    narration.scene("views")
+    patient = cast.patient
+    report = await patient.log()
+    index = next(entry.index for entry in report.entries if entry.text == "add_version")
+    links = await patient.service.api.links(LinkQuery(vault=patient.replica.vault, since=1))
+    link = links.links[0].body.decode("utf-8")[:_LINK_SHOWN]
+    view = await look(cast.instance.data / "server", patient, document, index, link)
+    narration.say("original")
+    with source.path.open("rb") as file:
+        narration.show(file.read(len(view.ciphertext)).hex(" ", 4))
+    narration.say("stored")
+    narration.show(view.ciphertext.hex(" ", 4))
+    for row in view.rows:
+        narration.say("row", table=row.table)
+        narration.show("  ".join(f"{column}={value}" for column, value in row.columns))
+    narration.say("leaf", index=index)
+    narration.show(view.leaf.hex())
+    narration.say("link")
+    narration.show(f"{view.link}…")
+    narration.say("keeper-sees", size=report.size)
+    for doctor, listed in zip(cast.doctors, lists, strict=True):
+        titles = ", ".join(each.document.title for each in listed[:3])
+        narration.say("reader-sees", name=doctor.name, titles=titles + (", …" if len(listed) > 3 else ""))
+
+
+async def _tries(
+    cast: Cast,
+    documents: Sequence[PatientDocument],
+    held: GrantedDocument,
+    narration: Narration,
+    told: Told,
+) -> None:
+    """The second practitioner, who was granted one document, and a server that lies to that one."""
+    narration.scene("tries")
+    doctor = cast.doctors[1]
+    honest = await watched(doctor, held, doctor.folder / "again")
+    if len(documents) > 1:
+        other = cast.patient.replica.document(documents[-1].doc)
+        _note(await not_granted(doctor, held, other), narration, told)
+    _note(await tampered(doctor, held, doctor.folder / "tampered"), narration, told)
+    for attempt in await unlogged(doctor, held, honest, doctor.folder / "unlogged"):
+        _note(attempt, narration, told)
+
+
+async def _log(
+    cast: Cast, documents: Sequence[PatientDocument], narration: Narration, told: Told
+) -> AuditReport:
+    narration.scene("log")
+    report = told.report = await cast.patient.log()
+    titles = {document.doc: document.descriptor.title for document in documents}
+    shown = [
+        (
+            str(entry.index),
+            entry.name or "Camille",
+            words.KINDS[entry.kind] + (f" ({entry.act or entry.text})" if entry.act or entry.text else ""),
+            ", ".join(titles[doc] for doc in entry.documents if doc in titles),
+        )
+        for entry in report.entries
+    ]
+    narration.table(words.LOG_COLUMNS, shown if len(shown) <= 40 else [*shown[:15], ("…",) * 4, *shown[-15:]])
+    narration.say("entries", count=len(report.entries), alarms=len(report.alarms))
+    for alarm in report.alarms:
+        told.require(False, f"the log has the alarm {alarm.code}: {alarm.text}")
+    for number, doctor in enumerate(cast.doctors):
+        opened = {
+            doc
+            for entry in report.entries
+            if (entry.kind, entry.act, entry.identity) == ("access", "release", doctor.sdk.own.identity)
+            for doc in entry.documents
+        }
+        expected = {document.doc for document in (documents[:1] if number else documents)}
+        told.require(opened == expected, f"the log does not show just what {doctor.name} opened")
+    refused = sum(entry.kind == "refused" for entry in report.entries)
+    told.require(refused == (len(documents) > 1), "the log does not show just the refused attempts")
+    return report
+
+
+async def _revoke(cast: Cast, grant: LocalGrant, narration: Narration) -> None:
+    narration.scene("revoke")
+    ended = await cast.patient.revoke(grant.entry.gid)
+    narration.say("ended", name=ended.name)
+
+
+async def _verify(cast: Cast, narration: Narration, told: Told) -> None:
+    narration.scene("verify")
+    report = told.report = await cast.patient.log()
+    for alarm in report.alarms:
+        told.require(False, f"the log has the alarm {alarm.code}: {alarm.text}")
+    told.require(
+        any(entry.kind == "ended" for entry in report.entries), "the log does not show the end of a grant"
+    )
+    told.logs = await verify_logs(cast.instance.url, cast.instance.card)
+    for log in told.logs.logs:
+        narration.say("whole", origin=log.origin, size=log.size, root=log.root.hex()[:16])
+
+
+def _note(attempt: Attempt, narration: Narration, told: Told) -> None:
+    told.attempts.append(attempt)
+    told.require(attempt.held, f"the attempt {attempt.attempt} was not refused as it must be")
+    narration.attempt(attempt)
+
+
+def _summary(narration: Narration, told: Told) -> None:
+    narration.scene("end")
+    rows = [
+        (each.path, f"{each.size:,}", each.sha256[:16], words.YES if each.identical else words.NO)
+        for each in told.documents
+    ]
+    narration.table(words.SUMMARY_COLUMNS, rows)
+    for problem in told.problems:
+        narration.say("failed", problem=problem)
+    if not told.problems:
+        narration.say("held")
+
+
+def _sources(documents: Path | None, folder: Path) -> list[Source]:
+    """The demo's own documents, or every file of the folder ``documents`` and of those in it."""
+    if documents is None:
+        made = make_documents(folder / "documents")
+        return [
+            Source(
+                each.path.name,
+                each.path,
+                Descriptor(
+                    title=each.title,
+                    category=each.category,
+                    mime=each.mime,
+                    date=each.date,
+                    length=each.path.stat().st_size,
+                ),
+            )
+            for each in made
+        ]
+    if not documents.is_dir():
+        raise NotPermitted(f"{documents} is not a folder. The demo was not started. Check the path.")
+    found = [
+        Path(place) / name for place, _, names in os.walk(documents, onerror=_unreadable) for name in names
+    ]
+    if not found:
+        raise NotPermitted(f"There is no file in {documents}. The demo was not started. Name another folder.")
+    return [Source(path.relative_to(documents).as_posix(), path, None) for path in sorted(found)]
+
+
+def _unreadable(error: OSError) -> None:
+    raise NotPermitted(f"{error.filename} could not be read ({error.strerror}). The demo was not started.")
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="coffre-demo-") as folder:
+            yield Path(folder)
+        return
+    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise Conflict(f"{keep} is not an empty folder. The demo was not started. Name another.")
+    keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+    yield keep.absolute()
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the story as Ctrl-C does, so that what it started is ended too."""
+    task = asyncio.current_task()
+    if sys.platform == "win32" or task is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
