@@ -1,8 +1,8 @@
 """Adding, granting and opening one document when the record and the log already hold many.
 
-Filled fast: the links of the filling, 256 documents each, are signed, sent, checked, logged and kept by both sides' own
-code, but no ciphertext is sent for them (the rows of an arrived upload are written by the server's own store
-functions), and the log is brought to as many entries by cover leaves. The server runs in this process for that, behind
+Filled fast: the documents are written straight into the stores of the owner's device and of the server, in the rows
+that adding them would have left, without links and without ciphertext; the log is brought to as many entries by cover
+leaves, through the server's own writer, and the keeper follows it. The server runs in this process for that, behind
 HTTP on loopback; the keeper in its own. What is measured is then done in full, with real documents of 4 KiB.
 """
 
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from math import log2
 from pathlib import Path
 from statistics import median
@@ -27,29 +28,33 @@ import uvloop
 from bench.people import People, people
 from crypto.access_log import LEAF, LEAF_VERSION
 from crypto.descriptors import Descriptor, descriptor_context, descriptor_key, descriptor_record
+from crypto.encoding import encode
 from crypto.pieces import ciphertext_length
 from crypto.sealed import content
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import part_hash
 from crypto.trust_root import InstanceCard, read_card
-from crypto.vault_links import AddVersion
-from vault_client.vault_replica import Intent
+from crypto.vault_chain import Document, Version
+from vault_client.vault_replica import LocalDocument, newest
 from vault_server import instance as instances
 from vault_server.app import make_app, running
 from vault_server.keeper_process import KeeperProcess, make_card
 from vault_server.settings import Settings
-from vault_server.store import uploads
 from vault_server.store.database import Transaction
+from vault_server.store.identities import add_parts
 from vault_server.vault import Vault
 
 SIZES = (100, 1_000, 10_000, 100_000)
 DOCUMENT = 4096
-IN_A_LINK = 256
 IN_A_JOB = 1_000
+DESCRIPTOR = Descriptor(
+    title="Compte rendu", category="", mime="application/pdf", date="2026-03-14", length=DOCUMENT
+)
 
 Row = dict[str, Any]
 Times = dict[str, list[float]]
+Added = tuple[LocalDocument, tuple[bytes, bytes]]
 
 
 def run(quick: bool) -> list[Row]:
@@ -111,42 +116,54 @@ async def _timed(folder: Path, both: People, rounds: int) -> Times:
 
 
 async def _add_documents(both: People, vault: Vault, count: int) -> None:
-    replica = both.patient.replica
+    replica, store = both.patient.replica, both.patient._store
     epoch = replica.epoch()
     wrapper = SelfWrapper(SecretBytes(epoch.secret), replica.vault)
-    descriptor = Descriptor(title="Compte rendu", category="", mime="application/pdf", date="", length=DOCUMENT)
-    length = ciphertext_length(DOCUMENT)
-    for start in range(0, count, IN_A_LINK):
-        operations, parts = [], []
-        for _ in range(start, min(count, start + IN_A_LINK)):
-            doc, ver, ct_root = secrets.token_bytes(16), secrets.token_bytes(16), secrets.token_bytes(32)
-            key = SecretBytes.random()
-            context = descriptor_context(replica.vault, doc, ver)
-            both_parts = (
-                wrapper.wrap(key, doc, ver, ct_root),
-                content.seal(descriptor_key(key, context), context, descriptor_record(descriptor)),
-            )
-            parts += both_parts
-            self_wrap, sealed_descriptor = map(part_hash, both_parts)
-            operations.append(
-                AddVersion(
-                    doc=doc,
-                    ver=ver,
-                    ct_root=ct_root,
-                    length=length,
-                    epoch=epoch.epoch,
-                    self_wrap=self_wrap,
-                    descriptor=sealed_descriptor,
-                )
-            )
+    for start in range(0, count, IN_A_JOB):
+        added = [_document(replica.vault, epoch.epoch, wrapper) for _ in range(min(IN_A_JOB, count - start))]
+        with store.transaction():
+            for local, _ in added:
+                store.put(f"document/{local.document.doc.hex()}", local)
+        await vault.writer.run(partial(_write, vault=replica.vault, added=added))
 
-        async def arrived(transaction: Transaction) -> None:
-            for step in operations:  # noqa: B023
-                await uploads.begin(transaction, replica.vault, step.ver, length, int(time.time()))
-                await uploads.add_part(transaction, replica.vault, step.ver, 0, step.ct_root)
 
-        await vault.writer.run(arrived)
-        await replica.append(Intent(operations=tuple(operations), parts=tuple(parts)))
+async def _write(transaction: Transaction, *, vault: bytes, added: list[Added]) -> None:
+    """The rows that adding documents leaves in the server's store."""
+    now, versions = int(time.time()), [(local.document.doc, newest(local.document)) for local, _ in added]
+    await add_parts(transaction, vault, [(part_hash(part), part) for _, parts in added for part in parts])
+    await transaction.many(
+        "INSERT INTO documents VALUES ($1, $2, 0, 0)", [(vault, doc) for doc, _ in versions]
+    )
+    await transaction.many(
+        "INSERT INTO versions VALUES ($1, $2, $3, 0, $4)",
+        [(vault, version.ver, doc, encode(version)) for doc, version in versions],
+    )
+    await transaction.many(
+        "INSERT INTO uploads VALUES ($1, $2, $3, $4, 1)",
+        [(vault, version.ver, version.length, now) for _, version in versions],
+    )
+    await transaction.many(
+        "INSERT INTO upload_parts VALUES ($1, $2, 0, $3)",
+        [(vault, version.ver, version.ct_root) for _, version in versions],
+    )
+
+
+def _document(vault: bytes, epoch: int, wrapper: SelfWrapper) -> Added:
+    """A document that was never sent: as the owner's device has it, and its two erasable parts."""
+    doc, ver, ct_root = secrets.token_bytes(16), secrets.token_bytes(16), secrets.token_bytes(32)
+    key, context = SecretBytes.random(), descriptor_context(vault, doc, ver)
+    self_wrap = wrapper.wrap(key, doc, ver, ct_root)
+    sealed = content.seal(descriptor_key(key, context), context, descriptor_record(DESCRIPTOR))
+    version = Version(
+        ver=ver,
+        ct_root=ct_root,
+        length=ciphertext_length(DOCUMENT),
+        epoch=epoch,
+        self_wrap=part_hash(self_wrap),
+        descriptor=part_hash(sealed),
+    )
+    document = Document(doc=doc, versions=(version,), masked=False, deleted=False)
+    return LocalDocument(document=document, self_wrap=self_wrap, descriptor=DESCRIPTOR), (self_wrap, sealed)
 
 
 async def _add_leaves(both: People, vault: Vault, size: int) -> None:
@@ -155,7 +172,7 @@ async def _add_leaves(both: People, vault: Vault, size: int) -> None:
     while (missing := size - (await both.patient.service.refresh(origin)).head.size) > 0:
 
         async def job(transaction: Transaction) -> None:
-            for _ in range(min(missing, IN_A_JOB)):  # noqa: B023
+            for _ in range(min(missing, IN_A_JOB)):
                 leaf = bytes([LEAF_VERSION]) + random.randbytes(LEAF - 1)
                 vault.log.stage_bytes(transaction, origin, leaf)
 

@@ -22,6 +22,7 @@ MAX_SIGNATURES = 64
 MAX_NUMBER = 2**63 - 1
 
 _DECIMAL = re.compile("0|[1-9][0-9]{0,18}")
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
 _SIGNATURE_SIZE = 64
 _TIME_SIZE = 8
 
@@ -313,4 +314,4 @@ def _check_length(signature: bytes, length: int) -> None:
 
 
 def _has_control(text: str) -> bool:
-    return any(character < " " and character != "\n" for character in text)
+    return _CONTROL.search(text) is not None

@@ -146,16 +146,18 @@ def subset_name(policy: ReleasePolicy, subset: Sequence[int]) -> bytes:
 
 
 def check_policy(policy: ReleasePolicy, root: TrustRoot) -> None:
-    """Raises NotPermitted unless ``policy`` is one that ``root`` allows, over keepers that it names as live."""
+    """Raises NotPermitted unless ``policy`` is one that ``root`` allows, over keepers that it names.
+
+    Retired keepers count: they go on answering for what was granted before."""
     allowed = {(entry.k, entry.n) for entry in root.policies} & set(POLICIES)
-    live = {keeper.key_hash for keeper in root.live_keepers}
+    known = {keeper.key_hash for keeper in root.keepers}
     if (
         (policy.k, policy.n) not in allowed
         or policy.keepers != tuple(sorted(set(policy.keepers)))
         or len(policy.keepers) != policy.n
         or len(policy.blobs) != policy.n
         or policy.subsets != subsets_of(policy.k, policy.n)
-        or not set(policy.keepers) <= live
+        or not set(policy.keepers) <= known
     ):
         raise NotPermitted("A grant names keepers that the trust root does not allow. It was not believed.")
 

@@ -220,7 +220,13 @@ def _registered(
     schemes = registrars[registrar][1]
     if isinstance(step, Reset):
         return msgspec.structs.replace(
-            state, root=step.key, devices={}, waiting={}, hard_stops=(*state.hard_stops, state.n)
+            state,
+            root=step.key,
+            devices={},
+            unlock_keys={},
+            waiting={},
+            delegations={},
+            hard_stops=(*state.hard_stops, state.n),
         )
     if isinstance(step, Certify):
         scheme, _, value = step.subject.partition(":")

@@ -7,6 +7,7 @@ and when it is loaded: under a small-order key one constant signature would fit 
 """
 
 import hashlib
+from functools import lru_cache
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -27,7 +28,7 @@ class VerifyKey:
 
     def __init__(self, raw: bytes) -> None:
         """Raises Malformed for anything but 32 bytes that name a point of the large subgroup."""
-        if len(raw) != 32 or not bindings.crypto_core_ed25519_is_valid_point(raw):
+        if not _is_sound(raw):
             raise Malformed("A signature key was refused: it is not a sound Ed25519 public key.")
         self.raw = raw
         self.key_id = key_id(raw)
@@ -37,9 +38,6 @@ class VerifyKey:
         # The primitive takes signature and message in one piece: another length would move the border.
         if len(signature) != 64:
             raise BadSignature("A signature does not have its length. What it covers was not believed.")
-        # The two are joined for libsodium, so another length would move the border between them.
-        if len(signature) != 64:
-            raise BadSignature("A signature is not 64 bytes long. What it covers was not believed.")
         try:
             bindings.crypto_sign_open(signature + message, self.raw)
         except (BadSignatureError, ValueError):
@@ -90,6 +88,12 @@ class Envelope(Body, frozen=True):
     def signers(self) -> tuple[bytes, ...]:
         """The key ids that claim to have signed. Claims, until ``verify`` has run."""
         return tuple(signature.key for signature in self.signatures)
+
+
+@lru_cache(maxsize=1024)
+def _is_sound(raw: bytes) -> bool:
+    # Remembered: a point costs as much as a signature, and the few keys of a service are loaded for every proof.
+    return len(raw) == 32 and bool(bindings.crypto_core_ed25519_is_valid_point(raw))
 
 
 def key_id(raw: bytes) -> bytes:

@@ -13,7 +13,7 @@ import msgspec
 from crypto import labels
 from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
 from crypto.encoding import Body, Bytes16, Bytes32, Natural, decode
-from crypto.errors import NotFound, Refusal
+from crypto.errors import BadSignature, BrokenChain, NotFound, NotPermitted, NotProven, Refusal
 from crypto.identity_links import Chain
 from crypto.locators import Locator, end_tag, event_tag
 from crypto.padding import unpad_record
@@ -22,7 +22,7 @@ from crypto.sealed import shares
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
-from crypto.vault_links import VaultLink
+from crypto.vault_links import End, Grant, VaultLink
 from crypto.wire.messages import IdentityQuery, OpeningQuery, SealedOpening, ShownChain
 from vault_client import log_scan, trust
 from vault_client.device_store import DeviceStore
@@ -32,6 +32,9 @@ from vault_client.service import Service
 from vault_client.vault_replica import LocalGrant, VaultReplica
 
 CLOCK_SKEW = 600
+
+# Why the keys shown for a reader are not those of the reader; any other refusal says nothing about them.
+_NOT_SHOWN = (BadSignature, BrokenChain, NotFound, NotPermitted, NotProven)
 
 Kind = Literal["access", "refused", "change", "granted", "ended"]
 
@@ -150,8 +153,12 @@ class Audit:
             query = OpeningQuery(vault=self._replica.vault, since=since)
             answer = await self._service.api.openings(query)
             found |= {opening.index: opening for opening in answer.openings if opening.index < end}
-            if not answer.more or not answer.openings:
+            if not answer.more or not answer.openings or answer.openings[-1].index >= end:
                 return found
+            if answer.openings[-1].index < since:
+                raise NotProven(
+                    "The service shows the same part of the log again and again. Try again later."
+                )
             since = answer.openings[-1].index + 1
 
     async def _judge_all(
@@ -175,9 +182,19 @@ class Audit:
                     "The service logged an entry where only you could miss it.",
                     opening,
                 )
-            if opening.envelope.type in (labels.GENESIS, labels.VAULT_LINK) and leaf.by_tag is None:
-                place = self._follow_link(place, leaf, opening)
-            entries.append(await self._entry(leaf, opening))
+            if opening.envelope.type == labels.ACCESS_REQUEST:
+                reading = await self._access(leaf, opening)
+                entries += [reading] if reading is not None else []
+                continue
+            followed = self._follow(place, leaf, opening)
+            if followed is None:
+                self._alarm(
+                    "FORK", leaf, "The log holds what is not in this record, or out of order.", opening
+                )
+                continue
+            place = followed
+            event = opening.envelope.type == labels.GRANT_EVENT
+            entries.append(self._granted(leaf, opening) if event else self._change(leaf, opening))
         return entries, msgspec.structs.replace(place, scanned=result.scanned)
 
     def _open(self, leaf: FoundLeaf, sealed: SealedOpening | None) -> Opening | None:
@@ -202,28 +219,82 @@ class Audit:
             return None
         return opening
 
-    def _follow_link(self, place: AuditPlace, leaf: FoundLeaf, opening: Opening) -> AuditPlace:
-        known = self._store.get(f"link/{place.next_link}", Envelope)
-        if known is None or known.digest != opening.envelope.digest:
+    def _follow(self, place: AuditPlace, leaf: FoundLeaf, opening: Opening) -> AuditPlace | None:
+        """The place after a statement of the record's own, None when it is not the one expected here.
+
+        A link is the next of the record; a tagged leaf is an event or end that the last link holds, once.
+        """
+        envelope, tagged = opening.envelope, leaf.by_tag
+        if tagged is None:
+            known = self._store.get(f"link/{place.next_link}", Envelope)
+            if known is None or known.digest != envelope.digest:
+                return None
+            return msgspec.structs.replace(place, next_link=place.next_link + 1)
+        last = self._store.get(f"link/{place.next_link - 1}", Envelope)
+        if last is None or last.type != labels.VAULT_LINK or self._stands_already(leaf, tagged, envelope):
+            return None
+        for step in decode(last.body, VaultLink).operations:
+            match step:
+                case Grant(gid=tagged.gid, j=tagged.j, event=envelope.digest):
+                    return place
+                case End(gid=tagged.gid) if tagged.j is None and envelope.digest == last.digest:
+                    return place
+        return None
+
+    def _stands_already(self, leaf: FoundLeaf, tagged: Tagged, envelope: Envelope) -> bool:
+        group = f"event-{tagged.gid.hex()}" if tagged.j is not None else f"ended/{tagged.gid.hex()}"
+        return any(
+            place.event == envelope.digest and place.index != leaf.index
+            for _, place in self._store.scan(group, EventPlace)
+        )
+
+    async def _access(self, leaf: FoundLeaf, opening: Opening) -> Entry | None:
+        try:
+            request = read_request(opening.envelope)
+        except Refusal:
             self._alarm(
-                "FORK", leaf, "The log holds a change that is not in this record, or out of order.", opening
+                "FORGED_READ", leaf, "The log holds a reading that no device can have asked for.", opening
             )
-            return place
-        return msgspec.structs.replace(place, next_link=place.next_link + 1)
-
-    async def _entry(self, leaf: FoundLeaf, opening: Opening) -> Entry:
-        match opening.envelope.type:
-            case labels.ACCESS_REQUEST:
-                return await self._access(leaf, opening)
-            case labels.GRANT_EVENT:
-                return self._granted(leaf, opening)
-            case _:
-                return self._change(leaf, opening)
-
-    async def _access(self, leaf: FoundLeaf, opening: Opening) -> Entry:
-        request = read_request(opening.envelope)
+            return None
         refused = opening.part.outcome != "granted"
-        grant = self._replica.grant(request.gid)
+        if not refused and self._is_replayed(leaf, opening, request):
+            return None
+        proven = await self._check_reader(leaf, opening, request, refused)
+        grant = self._replica.grant(request.gid) if proven else None
+        if proven:
+            self._check_reading(leaf, opening, request, grant, refused)
+        return Entry(
+            index=leaf.index,
+            time=opening.part.time,
+            kind="refused" if refused else "access",
+            act=request.act,
+            identity=request.identity if proven else None,
+            name=grant.name if grant is not None else "",
+            documents=tuple(entry.doc for entry in request.documents),
+            text="",
+            purpose=self._purpose(request) if proven else "",
+        )
+
+    def _is_replayed(self, leaf: FoundLeaf, opening: Opening, request: AccessRequest) -> bool:
+        """Whether the request's slot two stands in the log already: only its first leaf is a reading."""
+        name = f"slot/{request.slot_two.hex()}"
+        first = self._store.get(name, EventPlace)
+        if first is None:
+            place = EventPlace(gid=request.gid, index=leaf.index, event=opening.envelope.digest)
+            self._store.put(name, place)
+        elif first.index != leaf.index:
+            self._alarm("REPLAY", leaf, "The service logged one reading a second time.", opening)
+            return True
+        return False
+
+    def _check_reading(
+        self,
+        leaf: FoundLeaf,
+        opening: Opening,
+        request: AccessRequest,
+        grant: LocalGrant | None,
+        refused: bool,
+    ) -> None:
         if leaf.by_tag is not None:
             self._alarm(
                 "MISPLACED_BY_READER",
@@ -235,26 +306,15 @@ class Audit:
             self._alarm(
                 "MISPLACED_BY_READER", leaf, "A reader's device hid where its reading is logged.", opening
             )
-        await self._check_reader(leaf, opening, request, refused)
         if not refused:
             self._check_scope(leaf, opening, request, grant)
         if abs(opening.part.time - request.time) > CLOCK_SKEW:
             self._alarm("BACKDATED", leaf, "The times of a reading do not agree.", opening)
-        return Entry(
-            index=leaf.index,
-            time=opening.part.time,
-            kind="refused" if refused else "access",
-            act=request.act,
-            identity=request.identity,
-            name=grant.name if grant is not None else "",
-            documents=tuple(entry.doc for entry in request.documents),
-            text="",
-            purpose=self._purpose(request),
-        )
 
     async def _check_reader(
         self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, refused: bool
-    ) -> None:
+    ) -> bool:
+        """Whether the person that a request names is proven to have signed it."""
         try:
             shown = self._chains.get(request.identity)
             if shown is None:
@@ -263,14 +323,18 @@ class Audit:
                 )
                 shown = self._chains[request.identity] = await self._service.prove_chain(chain)
             known = trust.believe_chain(self._service.root, shown, request.view.dir)
-        except NotFound:
+            if known.ref.identity != request.identity:
+                raise NotProven("The service shows somebody else's keys.")
+        except _NOT_SHOWN:
             if not refused:
                 self._alarm("KEY_NOT_VALID", leaf, "The service does not show the keys of a reader.", opening)
-            return
+            return False
         try:
             check_request(opening.envelope, known, None)
         except Refusal:
             self._alarm("FORGED_READ", leaf, "A reading is not signed by the person it names.", opening)
+            return False
+        return True
 
     def _check_scope(
         self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, grant: LocalGrant | None
@@ -294,13 +358,11 @@ class Audit:
             self._alarm("STALE_VIEW", leaf, "A reader used an older grant than the one in the log.", opening)
 
     def _granted(self, leaf: FoundLeaf, opening: Opening) -> Entry:
-        tagged = leaf.by_tag
-        grant = self._replica.grant(tagged.gid) if tagged is not None else None
-        if tagged is None or grant is None:
-            self._alarm("FORK", leaf, "The log holds a grant that is not in this record.", opening)
-        else:
-            place = EventPlace(gid=tagged.gid, index=leaf.index, event=opening.envelope.digest)
-            self._store.put(f"event-{tagged.gid.hex()}/{leaf.index:012d}", place)
+        grant = self._replica.grant(leaf.by_tag.gid) if leaf.by_tag is not None else None
+        if leaf.by_tag is not None:
+            gid = leaf.by_tag.gid
+            place = EventPlace(gid=gid, index=leaf.index, event=opening.envelope.digest)
+            self._store.put(f"event-{gid.hex()}/{leaf.index:012d}", place)
         return Entry(
             index=leaf.index,
             time=opening.part.time,

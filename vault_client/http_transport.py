@@ -5,6 +5,7 @@ logged. Plain HTTP is spoken on this computer only; elsewhere TLS.
 """
 
 from collections.abc import AsyncIterator, Mapping
+from io import BytesIO
 from ipaddress import ip_address
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 CHUNK = 1 << 18
 MAX_PROBLEM = 1 << 16
 PATIENCE = 60
+
+_LONG = 1 << 20
 
 
 class HttpTransport:
@@ -75,7 +78,7 @@ class HttpTransport:
         total = 0
         try:
             async with self._opened().request(
-                method, self.url + path, data=body, headers=headers, allow_redirects=False
+                method, self.url + path, data=_sendable(body), headers=headers, allow_redirects=False
             ) as answer:
                 await _check_answer(answer)
                 async for chunk in answer.content.iter_chunked(CHUNK):
@@ -100,6 +103,11 @@ class HttpTransport:
                 trust_env=False,
             )
         return self._session
+
+
+def _sendable(body: bytes | None) -> bytes | BytesIO | None:
+    # A long body is handed over as a file, which is sent in pieces without stopping everything else.
+    return BytesIO(body) if body is not None and len(body) > _LONG else body
 
 
 async def _check_answer(answer: "aiohttp.ClientResponse") -> None:

@@ -91,6 +91,8 @@ class Opener:
         index, chain = request.logged.disclosure.index, self._own.profile.chain
 
         async def ask(name: bytes, keeper: KeeperApi) -> Release:
+            if name not in request.blobs:
+                raise NotProven("The server shows no policy for a keeper. That keeper was not asked.")
             query = ReleaseQuery(
                 request=request.envelope,
                 logged=request.logged,

@@ -21,7 +21,7 @@ import msgspec
 
 from crypto.descriptors import ListedDocument, document_context, listing_context, read_listing
 from crypto.encoding import Body, Bytes32, Natural
-from crypto.errors import CannotOpen, NotPermitted
+from crypto.errors import CannotOpen, NotPermitted, Refusal
 from crypto.grants import Act, Listing
 from crypto.padding import padded_length
 from crypto.pieces import ciphertext_length, ct_root
@@ -141,10 +141,19 @@ class Practitioner:
         return await self.grants.take_in()
 
     async def listing(self, *, purpose: Purpose = TREATMENT) -> list[GrantedDocument]:
-        """What was granted. New listings are opened first, which the patient sees as ``list``."""
+        """What was granted. New listings are opened first, which the patient sees as ``list``.
+
+        Raises the first refusal once every list was tried: ``documents`` then has what the others say.
+        """
+        refusals: list[Refusal] = []
         for grant in list(self.grants.all()):
             if grant.listings and not grant.said_ended:
-                await self._open_listings(grant, purpose)
+                try:
+                    await self._open_listings(grant, purpose)
+                except Refusal as refusal:  # one patient's list must not close those of all others
+                    refusals.append(refusal)
+        if refusals:
+            raise refusals[0]
         return self.documents()
 
     def documents(self) -> list[GrantedDocument]:
@@ -176,18 +185,18 @@ class Practitioner:
         logged = await self._opener.request(grant, [wanted], act, purpose)
         spool = self._spool / secrets.token_hex(16)
         length = ciphertext_length(padded_length(listed.length))
-        try:
-            (key,), _ = await asyncio.gather(
-                self._opener.release(logged),
-                fetch_ciphertext(
-                    self.service.api,
-                    spool,
-                    ver=row.ver,
-                    length=length,
-                    request=logged.digest,
-                    progress=progress,
-                ),
+        fetching = asyncio.create_task(
+            fetch_ciphertext(
+                self.service.api,
+                spool,
+                ver=row.ver,
+                length=length,
+                request=logged.digest,
+                progress=progress,
             )
+        )
+        try:
+            (key,), _ = await asyncio.gather(self._opener.release(logged), fetching)
             await asyncio.to_thread(
                 decrypt_file,
                 spool,
@@ -199,6 +208,9 @@ class Practitioner:
                 progress=progress,
             )
         finally:
+            # A refusal by the keepers must end the download too, before its file is removed.
+            fetching.cancel()
+            await asyncio.wait([fetching])
             spool.unlink(missing_ok=True)
 
     async def _open_listings(self, grant: ReceivedGrant, purpose: Purpose) -> None:

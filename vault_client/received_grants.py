@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from crypto.encoding import Body, Bytes32, Natural, SecretBody
-from crypto.errors import NotPermitted, Refusal
+from crypto.errors import NotPermitted, NotProven, Refusal
 from crypto.grants import GrantState, Listing, Row, accept, read_event, split_rows
 from crypto.identity_chain import Known
 from crypto.sealed.wrapping import GrantWrapper, open_a_box
@@ -20,6 +20,8 @@ from vault_client import trust
 from vault_client.device_store import DeviceStore
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
+
+_EVIDENCE = 1 << 20
 
 
 class ReceivedGrant(SecretBody, frozen=True):
@@ -111,12 +113,18 @@ class ReceivedGrants:
                     await self._take_in(delivery)
                 except Refusal as refusal:
                     refused.append(str(refusal))
-                    evidence = RefusedDelivery(delivery=delivery, why=str(refusal))
-                    self._store.put(f"refused/{delivery.number}", evidence)
+                    self._keep_refused(delivery, str(refusal))
                 place = MailboxPlace(after=delivery.number)
                 self._store.put("mailbox", place)
             if not mailbox.more:
                 return refused
+            if not mailbox.deliveries:
+                raise NotProven("The server announces deliveries that it does not show. Try again later.")
+
+    def _keep_refused(self, delivery: Delivery, why: str) -> None:
+        # The rows can be longer than a record may be; what was signed is evidence without them.
+        kept = delivery if len(delivery.rows) <= _EVIDENCE else msgspec.structs.replace(delivery, rows=b"")
+        self._store.put(f"refused/{delivery.number}", RefusedDelivery(delivery=kept, why=why))
 
     async def _take_in(self, delivery: Delivery) -> None:
         if delivery.ended is not None:

@@ -9,7 +9,7 @@ from crypto import labels
 from crypto.errors import CoffreError, NotPermitted
 from crypto.grants import Act
 from crypto.identity_chain import Known
-from crypto.identity_links import identity_id
+from crypto.identity_links import Chain, identity_id
 from crypto.locators import end_tag, event_tag
 from crypto.sealed import shares
 from crypto.secret_bytes import SecretBytes
@@ -18,7 +18,7 @@ from crypto.statements import View
 from crypto.vault_chain import GrantEntry
 from crypto.vault_links import End, Grant
 from crypto.wire.cards import IdentityCard
-from crypto.wire.keeper_api import EndAcknowledgement, EndPost
+from crypto.wire.keeper_api import EndAcknowledgement, EndAnswer, EndPost, KeeperApi
 from crypto.wire.messages import EventSubmission, IdentityQuery
 from vault_client import trust
 from vault_client.device_store import DeviceStore
@@ -60,15 +60,19 @@ class Sharing:
         place = Place(gid=gid, j=0, prev=None, rekey=0, fresh=True, epoch_first=secret, epoch=secret)
         terms = Terms(acts=acts, purposes=purposes, expiry=self._service.now() + days * 24 * 3600)
         recipient = identity_id(card.chain.links[0].envelope)
-        return await self._grant(place, (epoch.epoch, epoch.epoch), terms, recipient, documents)
+        return await self._grant(place, (epoch.epoch, epoch.epoch), terms, recipient, documents, card.chain)
 
     async def extend(self, gid: bytes, documents: Sequence[bytes]) -> LocalGrant:
         """Add documents to a grant in force. When its keys or keepers have changed, all of it is keyed anew."""
         grant = self._in_force(gid)
         known, _ = await self._recipient(grant.entry.recipient)
         live = {keeper.key_hash for keeper in self._service.root.live_keepers}
-        due = {blob.keeper for blob in grant.blobs} != live or known.state.reading_key != grant.reading_key
-        epoch = self._replica.epoch(None if due else grant.entry.epoch)
+        epoch = self._replica.epoch()
+        due = (
+            grant.entry.epoch != epoch.epoch
+            or {blob.keeper for blob in grant.blobs} != live
+            or known.state.reading_key != grant.reading_key
+        )
         place = Place(
             gid=gid,
             j=grant.entry.j + 1,
@@ -107,9 +111,13 @@ class Sharing:
         """Have the keepers acknowledge the end at once. Whether a quorum did."""
         gid, origin, root = grant.entry.gid, self._replica.origin, self._service.root
         blobs = {blob.keeper: blob for blob in grant.blobs}
-        answers = await self._service.ask_keepers(
-            lambda name, keeper: keeper.end(EndPost(origin=origin, gid=gid, blob=blobs[name], tag=tag)), 1
-        )
+
+        async def post(name: bytes, keeper: KeeperApi) -> EndAnswer:
+            if name not in blobs:
+                raise NotPermitted("A keeper does not belong to this grant. It was not told of its end.")
+            return await keeper.end(EndPost(origin=origin, gid=gid, blob=blobs[name], tag=tag))
+
+        answers = await self._service.ask_keepers(post, 1)
         times = []
         for name, answer in answers.items():
             keys = verify_keys(self._service.keeper(name).cosigning_key)
@@ -126,12 +134,13 @@ class Sharing:
         terms: Terms,
         recipient: bytes,
         documents: Sequence[bytes],
+        shown: Chain | None = None,
     ) -> LocalGrant:
         if not documents:
             raise NotPermitted("No document was named. Nothing was shared.")
         if self._replica.is_blocked(recipient):
             raise NotPermitted("This person is blocked. Nothing was shared. Unblock them first.")
-        known, pin = await self._recipient(recipient)
+        known, pin = await self._recipient(recipient, shown)
         versions = [self._version(doc) for doc in documents]
         view = await self._service.view(self._replica.origin)
         made = await self._make(place, terms, known, versions, view)
@@ -198,9 +207,14 @@ class Sharing:
         root, device = self._service.root, self._own.device
         return make_event(vault, place, terms, known, versions, root, view, signer, device)
 
-    async def _recipient(self, identity: bytes) -> tuple[Known, Pin]:
-        """Someone to share with, as they stand at the directory head that will be named, certified and unchanged."""
+    async def _recipient(self, identity: bytes, shown: Chain | None = None) -> tuple[Known, Pin]:
+        """Someone to share with, as they stand at the directory head that will be named, certified and unchanged.
+
+        ``shown``: the chain on their card; what the server shows goes on from it, never back behind it.
+        """
         chain = await self._service.api.identity_chain(IdentityQuery(identity=identity))
+        if shown is not None and identity_id(chain.links[0].envelope) == identity:
+            trust.chain_extends(shown, chain)
         known, _, _ = await self._service.know(chain)
         if known.ref.identity != identity:
             raise NotPermitted("The server shows somebody else's keys. Nothing was shared.")

@@ -65,13 +65,7 @@ def believe_note(root: TrustRoot, origin: str, note: bytes, now: int) -> Believe
     Raises BadSignature, NotProven without a quorum, Stale when the newest cosignature is over ten minutes old or more
     than five minutes ahead of ``now``.
     """
-    checkpoint = open_checkpoint(note, _log_key(root, origin))
-    times = quorum_times(root, note)
-    if now - max(times) > FRESH:
-        raise Stale("The log shown is more than ten minutes old. It was not believed. Try again in a moment.")
-    if max(times) - now > AHEAD:
-        raise Stale("The log is dated in the future, or this computer's clock is wrong. Check the clock.")
-    return _head(checkpoint, max(times))
+    return _believe_cosigned(root, open_checkpoint(note, _log_key(root, origin)), note, now)
 
 
 def quorum_times(root: TrustRoot, note: bytes) -> list[int]:
@@ -92,8 +86,8 @@ def believe_logged(
     receipt = Receipt.decode(logged.receipt)
     if receipt.index != logged.disclosure.index or logged.disclosure.part.outcome != outcome:
         raise NotProven("A receipt speaks of another log entry. It was not believed.")
-    receipt.verify(leaf.to_bytes(), _log_key(root, origin))
-    return believe_note(root, origin, receipt.note, now), leaf
+    checkpoint = receipt.verify(leaf.to_bytes(), _log_key(root, origin))
+    return _believe_cosigned(root, checkpoint, receipt.note, now), leaf
 
 
 def advance(known: BelievedHead | None, new: BelievedHead, path: Iterable[bytes]) -> BelievedHead:
@@ -162,6 +156,15 @@ def chain_extends(old: Chain, new: Chain) -> None:
     """Raises NotProven unless ``new`` is ``old`` or goes on from it."""
     if new.links[: len(old.links)] != old.links:
         raise NotProven("The chain of keys shown is not the one already known. It was not believed.")
+
+
+def _believe_cosigned(root: TrustRoot, checkpoint: Checkpoint, note: bytes, now: int) -> BelievedHead:
+    times = quorum_times(root, note)
+    if now - max(times) > FRESH:
+        raise Stale("The log shown is more than ten minutes old. It was not believed. Try again in a moment.")
+    if max(times) - now > AHEAD:
+        raise Stale("The log is dated in the future, or this computer's clock is wrong. Check the clock.")
+    return _head(checkpoint, max(times))
 
 
 def _log_key(root: TrustRoot, origin: str) -> LogKey:

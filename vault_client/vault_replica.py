@@ -6,6 +6,7 @@ records of their own, so one more link costs the same however long the record is
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TypeVar
 
 import msgspec
@@ -219,6 +220,8 @@ class VaultReplica:
                 taken += 1
             if not answer.more:
                 return taken
+            if not answer.links:
+                raise NotProven("The server announces changes that it does not show. Try again later.")
 
     async def _signers(self, link: VaultLink) -> Sequence[Known]:
         if [ref.identity for ref in link.signers] != [self._own.identity]:
@@ -312,7 +315,7 @@ class VaultReplica:
         for start in range(0, len(wanted), 256):
             names = tuple(wanted[start : start + 256])
             answer = await self._service.api.parts(PartQuery(vault=link.vault, hashes=names))
-            for name, part in zip(names, answer.parts, strict=True):
+            for name, part in zip_longest(names, answer.parts[: len(names)]):
                 if part is None or part_hash(part) != name:
                     raise NotProven(
                         "The server withholds a part of a document. Nothing was taken in. Try again."

@@ -90,6 +90,9 @@ class GrantEvents:
         )
 
     def _check_policies(self, event: GrantEvent, sent: EventSubmission) -> None:
+        live = {keeper.key_hash for keeper in self._instance.root.live_keepers}
+        if not set(event.policy.keepers) <= live:
+            raise NotPermitted("A new grant event names a keeper that has retired. Nothing was granted.")
         for blob in sent.blobs:
             grants.check_blob(event.policy, blob)
             if (blob.j, blob.trust_root) != (event.j, event.view.trust_root.digest):

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from crypto.access_log import LEAF, LEAF_VERSION
-from crypto.errors import CoffreError
 from crypto.secret_bytes import SecretBytes
 from vault_server.access_log import AccessLog
 from vault_server.event_log import note
@@ -95,6 +94,6 @@ async def _repeat(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await job()
-        except CoffreError:
-            note("recurring work was put off", kind=getattr(job, "__name__", "upkeep"))
+        except Exception as error:
+            note("recurring work was put off", kind=type(error).__name__)
         await asyncio.sleep(seconds)

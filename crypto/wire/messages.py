@@ -10,6 +10,7 @@ from crypto.grants import SealedPolicy
 from crypto.identity_links import Chain
 from crypto.padding import padded_length
 from crypto.pieces import ciphertext_length
+from crypto.receipt import MAX_TEXT
 from crypto.signing import Envelope
 
 # Sizes that the server refuses to exceed; the client cuts its work to fit.
@@ -19,7 +20,7 @@ MAX_PARTS = 256
 MAX_DOCUMENT = 1 << 31
 MAX_CIPHERTEXT = ciphertext_length(padded_length(MAX_DOCUMENT))
 
-ReceiptText = Annotated[bytes, msgspec.Meta(min_length=1, max_length=1 << 16)]
+ReceiptText = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 Parts = Annotated[tuple[bytes, ...], msgspec.Meta(max_length=1024)]
 
 

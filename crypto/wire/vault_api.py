@@ -1,9 +1,8 @@
 """Every operation of a vault server, by name.
 
 The same protocol is implemented by the server, by the HTTP client and by the lying vault of the tests. Over HTTP each
-operation is ``POST /coffre/v1/<name>`` with the canonical JSON of its request; ids never stand in an address. The two
-ciphertext operations carry raw bytes: their query travels as base64url of its canonical JSON in ``Coffre-Query``. The
-logs are served as C2SP tlog-tiles says, under ``/coffre/log/<shard>/`` and ``/coffre/directory/``.
+operation is ``POST /coffre/v1/<name>`` with the canonical JSON of its request; ids never stand in an address. A part
+of ciphertext goes up as raw bytes with its query, base64url of canonical JSON, in the header ``Coffre-Query``. The logs are served as C2SP tlog-tiles says, under ``/coffre/log/<shard>/`` and ``/coffre/directory/``.
 """
 
 from collections.abc import AsyncIterator

@@ -21,11 +21,11 @@ from crypto.requests import read_request
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
 from crypto.tiles import WIDTH, encode_bundle, parse_tile_path
-from crypto.wire.messages import Logged, OpenAnswer, OpenRequest, OpeningQuery, Openings, SealedOpening
+from crypto.wire.messages import Logged, OpenAnswer, OpeningQuery, Openings, OpenRequest, SealedOpening
 from tests.adversary.story import Story
 from tests.support.instance import Instance
 from tests.support.lying_vault import LyingVault
-from vault_client.audit import AuditPlace
+from vault_client.audit import AuditPlace, AuditReport
 
 
 def random_leaf() -> bytes:
@@ -72,9 +72,7 @@ class ForgedLog:
 
     def append(self, envelope: Envelope, outcome: Outcome, **changes: Any) -> Disclosure:
         """A leaf for ``envelope``, with fields of the disclosure changed before it is committed to."""
-        part = ServerPart(
-            body=envelope.digest, time=int(time.time()), outcome=outcome, prev=access_log.FIRST
-        )
+        part = ServerPart(body=envelope.digest, time=int(time.time()), outcome=outcome, prev=access_log.FIRST)
         disclosure = Disclosure(
             index=len(self.leaves),
             slot_one=secrets.token_bytes(32),
@@ -132,6 +130,7 @@ class ForgedEntries:
         place = story.patient._store.get("audit", AuditPlace)
         assert place is not None, "the audit must have run once before entries are forged"
         self.last = place.last
+        self.made: dict[int, Opening] = {}
 
     @classmethod
     async def begin(cls, story: Story) -> "ForgedEntries":
@@ -177,6 +176,7 @@ class ForgedEntries:
         opening = Opening(
             salt=disclosure.salt, salt2=salt2, previous=self.last, envelope=envelope, part=disclosure.part
         )
+        self.made[disclosure.index] = opening
         self.log.openings[disclosure.index] = self.seal(leaf, opening, disclosure.index)
         if slot_one is None:
             self.last = leaf.commitment
@@ -185,11 +185,26 @@ class ForgedEntries:
     def seal(self, leaf: Leaf, opening: Opening, index: int) -> SealedOpening:
         """An opening as the server hands it out."""
         keys = self.story.patient.replica.local.head.keys
-        box = sealing.seal(
-            keys.log_key, opening_info(self.log.origin, leaf.commitment), opening.to_record()
-        )
+        box = sealing.seal(keys.log_key, opening_info(self.log.origin, leaf.commitment), opening.to_record())
         return SealedOpening(index=index, epoch=keys.epoch, box=box)
 
     async def alarms(self) -> list[str]:
         """The codes of the alarms that an audit raises now."""
         return [alarm.code for alarm in (await self.story.patient.log()).alarms]
+
+    async def twin_sees(self, *gone: str) -> AuditReport:
+        """What an audit reports now, forgotten afterwards: for twins. ``gone``: alarms that the twin must not raise."""
+        store, groups = self.story.patient._store, self._groups()
+        place = store.get("audit", AuditPlace)
+        before = {name for group in groups for name in store.names(group)}
+        report = await self.story.patient.log()
+        assert not {alarm.code for alarm in report.alarms} & set(gone)
+        for name in [name for group in groups for name in store.names(group)]:
+            if name not in before:
+                store.delete(name)
+        assert place is not None
+        store.put("audit", place)
+        return report
+
+    def _groups(self) -> list[str]:
+        return ["entry", "alarm", "slot", "ended", f"event-{self.story.grant.entry.gid.hex()}"]

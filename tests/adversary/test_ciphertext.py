@@ -1,5 +1,6 @@
 """A server that serves other ciphertext than was stored."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from crypto.wire.vault_api import VaultApi
 from tests.adversary.story import TEXTS, Story
 from tests.adversary.twins import open_anything
 from tests.support.lying_vault import whole
-from vault_client import ciphertext_spool, transfer
+from vault_client import ciphertext_spool
 
 
 def flipped(at: int) -> Callable[[bytes], bytes]:
@@ -50,7 +51,9 @@ SURGERY: dict[str, Callable[[bytes], bytes]] = {
     "two chunks exchanged": exchanged(0, 1, SEALED_CHUNK),
     "two pieces exchanged": exchanged(0, 1, PIECE),
     "a chunk repeated": lambda data: (
-        data[: HEADER + SEALED_CHUNK] + data[HEADER : HEADER + SEALED_CHUNK] + data[HEADER + 2 * SEALED_CHUNK :]
+        data[: HEADER + SEALED_CHUNK]
+        + data[HEADER : HEADER + SEALED_CHUNK]
+        + data[HEADER + 2 * SEALED_CHUNK :]
     ),
     "the last tag given to another chunk": lambda data: (
         data[: HEADER + SEALED_CHUNK - TAG] + data[-TAG:] + data[HEADER + SEALED_CHUNK :]
@@ -99,9 +102,12 @@ async def test_a_ciphertext_cut_short_is_not_opened(story: Story, monkeypatch: p
         with story.refused(Unreachable):
             await story.read(1)
 
-    async def keep_what_came(api: VaultApi, destination: Path, *, ver: bytes, request: bytes, **_: object) -> None:
+    async def keep_what_came(
+        api: VaultApi, destination: Path, *, ver: bytes, request: bytes, **_: object
+    ) -> None:
         query = CiphertextQuery(vault=None, request=request, ver=ver, start=0)
-        destination.write_bytes(await whole(api, query))
+        data = await whole(api, query)
+        await asyncio.to_thread(destination.write_bytes, data)
 
     with monkeypatch.context() as twin:
         twin.setattr("vault_client.practitioner.fetch_ciphertext", keep_what_came)

@@ -68,9 +68,7 @@ async def test_a_logged_refusal_is_no_receipt(story: Story, monkeypatch: pytest.
     async def answer(query: Any) -> OpenAnswer:
         real = await honest.open(query)
         part = msgspec.structs.replace(real.logged.disclosure.part, outcome="refused")
-        changed = forged.append(
-            query.request, "refused", slot_two=real.logged.disclosure.slot_two, part=part
-        )
+        changed = forged.append(query.request, "refused", slot_two=real.logged.disclosure.slot_two, part=part)
         return msgspec.structs.replace(real, logged=forged.logged(changed))
 
     story.reader_vault.forge("open", answer)
@@ -83,9 +81,7 @@ async def test_a_logged_refusal_is_no_receipt(story: Story, monkeypatch: pytest.
         await keepers_are_asked(story)
 
 
-async def test_a_head_that_no_keeper_saw_is_no_receipt(
-    story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_head_that_no_keeper_saw_is_no_receipt(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     """A51: a receipt under a head that the log alone signed is refused."""
     forged = await ForgedLog.after(story)
     forged.cosigned = False

@@ -1,6 +1,8 @@
 """For every format: what either implementation makes, the other opens. The last test says which formats that were."""
 
+import ast
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +50,17 @@ def test_all_formats_were_opened_both_ways(record_property):
     record_property("opened both ways", opened)
     print(f"opened both ways by two implementations: {', '.join(opened)}")
     assert opened == list(FORMATS)
+
+
+def test_the_second_implementation_stands_alone():
+    """Nothing of it imports the first, or what is built on the first."""
+    for path in Path(__file__).parent.glob("*_second.py"):
+        nodes = [
+            node
+            for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+        names = [
+            node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name for node in nodes
+        ]
+        assert not {"crypto", "vault_client", "vault_server"} & {name.partition(".")[0] for name in names}

@@ -74,7 +74,8 @@ class Instance:
 
     async def certify(self, practitioner: Practitioner, card: Path, subject: str) -> None:
         """Have the instance's registrar certify ``practitioner``, whose card is written to ``card``."""
-        card.write_text(card_text(await practitioner.card()))
+        text = card_text(await practitioner.card())
+        await asyncio.to_thread(card.write_text, text)
         await asyncio.to_thread(
             certify,
             self.data,

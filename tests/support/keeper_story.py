@@ -4,6 +4,7 @@ import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,7 @@ async def open_keeper(
         data,
         service.card,
         service,
-        events=EventLog(),
+        events=EventLog(StringIO()),
         clock=time.clock,
         accept_lost_store=accept_lost_store,
     )

@@ -30,7 +30,10 @@ class _Parser(ArgumentParser):
 
 def parser() -> ArgumentParser:
     """Everything that may be typed."""
-    from vault_client.commands import demo, log, patient, practitioner
+    from vault_client.commands.demo import add as add_demo
+    from vault_client.commands.log import add as add_log
+    from vault_client.commands.patient import add as add_patient
+    from vault_client.commands.practitioner import add as add_practitioner
     from vault_client.commands.processes import PROGRAMS
 
     top = _Parser(
@@ -44,10 +47,10 @@ def parser() -> ArgumentParser:
     purposes = {"serve": "run a vault server", "keeper": "run a keeper", "registrar": "certify practitioners"}
     for program in PROGRAMS:
         nouns.add_parser(program, help=purposes[program], add_help=False)
-    _add(nouns, "patient", "one's own record", patient.add)
-    _add(nouns, "practitioner", "what patients granted", practitioner.add)
-    _add(nouns, "log", "a server's logs, from outside", log.add)
-    demo.add(_commands(nouns))
+    _add(nouns, "patient", "one's own record", add_patient)
+    _add(nouns, "practitioner", "what patients granted", add_practitioner)
+    _add(nouns, "log", "a server's logs, from outside", add_log)
+    add_demo(_commands(nouns))
     return top
 
 

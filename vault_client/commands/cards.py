@@ -19,7 +19,7 @@ def show_card(arguments: Namespace, screen: Screen, service: "Service", card: "I
     """Write ``card`` to the file named, or else to stdout, where nothing else then stands."""
     from crypto.identity_links import identity_id
     from crypto.wire.cards import card_fingerprint, card_text
-    from vault_client.commands.profile import write_text
+    from vault_client.commands.profiles import write_text
     from vault_client.commands.trust_line import note_trust, trust_sentences
 
     text = card_text(card)

@@ -29,7 +29,7 @@ async def demo(arguments: Namespace, screen: Screen) -> None:
     from crypto.errors import NotProven
     from vault_client.commands.processes import check_installed
     from vault_client.demo.narration import Narration
-    from vault_client.demo.story import play
+    from vault_client.demo.play import play
 
     check_installed()
     told = await play(arguments.documents, arguments.keep, Narration(quiet=screen.as_json), screen.result)

@@ -23,7 +23,7 @@ def add(commands: "Subcommands") -> None:
 
 async def verify(arguments: Namespace, screen: Screen) -> None:
     """Fetch and check the directory and every access log."""
-    from vault_client.commands.profile import instance_card
+    from vault_client.commands.profiles import instance_card
     from vault_client.commands.trust_line import keepers, keepers_sentence
     from vault_client.public_log import verify_logs
 

@@ -30,7 +30,7 @@ ALARMED = (
 async def log(arguments: Namespace, screen: Screen) -> None:
     """Read the log, check all of it, show entries and alarms. Alarms end in exit code 1."""
     from crypto.errors import NotProven
-    from vault_client.commands.profile import patient
+    from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments) as (record, _):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.names import pick, remember, short
 from vault_client.commands.output import Screen, amount, day
-from vault_client.commands.profile import add_profile
+from vault_client.commands.profiles import add_profile
 from vault_client.commands.secrets_input import add_kit
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def add(commands: "Subcommands") -> None:
 async def enrol(arguments: Namespace, screen: Screen) -> None:
     """Make an identity."""
     from crypto.wire.cards import fingerprint
-    from vault_client.commands.profile import folder, fresh_store, instance_card
+    from vault_client.commands.profiles import folder, fresh_store, instance_card
     from vault_client.commands.secrets_input import kit_keeper
     from vault_client.commands.trust_line import show_trust
     from vault_client.practitioner import Practitioner
@@ -77,7 +77,7 @@ async def enrol(arguments: Namespace, screen: Screen) -> None:
 async def card(arguments: Namespace, screen: Screen) -> None:
     """One's own card with the certificates on it, to a file or to stdout."""
     from vault_client.commands.cards import show_card
-    from vault_client.commands.profile import practitioner
+    from vault_client.commands.profiles import practitioner
 
     async with practitioner(arguments) as (reader, _):
         shown = await reader.card()
@@ -91,7 +91,7 @@ async def card(arguments: Namespace, screen: Screen) -> None:
 
 async def list_documents(arguments: Namespace, screen: Screen) -> None:
     """Take in what was granted, open its listings, and show them."""
-    from vault_client.commands.profile import practitioner
+    from vault_client.commands.profiles import practitioner
     from vault_client.commands.trust_line import show_trust
 
     async with practitioner(arguments) as (reader, store):
@@ -127,7 +127,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
 
 async def read(arguments: Namespace, screen: Screen) -> None:
     """Open a document into a file that is not there yet."""
-    from vault_client.commands.profile import check_free, practitioner
+    from vault_client.commands.profiles import check_free, practitioner
     from vault_client.commands.trust_line import show_trust
 
     check_free(arguments.output)

@@ -11,10 +11,10 @@ from vault_client.demo.processes import Instance, running
 from vault_client.patient import Patient
 from vault_client.practitioner import Practitioner
 
-# Nobody: the names of the demo's own documents.
+# Nobody. What is certified is public: none of these words may stand in a title or document of the demo.
 PEOPLE = (
-    ("Dr Inès Laurent", "médecin généraliste", "demo:10000000001"),
-    ("Dr Hugo Perrin", "dermatologue", "demo:10000000002"),
+    ("Dr Anaïs Roche", "médecin", "demo:10000000001"),
+    ("Dr Hugo Perrin", "infirmier", "demo:10000000002"),
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
 from rich.table import Table
@@ -32,36 +32,45 @@ SCENES = {
 LINES = {
     "ready": ("Le serveur répond à {url}", "The server answers at {url}"),
     "keepers": (
-        "{k} gardien sur {n}, à côté du serveur : il n'est pas indépendant",
-        "{k} keeper of {n}, beside the server: not independent",
+        "{needed} gardien sur {of}, à côté du serveur : il n'est pas indépendant",
+        "{needed} keeper of {of}, beside the server: not independent",
     ),
     "keepers-independent": (
-        "{k} gardiens sur {n}, indépendants du serveur",
-        "{k} keepers of {n}, independent of the server",
+        "{needed} gardiens sur {of}, indépendants du serveur",
+        "{needed} keepers of {of}, independent of the server",
     ),
-    "certified": ("{name}, certifié par le registre de démonstration", "certified by the demo's registrar"),
+    "certified": (
+        "{name}, certifié par le registre de démonstration",
+        "{name}, certified by the demo's registrar",
+    ),
     "encrypted": (
         "{count} documents chiffrés ici, chacun avec sa clé, puis envoyés",
-        "encrypted here, each with its own key, then sent",
+        "{count} documents encrypted here, each with its own key, then sent",
     ),
-    "granted": ("{name} : {count} document(s)", "may be opened, and nothing else"),
+    "granted": (
+        "{name} : {count} document(s), rien d'autre",
+        "{name}: {count} document(s), and nothing else",
+    ),
     "received": (
-        "{name} a reçu {count} document(s), identiques à l'octet près",
-        "received, identical byte for byte",
+        "{name} a reçu {count} document(s)",
+        "{name} received {count} document(s)",
     ),
     "original": ("Le document de Camille commence ainsi", "Camille's document begins"),
     "stored": ("Le serveur en a ceci", "The server has this"),
-    "row": ("Le serveur, table {table}", "a row of the server's store"),
-    "leaf": ("Le journal public, entrée {index}", "the public log"),
-    "link": ("La déclaration signée par Camille", "the link Camille signed"),
+    "rows": ("Dans ses tables, ce qui porte un de ses numéros", "In its tables, what bears one of its ids"),
+    "leaf": ("Au journal public, l'entrée {index}", "In the public log, entry {index}"),
+    "link": ("Et ce que Camille a signé", "And what Camille signed"),
     "keeper-sees": (
         "Le gardien a {size} entrées de 97 octets qui ne disent rien, et ni document ni nom",
-        "the keeper has log entries that say nothing",
+        "The keeper has {size} entries of 97 bytes that say nothing, and no document or name",
     ),
-    "reader-sees": ("{name} voit {titles}", "and nothing else"),
-    "entries": ("{count} entrées, {alarms} alarme(s)", "entries and alarms"),
-    "ended": ("{name} n'a plus accès : ce qui fut lu ne peut être repris", "what was read cannot be unread"),
-    "whole": ("{origin} : {size} entrées, racine {root}", "whole, cosigned, consistent"),
+    "reader-sees": ("{name} voit : {titles}", "{name} sees just this"),
+    "entries": ("{count} entrées, {alarms} alarme(s)", "{count} entries, {alarms} alarm(s)"),
+    "ended": (
+        "{name} n'a plus accès : ce qui fut lu ne peut être repris",
+        "{name} is granted nothing more: what was read cannot be unread",
+    ),
+    "whole": ("{origin} : {size} entrées, racine {root}", "Whole, cosigned, consistent"),
     "kept": (
         "Tout est resté dans {folder} ; les phrases secrètes n'ont été écrites nulle part",
         "Everything is in {folder}; the passphrases were written nowhere",
@@ -71,7 +80,7 @@ LINES = {
         "Look at the server's store and ciphertext, the keeper's folder, what was received",
     ),
     "held": ("Tout a tenu", "Everything held"),
-    "failed": ("Cela n'a pas tenu : {problem}", "This did not hold"),
+    "failed": ("Cela n'a pas tenu", "This did not hold: {problem}"),
 }
 
 ATTEMPTS = {
@@ -98,14 +107,21 @@ ATTEMPTS = {
 KINDS = {
     "access": "a lu / opened",
     "refused": "refusé / refused",
-    "change": "a changé le coffre / changed the record",
-    "granted": "reçoit un accès / was granted",
-    "ended": "perd son accès / grant ended",
+    "granted": "reçoit / was granted",
+    "ended": "n'a plus rien / ended",
+}
+CHANGES = {
+    "genesis": "ouvre / founded",
+    "add_version": "ajoute / added",
+    "grant": "confie / shared",
+    "end": "retire / revoked",
 }
 LOG_COLUMNS = ("", "Qui / who", "Quoi / what", "Document")
 SUMMARY_COLUMNS = ("Document", "Octets / bytes", "SHA-256", "Identique / identical")
 REFUSED, WENT_THROUGH = "refusé / refused", "ACCEPTÉ / ACCEPTED"
 YES, NO = "oui / yes", "NON / NO"
+
+_ENGLISH = "dim italic"
 
 
 class Narration:
@@ -115,38 +131,38 @@ class Narration:
         self._console = Console(quiet=quiet, highlight=False)
         self._scene = 0
 
-    def scene(self, name: str) -> None:
+    def scene(self, scene: str) -> None:
         """Begin a scene."""
         self._scene += 1
-        french, english = SCENES[name]
-        title = Text.assemble((f"{self._scene}  {french}", "bold"), "  ", (english, "dim italic"))
+        french, english = SCENES[scene]
         self._console.print()
-        self._console.print(Rule(title, align="left", style="dim"))
+        self._console.print(Rule(Text(f"{self._scene}  {french}", style="bold"), align="left", style="dim"))
+        self._print(Text(english, style=_ENGLISH), 3)
 
-    def say(self, name: str, **values: object) -> None:
+    def say(self, line: str, /, **values: object) -> None:
         """One line of a scene."""
-        french, english = (sentence.format(**values) for sentence in LINES[name])
-        line = Text.assemble(acceptable(french), "  ", (acceptable(english), "dim italic"))
-        self._console.print(Padding(line, (0, 0, 0, 3)))
+        french, english = (sentence.format(**values) for sentence in LINES[line])
+        self._print(Text(acceptable(french)), 3)
+        self._print(Text(acceptable(english), style=_ENGLISH), 5)
 
     def show(self, content: str) -> None:
         """Something as it is, such as bytes in hexadecimal."""
-        self._console.print(Padding(Text(acceptable(content), style="cyan"), (0, 0, 0, 6)))
+        self._print(Text(acceptable(content), style="cyan"), 5)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows of a scene."""
         table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
         for row in rows:
             table.add_row(*(Text(acceptable(cell)) for cell in row))
-        self._console.print(Padding(table, (0, 0, 0, 3)))
+        self._print(table, 3)
 
     def attempt(self, attempt: Attempt) -> None:
         """One attempt, and the words it was refused with."""
         french, english = ATTEMPTS[attempt.attempt]
         mark, style = (REFUSED, "bold green") if attempt.held else (WENT_THROUGH, "bold red")
-        self._console.print(
-            Padding(Text.assemble((mark, style), "  ", french, "  ", (english, "dim italic")), (0, 0, 0, 3))
-        )
-        self._console.print(
-            Padding(Text(acceptable(f"{attempt.error}: {attempt.message}"), style="dim"), (0, 0, 0, 6))
-        )
+        self._print(Text.assemble(french, "  ", (mark, style)), 3)
+        self._print(Text(english, style=_ENGLISH), 5)
+        self._print(Text(acceptable(f"{attempt.error}: {attempt.message}"), style="dim"), 5)
+
+    def _print(self, content: RenderableType, indent: int) -> None:
+        self._console.print(Padding(content, (0, 0, 0, indent)))

@@ -90,11 +90,13 @@ class _SkippingTheLog(_Between):
         return self._earlier.answer
 
 
-async def watched(doctor: Doctor, document: GrantedDocument, destination: Path) -> LoggedOpening:
+async def watched(doctor: Doctor, document: GrantedDocument) -> LoggedOpening:
     """Open ``document`` as it should be, and return what was logged."""
+    destination = doctor.folder / "opened-to-be-watched"
     watching = _Watching(doctor.sdk.service.api)
     with _in_between(doctor.sdk.service, watching):
         await doctor.sdk.read(document, destination)
+    destination.unlink()
     if watching.seen is None:
         raise Unreachable("The opening was not seen on its way. The demo cannot go on.")
     return watching.seen

@@ -74,4 +74,4 @@ def _short(value: object) -> str:
         text = value.decode("ascii") if value.isascii() and value[:1] == b"{" else value.hex()
     else:
         text = str(value)
-    return text if len(text) <= 2 * SHOWN else f"{text[: 2 * SHOWN]}…"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -1,49 +1,33 @@
 """The story of ``coffre demo``, against real programs over real sockets, with the SDK everybody uses.
 
-``tell`` plays it with a cast that is already there, so that a test can keep hold of everybody's secrets; ``play`` is
-the whole demo. What does not hold is collected as a problem in words: the demo succeeds only without any.
+What does not hold is collected as a problem in words: the demo succeeds only without any.
 """
 
 import asyncio
 import filecmp
 import hashlib
-import os
-import signal
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crypto.descriptors import Descriptor
-from crypto.errors import Conflict, NotPermitted
 from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import LinkQuery
-from vault_client import trust
-from vault_client.audit import AuditReport
+from vault_client.audit import AuditReport, Entry
+from vault_client.commands.patient_log import report_object
+from vault_client.commands.trust_line import keepers
 from vault_client.demo import narration as words
-from vault_client.demo.cast import Cast, Doctor, assembled
-from vault_client.demo.documents import make_documents
+from vault_client.demo.cast import Cast, Doctor
 from vault_client.demo.narration import Narration
 from vault_client.demo.refusals import Attempt, granted_to, not_granted, revoked, tampered, unlogged, watched
 from vault_client.demo.server_view import look
+from vault_client.demo.sources import Source
 from vault_client.patient import PatientDocument
 from vault_client.practitioner import GrantedDocument
 from vault_client.public_log import PublicLogs, verify_logs
 from vault_client.vault_replica import LocalGrant
 
 _LINK_SHOWN = 160
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file of the story: its name in it, where it lies, and what it is called if not by its name."""
-
-    name: str
-    path: Path
-    descriptor: Descriptor | None
 
 
 @dataclass(frozen=True)
@@ -62,6 +46,7 @@ class Told:
 
     documents: list[Received] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    keepers: dict[str, Any] = field(default_factory=dict)
     report: AuditReport | None = None
     logs: PublicLogs | None = None
     problems: list[str] = field(default_factory=list)
@@ -73,8 +58,6 @@ class Told:
 
     def to_object(self) -> dict[str, Any]:
         """The story for programs."""
-        from vault_client.commands.patient_log import report_object
-
         logs = self.logs.logs if self.logs is not None else ()
         return {
             "documents": [
@@ -87,39 +70,17 @@ class Told:
             ],
             "log": report_object(self.report) if self.report is not None else None,
             "public_logs": [{"origin": log.origin, "size": log.size, "root": log.root.hex()} for log in logs],
+            "keepers": self.keepers,
             "problems": self.problems,
             "ok": self.logs is not None and not self.problems,
         }
 
 
-async def play(
-    documents: Path | None, keep: Path | None, narration: Narration, result: dict[str, Any]
-) -> Told:
-    """The whole demo. ``result`` is filled also when something is raised half way."""
-    told = Told()
-    result |= told.to_object()
-    with _folder(keep) as folder, _ended_by_sigterm():
-        sources = _sources(documents, folder)
-        narration.scene("start")
-        try:
-            async with assembled(folder) as cast:
-                await tell(cast, sources, narration, told)
-        finally:
-            result |= told.to_object()
-        if keep is not None:
-            result["folder"] = str(keep)
-            narration.say("kept", folder=keep)
-            narration.say("look")
-    return told
-
-
 async def tell(cast: Cast, sources: Sequence[Source], narration: Narration, told: Told) -> None:
     """Play the story with ``cast``, which has just been assembled."""
-    service = cast.patient.service
-    policy = trust.policy_of(service.root)
-    independent = trust.independent(service.root)
+    told.keepers = keepers(cast.patient.service.root)
     narration.say("ready", url=cast.instance.url)
-    narration.say("keepers-independent" if independent else "keepers", k=policy.k, n=policy.n)
+    narration.say("keepers-independent" if told.keepers["independent"] else "keepers", **told.keepers)
     narration.scene("enrol")
     for doctor in cast.doctors:
         narration.say("certified", name=doctor.name)
@@ -127,7 +88,7 @@ async def tell(cast: Cast, sources: Sequence[Source], narration: Narration, told
     grants = await _share(cast, documents, narration)
     first, second = await _read(cast, sources, documents, narration, told)
     await _views(cast, sources[0], documents[0], (first, second), narration)
-    earlier = await watched(cast.doctors[0], first[0], cast.doctors[0].folder / "again")
+    earlier = await watched(cast.doctors[0], first[0])
     await _tries(cast, documents, second[0], narration, told)
     await _log(cast, documents, narration, told)
     await _revoke(cast, grants[0], narration)
@@ -215,9 +176,9 @@ async def _views(
         narration.show(file.read(len(view.ciphertext)).hex(" ", 4))
     narration.say("stored")
     narration.show(view.ciphertext.hex(" ", 4))
+    narration.say("rows")
     for row in view.rows:
-        narration.say("row", table=row.table)
-        narration.show("  ".join(f"{column}={value}" for column, value in row.columns))
+        narration.show(f"{row.table}: {'  '.join(f'{name}={value}' for name, value in row.columns)}")
     narration.say("leaf", index=index)
     narration.show(view.leaf.hex())
     narration.say("link")
@@ -238,7 +199,7 @@ async def _tries(
     """The second practitioner, who was granted one document, and a server that lies to that one."""
     narration.scene("tries")
     doctor = cast.doctors[1]
-    honest = await watched(doctor, held, doctor.folder / "again")
+    honest = await watched(doctor, held)
     if len(documents) > 1:
         other = cast.patient.replica.document(documents[-1].doc)
         _note(await not_granted(doctor, held, other), narration, told)
@@ -257,7 +218,7 @@ async def _log(
         (
             str(entry.index),
             entry.name or "Camille",
-            words.KINDS[entry.kind] + (f" ({entry.act or entry.text})" if entry.act or entry.text else ""),
+            _deed(entry),
             ", ".join(titles[doc] for doc in entry.documents if doc in titles),
         )
         for entry in report.entries
@@ -305,6 +266,12 @@ def _note(attempt: Attempt, narration: Narration, told: Told) -> None:
     narration.attempt(attempt)
 
 
+def _deed(entry: Entry) -> str:
+    if entry.kind == "change":
+        return words.CHANGES.get(entry.text, entry.text)
+    return f"{words.KINDS[entry.kind]} ({entry.act})" if entry.act else words.KINDS[entry.kind]
+
+
 def _summary(narration: Narration, told: Told) -> None:
     narration.scene("end")
     rows = [
@@ -316,65 +283,6 @@ def _summary(narration: Narration, told: Told) -> None:
         narration.say("failed", problem=problem)
     if not told.problems:
         narration.say("held")
-
-
-def _sources(documents: Path | None, folder: Path) -> list[Source]:
-    """The demo's own documents, or every file of the folder ``documents`` and of those in it."""
-    if documents is None:
-        made = make_documents(folder / "documents")
-        return [
-            Source(
-                each.path.name,
-                each.path,
-                Descriptor(
-                    title=each.title,
-                    category=each.category,
-                    mime=each.mime,
-                    date=each.date,
-                    length=each.path.stat().st_size,
-                ),
-            )
-            for each in made
-        ]
-    if not documents.is_dir():
-        raise NotPermitted(f"{documents} is not a folder. The demo was not started. Check the path.")
-    found = [
-        Path(place) / name for place, _, names in os.walk(documents, onerror=_unreadable) for name in names
-    ]
-    if not found:
-        raise NotPermitted(f"There is no file in {documents}. The demo was not started. Name another folder.")
-    return [Source(path.relative_to(documents).as_posix(), path, None) for path in sorted(found)]
-
-
-def _unreadable(error: OSError) -> None:
-    raise NotPermitted(f"{error.filename} could not be read ({error.strerror}). The demo was not started.")
-
-
-@contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="coffre-demo-") as folder:
-            yield Path(folder)
-        return
-    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
-        raise Conflict(f"{keep} is not an empty folder. The demo was not started. Name another.")
-    keep.mkdir(mode=0o700, parents=True, exist_ok=True)
-    yield keep.absolute()
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the story as Ctrl-C does, so that what it started is ended too."""
-    task = asyncio.current_task()
-    if sys.platform == "win32" or task is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _sha256(path: Path) -> str:

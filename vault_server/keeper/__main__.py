@@ -9,11 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvloop
-
 from crypto.errors import Refusal, Unavailable
 from vault_server.keeper.founding import found
-from vault_server.keeper.service import serve
 from vault_server.keeper.settings import Settings
 
 
@@ -21,9 +18,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        # asyncio's own loop leaves Nagle's delay on for sockets made beforehand: 40 ms on every second answer.
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_init(options) if options.command == "init" else serve(_settings(options)))
+        if options.command == "init":
+            asyncio.run(_init(options))
+        else:
+            _serve(options)
     except Refusal as error:
         print(error, file=sys.stderr)
         return 1
@@ -40,8 +38,8 @@ async def _init(options: argparse.Namespace) -> None:
     )
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    return Settings(
+def _serve(options: argparse.Namespace) -> None:
+    settings = Settings(
         data=options.data,
         server=options.server,
         card=options.card,
@@ -52,6 +50,14 @@ def _settings(options: argparse.Namespace) -> Settings:
         behind_proxy=options.behind_proxy,
         accept_lost_store=options.accept_lost_store,
     )
+    # Imported once the settings are sound: a mistyped command is answered at once.
+    import uvloop
+
+    from vault_server.keeper.service import serve
+
+    # asyncio's own loop leaves Nagle's delay on for sockets made beforehand: 40 ms on every second answer.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
 
 
 def _parser() -> argparse.ArgumentParser:

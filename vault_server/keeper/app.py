@@ -22,7 +22,7 @@ from vault_server.keeper.keeper import Keeper
 from vault_server.keeper.witness import OtherHead
 
 JSON = "application/json"
-TEXT = "text/plain; charset=utf-8"
+TEXT = "text/plain"
 TREE_SIZE = "text/x.tlog.size"
 
 # A question has this many seconds to arrive.
@@ -83,8 +83,8 @@ def _add_checkpoint(keeper: Keeper) -> HTTPRouteHandler:
 
 def _cosigned_checkpoint(keeper: Keeper) -> HTTPRouteHandler:
     @get("/{name:str}/checkpoint")
-    async def handler(name: str) -> Answer:
-        return Response(keeper.cosigned_checkpoint(name), media_type=TEXT)
+    async def handler(request: AnyRequest) -> Answer:
+        return Response(keeper.cosigned_checkpoint(request.path_params["name"]), media_type=TEXT)
 
     return handler
 
@@ -128,7 +128,10 @@ def _refused(_: AnyRequest, error: CoffreError) -> Answer:
 
 
 def _other_head(_: AnyRequest, error: OtherHead) -> Answer:
-    return Response(b"%d\n" % error.size, status_code=HTTPStatus.CONFLICT, media_type=TREE_SIZE)
+    # As a header, since the framework adds a charset to the media type of text.
+    return Response(
+        b"%d\n" % error.size, status_code=HTTPStatus.CONFLICT, headers={"content-type": TREE_SIZE}
+    )
 
 
 def _unrouted(_: AnyRequest, error: HTTPException) -> Answer:

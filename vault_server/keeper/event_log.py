@@ -1,10 +1,10 @@
 """What a keeper writes to its log: that it started, stopped or could not do something, and how often it did what.
 
-JSON lines on standard error, with a closed list of fields. Nothing of a request gets there: no id, address or body.
+JSON lines with a closed list of fields. Nothing of a request gets there: no id, address or body.
 """
 
-import sys
 from dataclasses import asdict, dataclass
+from typing import TextIO
 
 import structlog
 
@@ -38,10 +38,10 @@ class Counters:
 class EventLog:
     """The log of one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, output: TextIO) -> None:
         self.counters = Counters()
         self._logger = structlog.wrap_logger(
-            structlog.PrintLogger(sys.stderr),
+            structlog.PrintLogger(output),
             processors=[
                 _only_known_fields,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),

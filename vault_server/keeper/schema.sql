@@ -33,6 +33,8 @@ CREATE TABLE heads (
     PRIMARY KEY (log, size)
 ) WITHOUT ROWID;
 
+CREATE INDEX heads_by_replacement ON heads (log, replaced);
+
 -- The mirrored leaves. Those from the log's size on are drafts: fetched, not yet under a head, believed by nobody.
 CREATE TABLE leaves (
     log INTEGER NOT NULL REFERENCES logs,
@@ -49,6 +51,7 @@ CREATE TABLE slots (
     PRIMARY KEY (log, slot)
 ) WITHOUT ROWID;
 
+-- For dropping drafts. Look-ups by slot say +place, or SQLite takes this index and reads the whole log.
 CREATE INDEX slots_by_place ON slots (log, place);
 
 -- The hash over each 256 leaves, so that a root at any size is a few reads.

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,7 +41,7 @@ class _Server(uvicorn.Server):
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. Raises what ``Keeper.open`` raises, and NotPermitted when the address is taken."""
-    events = EventLog()
+    events = EventLog(sys.stderr)
     try:
         card = read_card(settings.card.read_text())
     except OSError:

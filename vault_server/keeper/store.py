@@ -187,7 +187,8 @@ class Store:
                     "DELETE FROM heads WHERE log = ? AND replaced < ?", (old.log, time - HISTORY)
                 )
                 await db.execute(
-                    "DELETE FROM ends WHERE log = ?1 AND tag IN (SELECT slot FROM slots WHERE log = ?1)",
+                    "DELETE FROM ends WHERE log = ?1 "
+                    "AND EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ends.tag)",
                     (old.log,),
                 )
             await db.execute(
@@ -214,7 +215,7 @@ class Store:
         marks = _marks(tags)
         rows = await self._rows(
             f"SELECT slot FROM slots WHERE log = ? AND slot IN ({marks}) "  # noqa: S608
-            "AND place < (SELECT size FROM logs WHERE logs.log = slots.log) "
+            "AND +place < (SELECT size FROM logs WHERE logs.log = slots.log) "
             f"UNION SELECT tag FROM ends WHERE log = ? AND tag IN ({marks})",
             log,
             *tags,
@@ -226,7 +227,7 @@ class Store:
     async def places(self, log: int, size: int, slots: Sequence[bytes]) -> dict[bytes, int]:
         """The lowest place of each of ``slots`` among the first ``size`` leaves; those absent are left out."""
         rows = await self._rows(
-            f"SELECT slot, place FROM slots WHERE log = ? AND place < ? AND slot IN ({_marks(slots)})",  # noqa: S608 (question marks only)
+            f"SELECT slot, place FROM slots WHERE log = ? AND +place < ? AND slot IN ({_marks(slots)})",  # noqa: S608 (question marks only)
             log,
             size,
             *slots,

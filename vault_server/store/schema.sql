@@ -122,6 +122,12 @@ CREATE TABLE uploads (
     PRIMARY KEY (vault, ver)
 );
 CREATE INDEX uploads_left_open ON uploads (started) WHERE committed = 0;
+-- Sums over the uploads of a vault, kept up with them: adding to a record costs the same however much it holds.
+CREATE TABLE upload_totals (
+    vault      BLOB    NOT NULL PRIMARY KEY,
+    unfinished INTEGER NOT NULL,              -- uploads that no link names yet
+    bytes      INTEGER NOT NULL               -- of all uploads
+);
 CREATE TABLE upload_parts (
     vault  BLOB    NOT NULL,
     ver    BLOB    NOT NULL,

@@ -21,8 +21,12 @@ async def upload(db: Statements, vault: bytes, ver: bytes) -> Upload | None:
 
 async def begin(db: Statements, vault: bytes, ver: bytes, length: int, now: int) -> None:
     """Begin an upload, or leave it as it is."""
-    sql = "INSERT INTO uploads (vault, ver, length, started) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
-    await db.all(sql, vault, ver, length, now)
+    sql = (
+        "INSERT INTO uploads (vault, ver, length, started) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING "
+        "RETURNING 1"
+    )
+    if await db.one(sql, vault, ver, length, now) is not None:
+        await _count(db, vault, unfinished=1, size=length)
 
 
 async def add_part(db: Statements, vault: bytes, ver: bytes, number: int, part_hash: bytes) -> None:
@@ -39,19 +43,23 @@ async def parts(db: Statements, vault: bytes, ver: bytes) -> dict[int, bytes]:
 
 async def commit(db: Statements, vault: bytes, ver: bytes) -> None:
     """A link names this ciphertext: it stays."""
-    await db.all("UPDATE uploads SET committed = 1 WHERE vault = $1 AND ver = $2", vault, ver)
+    sql = "UPDATE uploads SET committed = 1 WHERE vault = $1 AND ver = $2 AND committed = 0 RETURNING 1"
+    if await db.one(sql, vault, ver) is not None:
+        await _count(db, vault, unfinished=-1, size=0)
 
 
 async def forget(db: Statements, vault: bytes, ver: bytes) -> None:
     """Drop an upload, before its files are deleted."""
     await db.all("DELETE FROM upload_parts WHERE vault = $1 AND ver = $2", vault, ver)
-    await db.all("DELETE FROM uploads WHERE vault = $1 AND ver = $2", vault, ver)
+    sql = "DELETE FROM uploads WHERE vault = $1 AND ver = $2 RETURNING length, committed"
+    dropped = await db.one(sql, vault, ver)
+    if dropped is not None:
+        await _count(db, vault, unfinished=dropped[1] - 1, size=-dropped[0])
 
 
 async def use(db: Statements, vault: bytes) -> tuple[int, int]:
     """How many uploads of a vault no link names yet, and the bytes of all."""
-    sql = "SELECT COALESCE(SUM(1 - committed), 0), COALESCE(SUM(length), 0) FROM uploads WHERE vault = $1"
-    row = await db.one(sql, vault)
+    row = await db.one("SELECT unfinished, bytes FROM upload_totals WHERE vault = $1", vault)
     return (0, 0) if row is None else (int(row[0]), int(row[1]))
 
 
@@ -59,3 +67,12 @@ async def left_open(db: Statements, before: int, count: int) -> list[tuple[bytes
     """Uploads begun before a time that no link names: vault and version."""
     sql = "SELECT vault, ver FROM uploads WHERE committed = 0 AND started < $1 LIMIT $2"
     return [(row[0], row[1]) for row in await db.all(sql, before, count)]
+
+
+async def _count(db: Statements, vault: bytes, *, unfinished: int, size: int) -> None:
+    sql = (
+        "INSERT INTO upload_totals (vault, unfinished, bytes) VALUES ($1, $2, $3) ON CONFLICT (vault) DO UPDATE "
+        "SET unfinished = upload_totals.unfinished + excluded.unfinished, "
+        "bytes = upload_totals.bytes + excluded.bytes"
+    )
+    await db.all(sql, vault, unfinished, size)

@@ -308,11 +308,13 @@ def test_a_policy_is_one_of_the_trust_roots(maker, policy):
         maker.accept(None, resigned(made, policy=policy))
 
 
-def test_a_retired_keeper_is_in_no_new_event():
-    """A keeper that the trust root retires may not be named any more."""
-    keepers = (replace(SERVICE.root.keepers[0], retired_until=1), *SERVICE.root.keepers[1:])
+def test_a_retired_keeper_is_still_known_and_a_removed_one_is_not():
+    """What was granted before a keeper retired is believed; a keeper the trust root does not name is NotPermitted."""
+    first, *others = SERVICE.root.keepers
+    retired = replace(SERVICE.root, keepers=(replace(first, retired_until=1), *others))
+    check_policy(HONEST_POLICY, retired)
     with pytest.raises(NotPermitted):
-        check_policy(HONEST_POLICY, replace(SERVICE.root, keepers=keepers))
+        check_policy(HONEST_POLICY, replace(SERVICE.root, keepers=tuple(others)))
 
 
 def test_a_policy_is_of_this_suite():
@@ -393,6 +395,17 @@ def test_other_rows_are_refused():
     for count in (0, 2, 4, 2**40):
         with pytest.raises(Malformed):
             split_rows(joined, replace(named, count=count))
+
+
+def test_rows_have_a_limit(monkeypatch):
+    """As many rows as an event may have come apart; one more is refused, though signed so."""
+    encoded = rows(1, 2, 3)
+    named = Rows(root=rows_root(encoded), count=3)
+    monkeypatch.setattr("crypto.grants.MAX_ROWS", 3)
+    assert len(list(split_rows(b"".join(encoded), named))) == 3
+    monkeypatch.setattr("crypto.grants.MAX_ROWS", 2)
+    with pytest.raises(Malformed):
+        split_rows(b"".join(encoded), named)
 
 
 @pytest.mark.parametrize("ids", [(2, 1), (1, 1), (1, 3, 2)], ids=str)

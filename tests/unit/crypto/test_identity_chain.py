@@ -135,6 +135,12 @@ def test_a_first_link_is_complete(person, left_out):
         )
 
 
+def test_a_keyring_does_not_stand_in_for_a_reading_key(person):
+    """A first link that names a keyring but no reading key founds nothing."""
+    with pytest.raises(NotPermitted):
+        extend(None, founding(person, *operations_of(person)[:4], keyring_step()), NOW, REGISTRARS)
+
+
 @pytest.mark.parametrize("left_out", [0, 1, 2], ids=["root", "device", "recovery key"])
 def test_a_first_link_is_signed_by_all_it_names(person, left_out):
     """Root, device and recovery key each sign link 0, and nobody else does."""

@@ -372,11 +372,15 @@ def test_an_ended_grant_stays_ended(vault):
     refused(vault, first, End(gid=first.gid), End(gid=first.gid))
     refused(vault, first, End(gid=first.gid), replace(first, j=1))
     vault.add(first)
+    refused(vault, End(gid=first.gid), End(gid=first.gid))
     vault.add(End(gid=first.gid))
     assert vault.view.grants[first.gid].ended
     refused(vault, End(gid=first.gid))
     refused(vault, replace(first, j=1, event=fresh()))
     refused(vault, first)
+    short = grant()
+    vault.add(short, End(gid=short.gid))
+    assert vault.view.grants[short.gid].ended
 
 
 def test_nothing_is_granted_to_who_is_blocked(vault):

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import json
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import aiohttp
@@ -13,6 +15,7 @@ import pytest
 
 from crypto.checkpoint import MAX_NOTE, CosignerKey, LogKey, cosignatures, open_checkpoint
 from crypto.encoding import decode, encode
+from crypto.errors import NotFound, Unreachable
 from crypto.signing import VerifyKey
 from crypto.trust_root import card_text
 from crypto.wire.keeper_api import MAX_QUESTION, OPERATIONS, PREFIX, KeeperCard, ReleaseAnswer
@@ -22,6 +25,7 @@ from tests.support.keeper_story import Story, keeper_story
 from tests.support.log_server import log_server, serving
 from tests.support.people import LOG
 from tests.support.small_log import LoggedService
+from vault_server.keeper.__main__ import main
 from vault_server.keeper.app import make_app
 from vault_server.keeper.event_log import EventLog
 from vault_server.keeper.source import HttpSource
@@ -33,14 +37,17 @@ NAME = hashlib.sha256(LOG.encode()).hexdigest()
 class Client:
     """Speaks to one keeper."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, story: Story) -> None:
-        self._session, self._url, self.story = session, url, story
+    def __init__(self, session: aiohttp.ClientSession, url: str, story: Story, written: StringIO) -> None:
+        self._session, self._url = session, url
+        self.story, self.written = story, written
 
     async def ask(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> tuple[int, str, bytes]:
         """Status, content type and body of an answer."""
-        async with self._session.request(method, self._url + path, data=body, headers=headers) as answer:
+        async with self._session.request(
+            method, self._url + path, data=BytesIO(body), headers=headers
+        ) as answer:
             return answer.status, answer.headers.get("Content-Type", ""), await answer.read()
 
 
@@ -49,10 +56,10 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
     """A granted document, and its keeper served on loopback."""
     async with (
         keeper_story(tmp_path / "keeper") as story,
-        serving(make_app(story.keeper, EventLog())) as url,
+        serving(make_app(story.keeper, EventLog(written := StringIO()))) as url,
         aiohttp.ClientSession() as session,
     ):
-        yield Client(session, url, story)
+        yield Client(session, url, story, written)
 
 
 async def test_a_release_travels(client: Client) -> None:
@@ -88,7 +95,6 @@ async def test_add_checkpoint_answers_as_tlog_witness_says(client: Client) -> No
     assert open_checkpoint(note, LogKey(LOG, shard.key.public)).size == known + 2
 
 
-@pytest.mark.parametrize("operation", [each.name for each in OPERATIONS])
 @pytest.mark.parametrize(
     ("body", "headers", "status", "code"),
     [
@@ -103,12 +109,13 @@ async def test_add_checkpoint_answers_as_tlog_witness_says(client: Client) -> No
     ids=["content-type", "cut", "unknown field", "space", "not UTF-8", "compressed", "too large"],
 )
 async def test_bad_input_is_a_problem_document(
-    client: Client, operation: str, body: bytes, headers: dict[str, str], status: int, code: str
+    client: Client, body: bytes, headers: dict[str, str], status: int, code: str
 ) -> None:
     """Whatever is not a question is refused in words, and nothing is opened."""
-    answered, kind, answer = await client.ask("POST", f"{PREFIX}/{operation}", body, headers)
-    assert (answered, kind) == (status, MEDIA_TYPE)
-    assert decode(answer, Problem).type == f"coffre:{code}"
+    for operation in OPERATIONS:
+        answered, kind, answer = await client.ask("POST", f"{PREFIX}/{operation.name}", body, headers)
+        assert (answered, kind) == (status, MEDIA_TYPE)
+        assert decode(answer, Problem).type == f"coffre:{code}"
 
 
 @pytest.mark.parametrize(
@@ -134,9 +141,7 @@ async def test_an_oversized_checkpoint_is_refused(client: Client) -> None:
     assert status == 413
 
 
-async def test_a_bug_says_nothing_about_itself(
-    client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_bug_says_nothing_about_itself(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unexpected error is a problem document without details, and one log line without them too."""
 
     def broken(name: str) -> bytes:
@@ -145,7 +150,7 @@ async def test_a_bug_says_nothing_about_itself(
     monkeypatch.setattr(client.story.keeper, "cosigned_checkpoint", broken)
     status, kind, body = await client.ask("GET", f"/{NAME}/checkpoint")
     assert (status, kind) == (500, MEDIA_TYPE)
-    written = capsys.readouterr().err
+    written = client.written.getvalue()
     assert "KeyError" in written
     assert b"secret" not in body
     assert "secret" not in written
@@ -200,20 +205,42 @@ async def test_the_program_starts_before_its_server_and_stops_in_order(tmp_path:
         assert {json.loads(each)["event"] for each in errors.splitlines()} >= {"counters", "stopped"}
 
 
-async def test_the_program_refuses_in_words(tmp_path: Path) -> None:
-    """A lost store, a missing card and a bad address each end the program with a sentence and its exit code."""
-    program = [sys.executable, "-m", "vault_server.keeper", "serve", "--data", str(tmp_path)]
-    card = ["--card", str(tmp_path / "no-card")]
-    for options, code, words in [
-        (["--server", "http://127.0.0.1:1", *card], 1, b"instance card"),
-        (["--server", "http://vault.example", *card], 1, b"https://"),
-        (["--server", "http://127.0.0.1:1"], 2, b"--card"),
-    ]:
-        process = await asyncio.create_subprocess_exec(
-            *program, *options, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-        )
-        _, errors = await process.communicate()
-        assert (process.returncode, words in errors) == (code, True)
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--server", "http://127.0.0.1:1", "--card", "no-card"], 1, "instance card"),
+        (["--server", "http://vault.example", "--card", "no-card"], 1, "https://"),
+    ],
+)
+def test_the_program_refuses_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int, words: str
+) -> None:
+    """A missing card and an address without TLS each end the program with a sentence and exit code 1."""
+    assert main(["serve", "--data", str(tmp_path), *options]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_a_lost_store_ends_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Started without its store, the program says what that means and how to go on, and ends with 3."""
+    assert main(["init", "--data", str(tmp_path), "--url", "http://127.0.0.1:1"]) == 0
+    card = decode((tmp_path / "keeper-card.json").read_bytes().strip(), KeeperCard)
+    (tmp_path / "instance-card.json").write_text(card_text(LoggedService(card).card))
+    (tmp_path / "keeper.db").unlink()
+    options = ["--server", "http://127.0.0.1:1", "--card", str(tmp_path / "instance-card.json")]
+    assert main(["serve", "--data", str(tmp_path), *options]) == 3
+    assert "--accept-lost-store" in capsys.readouterr().err
+
+
+def test_a_taken_address_ends_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where something else listens, the program says so and ends."""
+    assert main(["init", "--data", str(tmp_path), "--url", "http://127.0.0.1:1"]) == 0
+    card = decode((tmp_path / "keeper-card.json").read_bytes().strip(), KeeperCard)
+    (tmp_path / "instance-card.json").write_text(card_text(LoggedService(card).card))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        options = ["--server", "http://127.0.0.1:1", "--card", str(tmp_path / "instance-card.json")]
+        assert main(["serve", "--data", str(tmp_path), *options, "--port", port]) == 1
+    assert "cannot listen" in capsys.readouterr().err
 
 
 async def test_the_source_is_read_over_http(tmp_path: Path) -> None:
@@ -222,4 +249,9 @@ async def test_the_source_is_read_over_http(tmp_path: Path) -> None:
         source = HttpSource(url)
         assert await source.checkpoint(LOG) == story.service.published[LOG]
         assert (await source.trust_roots(0)).chain == (story.service.signed_root,)
+        with pytest.raises(NotFound):
+            await source.checkpoint(f"{LOG}7")
         await source.close()
+    with pytest.raises(Unreachable):
+        await source.checkpoint(LOG)
+    await source.close()

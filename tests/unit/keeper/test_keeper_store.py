@@ -1,5 +1,6 @@
 """A keeper's folder: what is made, what must be there, and what happens when the store is lost."""
 
+from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -164,7 +165,9 @@ async def test_the_trust_root_must_be_the_one_on_the_card(tmp_path: Path) -> Non
     service = LoggedService(await _found(tmp_path))
     card = service.card
     service.set_root(expiry=1 << 40)
-    async with Keeper.open(tmp_path, card, service, events=EventLog(), clock=Time().clock) as keeper:
+    async with Keeper.open(
+        tmp_path, card, service, events=EventLog(StringIO()), clock=Time().clock
+    ) as keeper:
         await keeper.refresh_trust()
         assert not keeper.ready
 

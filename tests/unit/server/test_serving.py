@@ -5,6 +5,7 @@ import json
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,31 @@ from vault_server.registrar import _fetch, _trust_root
 JSON = {"Content-Type": "application/json"}
 
 
-async def start(data: Path, *options: str) -> tuple[asyncio.subprocess.Process, dict[str, Any]]:
+Start = Callable[[Path], Awaitable[tuple[asyncio.subprocess.Process, dict[str, Any]]]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Runs servers, each until it is stopped, at the latest when the test ends."""
+    running: list[asyncio.subprocess.Process] = []
+
+    async def start_one(data: Path) -> tuple[asyncio.subprocess.Process, dict[str, Any]]:
+        process, ready = await _start(data)
+        running.append(process)
+        return process, ready
+
+    yield start_one
+    for process in running:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def _start(data: Path) -> tuple[asyncio.subprocess.Process, dict[str, Any]]:
     """Run the server; returns its process and its ready line."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "vault_server", "serve", "--data", str(data), "--json"),
-        *("--cover-leaves", "0", "--port", "0", *options),
+        *("--cover-leaves", "0", "--port", "0"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -77,7 +98,7 @@ def _first_link(url: str, accepted: Accepted) -> tuple[Person, m.Logged]:
 
 
 async def test_the_program_serves_certifies_stops_and_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Found, publish, certify by the operator's command, stop cleanly, start again on another port, still there."""
     process, ready = await start(tmp_path)
@@ -120,7 +141,7 @@ async def test_the_program_serves_certifies_stops_and_goes_on(
     assert await stop(process) == 0
 
 
-async def test_a_killed_server_comes_back_with_what_it_acknowledged(tmp_path: Path) -> None:
+async def test_a_killed_server_comes_back_with_what_it_acknowledged(tmp_path: Path, start: Start) -> None:
     """After kill -9 the keeper beside it is gone too, the next start takes both up, and every proof still holds."""
     process, ready = await start(tmp_path)
     card = card_of(ready)

@@ -38,7 +38,7 @@ def folder(arguments: Namespace) -> Path:
         return Path(given)
     from platformdirs import user_data_path
 
-    return user_data_path("coffre", appauthor=False) / arguments.noun
+    return user_data_path("coffre", appauthor=False) / str(arguments.noun)
 
 
 def fresh_store(arguments: Namespace) -> "DeviceStore":

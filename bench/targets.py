@@ -1,0 +1,103 @@
+"""The project's targets, and whether a run reached them. A missed target is told, not punished."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+Row = dict[str, Any]
+Rows = list[Row]
+
+GIB: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is aimed at, which figure says whether it was reached, and the bound. ``figure`` is None without one."""
+
+    bench: str
+    aim: str
+    figure: Callable[[Rows], float | None]
+    bound: float
+    at_most: bool = False
+
+    def verdict(self, rows: Rows) -> tuple[str, str, bool] | None:
+        """Aim, figure, and whether it holds; None when the run did not measure it."""
+        found = self.figure(rows)
+        if found is None:
+            return None
+        return self.aim, f"{found:.2f}", found <= self.bound if self.at_most else found >= self.bound
+
+
+def verdicts(results: dict[str, Rows]) -> Iterator[tuple[str, str, bool]]:
+    """Every target that ``results`` say something about."""
+    for target in TARGETS:
+        found = target.verdict(results[target.bench]) if target.bench in results else None
+        if found is not None:
+            yield found
+
+
+def _pick(field: str, **wanted: Any) -> Callable[[Rows], float | None]:
+    """The one field of the row in which all of ``wanted`` holds."""
+
+    def figure(rows: Rows) -> float | None:
+        wanted_rows = [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
+        found = [float(row[field]) for row in wanted_rows if row.get(field) is not None]
+        return found[0] if found else None
+
+    return figure
+
+
+def _beyond_log(rows: Rows) -> float | None:
+    """How far the worst growth goes beyond that of log n: 1 is just as much."""
+    later = [row["times_the_first"] / row["times_log_n"] for row in rows if row["times_log_n"] > 1]
+    return max(later, default=None)
+
+
+TARGETS: Final = (
+    Target(
+        "files",
+        "1 GiB is encrypted in at most 40 MiB of memory",
+        _pick("peak_rss_mib", measure="encrypt a file", bytes=GIB, tool="coffre"),
+        40,
+        at_most=True,
+    ),
+    Target(
+        "files",
+        "1 GiB is decrypted in at most 40 MiB of memory",
+        _pick("peak_rss_mib", measure="decrypt a file", bytes=GIB, tool="coffre"),
+        40,
+        at_most=True,
+    ),
+    Target(
+        "files",
+        "documents of 4 KiB are sealed at least 5 times as fast as hybrid HPKE wraps",
+        _pick("times_as_fast_as_wraps"),
+        5,
+    ),
+    Target(
+        "grants",
+        "10,000 documents are granted at least 10 times as fast as wrapped separately, 1 of 1 keeper",
+        _pick("times_faster", keepers="1/1", documents=10_000),
+        10,
+    ),
+    Target(
+        "grants",
+        "10,000 documents are granted at least 5 times as fast as wrapped separately, 3 of 4 keepers",
+        _pick("times_faster", keepers="3/4", documents=10_000),
+        5,
+    ),
+    Target(
+        "opening",
+        "an opening of 1 MiB takes at most 3 times as long as fetching and decrypting it",
+        _pick("times_a_fetch"),
+        3,
+        at_most=True,
+    ),
+    Target(
+        "growth",
+        "an operation grows at most like log n (worst growth over that of log n, at most 1)",
+        _beyond_log,
+        1,
+        at_most=True,
+    ),
+)

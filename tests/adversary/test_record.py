@@ -1,0 +1,203 @@
+"""A server that shows a patient's device another record than its holder signed."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from crypto import vault_chain
+from crypto.encoding import decode
+from crypto.errors import BadSignature, BrokenChain, CannotOpen, NotFound, NotProven, Unreachable
+from crypto.signing import Envelope
+from crypto.vault_chain import VaultView
+from crypto.vault_links import AddVersion, Genesis, VaultLink
+from crypto.wire.messages import LinkAccepted, LinkQuery, Links, OpeningQuery, PartQuery
+from tests.adversary.story import Story
+from tests.adversary.test_audit import forged_link
+from tests.adversary.twins import Anything
+from vault_client import trust, vault_replica
+from vault_client.vault_replica import LocalVault
+
+
+def show(story: Story, *links: Envelope, more: bool = False) -> None:
+    """Have the server show ``links`` as the newest."""
+    story.patient_vault.replay("links", Links(links=links, more=more))
+
+
+def forget(story: Story) -> LocalVault:
+    """Make the device one that has just been linked: it knows the founding and its keys. Returns what it knew."""
+    store, local = story.patient._store, story.patient.replica.local
+    founded_at = decode(local.genesis.body, Genesis).view.dir
+    known = story.patient.own.known_at(story.patient.service, founded_at)
+    for group in ("document", "grant", "link"):
+        for name in store.names(group):
+            if name != "link/0":
+                store.delete(name)
+    store.put("vault", msgspec.structs.replace(local, head=vault_chain.found(local.genesis, [known]).head))
+    return local
+
+
+async def test_a_link_that_no_holder_signed_changes_nothing(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A22, A36: a link made by the server, however well formed, puts nothing into the record."""
+    show(story, await forged_link(story))
+    with story.refused(BadSignature):
+        await story.patient.replica.sync()
+    with story.refused(BadSignature):
+        await story.patient.log()
+    with monkeypatch.context() as twin:
+        twin.setattr(vault_chain, "check_signers", lambda *_: None)
+        show_once(story, await forged_link(story))
+        assert await story.patient.replica.sync() == 1
+    assert [document.masked for document in story.patient.documents()].count(True) == 1
+
+
+def show_once(story: Story, link: Envelope) -> None:
+    """Show ``link`` once, then nothing."""
+    answers = [Links(links=(link,), more=False)]
+    story.patient_vault.forge("links", lambda _: answers.pop() if answers else Links(links=(), more=False))
+
+
+def follow_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that does not ask what a link follows from."""
+    real = vault_replica.follow
+
+    def anywhere(view: VaultView, envelope: Envelope, signers: Any) -> Any:
+        link = decode(envelope.body, VaultLink)
+        head = msgspec.structs.replace(view.head, n=link.n - 1, link=link.prev)
+        return real(
+            VaultView(head=head, documents=view.documents if link.n > 1 else {}, grants={}, blocked={}),
+            envelope,
+            signers,
+        )
+
+    monkeypatch.setattr(vault_replica, "follow", anywhere)
+
+
+async def test_the_record_never_goes_back(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A38, A39, A43: older links shown again, a deleted document's among them, are refused, and nothing is lost."""
+    replica = story.patient.replica
+    added = replica._store.get("link/1", Envelope)
+    assert added is not None
+    named = decode(added.body, VaultLink).operations[0]
+    assert isinstance(named, AddVersion)
+    kept = await story.patient_vault.honest.parts(
+        PartQuery(vault=replica.vault, hashes=(named.self_wrap, named.descriptor))
+    )
+    await story.patient.delete(story.documents[0].doc)
+    newest = replica._store.get(f"link/{replica.local.head.n}", Envelope)
+    assert newest is not None
+    for old in (added, newest):
+        show(story, old)
+        with story.refused(BrokenChain):
+            await replica.sync()
+    show(story)
+    head = replica.local.head
+    assert await replica.sync() == 0
+    assert (replica.local.head, len(story.patient.documents())) == (head, 1)
+
+    with monkeypatch.context() as twin:
+        follow_anything(twin)
+        show_once(story, added)
+        story.patient_vault.replay("parts", kept)
+        await replica.sync()
+        assert len(story.patient.documents()) == 2  # the deleted document is back
+
+
+async def test_a_fork_of_the_record_is_refused_for_ever(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A42: of two links with one predecessor, both truly signed, the device keeps the one it has."""
+    branch = await forged_link(story, story.patient.own.device)
+    await story.patient.mask(story.documents[1].doc)
+    show(story, branch)
+    for _ in range(2):
+        with story.refused(BrokenChain):
+            await story.patient.replica.sync()
+        with story.refused(BrokenChain):
+            await story.patient.log()
+    with monkeypatch.context() as twin:
+        follow_anything(twin)
+        show_once(story, branch)
+        assert await story.patient.replica.sync() == 1
+
+
+async def test_parts_cannot_be_exchanged(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A13, A34, A35: wraps and descriptors in each other's place, changed or withheld are refused by a new device."""
+    forget(story)
+    kept: list[Any] = []
+    story.patient_vault.tamper("parts", lambda answer: kept.append(answer) or answer)
+    lies = {
+        "exchanged": lambda answer: msgspec.structs.replace(answer, parts=answer.parts[::-1]),
+        "changed": lambda answer: msgspec.structs.replace(
+            answer, parts=(answer.parts[0], answer.parts[1][:-1] + b"\0", *answer.parts[2:])
+        ),
+        "withheld": lambda answer: msgspec.structs.replace(answer, parts=(None, *answer.parts[1:])),
+        "missing": lambda answer: msgspec.structs.replace(answer, parts=answer.parts[:-1]),
+        "too many": lambda answer: msgspec.structs.replace(answer, parts=(b"", *answer.parts)),
+    }
+    for lie in lies.values():
+        story.patient_vault.tamper("parts", lie)
+        with story.refused(NotProven):
+            await story.patient.replica.sync()
+    with monkeypatch.context() as twin:
+        twin.setattr(vault_replica, "part_hash", lambda _: Anything())
+        story.patient_vault.tamper("parts", lies["exchanged"])
+        with pytest.raises(
+            (CannotOpen, KeyError)
+        ):  # the second defence: each part is sealed for its document
+            await story.patient.replica.sync()
+    story.patient_vault.be_honest()
+    await story.patient.replica.sync()
+    assert len(story.patient.documents()) == 2
+
+
+async def test_withheld_links_are_no_endless_wait(story: Story) -> None:
+    """A41, A55: a server that announces links and shows none is refused."""
+    show(story, more=True)
+    with story.refused(NotProven):
+        await story.patient.replica.sync()
+
+
+async def test_a_change_counts_with_its_receipt(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A41, A51: no proof, another's proof or half of it: the change is not believed to be in the record."""
+    kept: list[LinkAccepted] = []
+    story.patient_vault.tamper("append_link", lambda answer: kept.append(answer) or answer)
+    await story.patient.mask(story.documents[0].doc)
+    n = story.patient.replica.local.head.n
+    for lie in (LinkAccepted(logged=()), kept[0]):
+        story.patient_vault.replay("append_link", lie)
+        with story.refused(NotProven):
+            await story.patient.mask(story.documents[1].doc)
+    story.patient_vault.withhold("append_link", Unreachable("gone"))
+    with story.refused(Unreachable):
+        await story.patient.delete(story.documents[1].doc)
+    assert story.patient.replica.local.head.n == n
+
+    story.patient_vault.replay("append_link", kept[0])
+    with monkeypatch.context() as twin:
+        leaf = kept[0].logged[0].disclosure
+        twin.setattr(
+            trust,
+            "believe_logged",
+            lambda root, origin, *_, **__: (trust.empty_head(origin), leaf),
+        )
+        twin.setattr(trust, "advance", lambda known, new, path: new)
+        await story.patient.delete(story.documents[1].doc)
+    shown = await story.patient_vault.honest.links(LinkQuery(vault=story.patient.replica.vault, since=n + 1))
+    assert (len(story.patient.documents()), shown.links) == (
+        1,
+        (),
+    )  # deleted, it thinks; the server has nothing
+
+
+async def test_a_record_is_not_shown_to_strangers(story: Story) -> None:
+    """A27: a known vault id opens nothing: links, openings and parts answer as if there were none."""
+    vault, api = story.patient.replica.vault, story.reader_vault.honest
+    for attempt in (
+        api.links(LinkQuery(vault=vault, since=0)),
+        api.openings(OpeningQuery(vault=vault, since=0)),
+    ):
+        with pytest.raises(NotFound):
+            await attempt

@@ -1,0 +1,220 @@
+"""Readers and servers that go around the log, with an honest keeper; and keepers that lie to honest readers."""
+
+import msgspec
+import pytest
+
+from crypto import labels
+from crypto.errors import CannotOpen, CoffreError, NotFound, NotPermitted, NotProven, Unreachable
+from crypto.sealed.release import open_release
+from crypto.signing import SigningKey, sign_encoded
+from crypto.wire.messages import OpenRequest
+from tests.adversary.forged_log import ForgedLog
+from tests.adversary.modified_sdk import ask_keeper, fresh, logged, opened, request, wanted
+from tests.adversary.story import TEXTS, Story
+from tests.support.instance import Instance
+from vault_client import opening
+from vault_client.sharing import Sharing
+
+
+async def test_the_keeper_answers_to_a_logged_request(story: Story) -> None:
+    """The control of this page: a request that is in the log opens just its document."""
+    envelope = await request(story)
+    assert (
+        len(await opened(story, envelope, await logged(story, envelope), wanted(story), act="release")) == 1
+    )
+
+
+async def test_the_keeper_does_not_answer_to_what_is_not_logged(story: Story) -> None:
+    """A51: software that logs nothing, shows another request's receipt, or one forged with the log's key gets nothing."""
+    first, second = await request(story), await request(story, number=1)
+    proof = await logged(story, first)
+    forged = await ForgedLog.after(story)
+    slot_two = proof.disclosure.slot_two
+    places = [forged.append(second, "granted"), forged.append(first, "granted", slot_two=slot_two)]
+    for proof_shown in (proof, *map(forged.logged, places)):
+        with pytest.raises(NotFound):
+            await ask_keeper(story, second, proof_shown)
+    for place in places[1:]:
+        with pytest.raises(NotFound):  # the true log has this leaf elsewhere
+            await ask_keeper(story, first, forged.logged(place))
+
+
+async def test_an_answer_opens_only_what_was_asked(story: Story) -> None:
+    """A13, A51: the answer for one document does not open another, nor does a look at the list open a document."""
+    envelope = await request(story)
+    proof = await logged(story, envelope)
+    with pytest.raises(CannotOpen):
+        await opened(story, envelope, proof, wanted(story, 1), act="release")
+    with pytest.raises(CannotOpen):
+        await opened(story, envelope, proof, wanted(story), wanted(story, 1), act="release")
+
+    (listing,) = [story.reader.grants.get(story.grant.entry.gid).state.event.listing]
+    entry = msgspec.structs.replace(
+        (await _documents(story, envelope))[0], doc=listing.doc, ver=listing.ver, ct_root=listing.ct_root
+    )
+    listed = await request(story, act="list", documents=(entry,))
+    with pytest.raises(CannotOpen):
+        await opened(story, listed, await logged(story, listed), wanted(story), act="list")
+    as_list = await request(story, act="list")
+    with pytest.raises(NotFound):
+        await logged(story, as_list)
+
+
+async def _documents(story: Story, envelope: object) -> tuple:  # type: ignore[type-arg]
+    from crypto.requests import read_request
+
+    return read_request(envelope).documents  # type: ignore[arg-type]
+
+
+async def test_a_certificate_opens_nothing(story: Story, instance: Instance) -> None:
+    """A22, A26, A28: a certified practitioner without a grant gets nothing, with the reader's own request in hand."""
+    envelope = await request(story)
+    proof = await logged(story, envelope)
+    async with await instance.practitioner(story.folder / "other", subject="demo:4") as other:
+        own = other.own
+        asked = await request(
+            story,
+            key=own.device,
+            identity=own.identity,
+            device=own.device.public.key_id,
+            view=await other.service.view(story.origin),
+        )
+        with pytest.raises(NotFound):
+            await other.service.api.open(OpenRequest(request=asked))
+        with pytest.raises(NotPermitted):
+            await other.service.api.open(OpenRequest(request=envelope))
+        with pytest.raises(NotFound):
+            await ask_keeper(story, envelope, proof, reader=own.profile.chain)
+        answer = await ask_keeper(story, envelope, proof)
+        with pytest.raises(CannotOpen):
+            open_release(
+                own.unsealing,
+                answer.box,
+                envelope.digest,
+                proof.disclosure.index,
+                story.grant.blobs[0].keeper,
+            )
+
+
+async def test_who_was_revoked_gets_nothing_though_the_server_goes_on(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A44: the server drops the end of a grant and goes on serving; the keeper, told by the patient, does not."""
+    story.patient_vault.withhold("append_link", Unreachable("gone"))
+    with pytest.raises(Unreachable):
+        await story.patient.revoke(story.grant.entry.gid)
+    (grant,) = story.patient.grants()
+    assert (grant.end_in_force, grant.entry.ended) == (True, False)
+    with story.refused(NotFound):
+        await story.read()
+    assert story.reader_keeper.asked("release")
+
+
+async def test_without_the_patients_post_a_dropped_end_goes_unseen(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A44, the twin: a patient who tells only the server is served no end at all."""
+
+    async def tells_nobody(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(Sharing, "_post_end", tells_nobody)
+    story.patient_vault.withhold("append_link", Unreachable("gone"))
+    with pytest.raises(Unreachable):
+        await story.patient.revoke(story.grant.entry.gid)
+    assert await story.read() == TEXTS[0]
+
+
+async def test_an_end_is_in_force_only_by_the_keepers_word(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A40, A44: acknowledgements of nobody's, or for another grant, do not make an end look in force."""
+    story.patient_vault.withhold("append_link", Unreachable("gone"))
+    gid = story.grant.entry.gid
+
+    def forge(answer: object) -> object:
+        envelope = sign_encoded(
+            labels.END_ACKNOWLEDGEMENT,
+            answer.envelope.body,  # type: ignore[attr-defined]
+            SigningKey.generate(),
+        )
+        return msgspec.structs.replace(answer, envelope=envelope)  # type: ignore[type-var]
+
+    story.patient_keeper.tamper("end", forge)
+    with story.refused(Unreachable):
+        await story.patient.revoke(gid)
+    assert not story.patient.grants()[0].end_in_force
+
+    from vault_client import sharing
+
+    real = sharing.read
+    with monkeypatch.context() as twin:
+        twin.setattr(
+            sharing,
+            "read",
+            lambda envelope, label, kind, keys: msgspec.json.decode(envelope.body, type=kind),
+        )
+        with pytest.raises(Unreachable):
+            await story.patient.revoke(gid)
+        assert story.patient.grants()[0].end_in_force
+    assert real is sharing.read
+
+
+async def test_a_lying_keeper_opens_nothing_wrong(story: Story) -> None:
+    """A12, A16: an answer that is changed, or was given for another request, opens nothing."""
+    kept: list[object] = []
+    story.reader_keeper.tamper("release", lambda answer: kept.append(answer) or answer)
+    await story.read()
+    story.destination.unlink()
+    box = kept[0].box  # type: ignore[attr-defined]
+    for forged in (kept[0], msgspec.structs.replace(kept[0], box=box[:-1] + bytes([box[-1] ^ 1]))):  # type: ignore[type-var]
+        story.reader_keeper.tamper("release", lambda _, forged=forged: forged)
+        with story.refused(CannotOpen):
+            await story.read()
+
+
+async def test_policies_are_those_that_were_signed(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A29, A47: a policy blob that the server exchanged is refused before any keeper is asked."""
+    real = story.reader_vault.honest.open
+
+    async def exchanged(query: OpenRequest) -> object:
+        answer = await real(query)
+        blobs = tuple(msgspec.structs.replace(blob, box=fresh(2000)) for blob in answer.blobs)
+        return msgspec.structs.replace(answer, blobs=blobs)
+
+    async def missing(query: OpenRequest) -> object:
+        return msgspec.structs.replace(await real(query), blobs=())
+
+    asked = len(story.reader_keeper.asked("release"))
+    for lie in (exchanged, missing):
+        story.reader_vault.forge("open", lie)
+        with story.refused(NotPermitted, NotProven, NotFound):
+            await story.read()
+    assert len(story.reader_keeper.asked("release")) == asked
+
+    story.reader_vault.forge("open", exchanged)
+    with monkeypatch.context() as twin:
+        twin.setattr(opening, "check_blob", lambda policy, blob: None)
+        with pytest.raises(CoffreError):
+            await story.read()
+    assert len(story.reader_keeper.asked("release")) == asked + 1
+
+
+async def test_a_refusal_ends_the_download(story: Story) -> None:
+    """A55: when the keeper refuses, the ciphertext that is still coming is let go, and leaves no file."""
+    import asyncio
+
+    async def slow(query: object):  # type: ignore[no-untyped-def]
+        while True:
+            yield b"x"
+            await asyncio.sleep(0.02)
+
+    def refuse(_: object) -> object:
+        raise NotFound("A release")
+
+    story.reader_keeper.tamper("release", refuse)
+    story.reader_vault.serve_ciphertext(slow)
+    before = len(asyncio.all_tasks())
+    with story.refused(NotFound):
+        await story.read()
+    assert len(asyncio.all_tasks()) == before

@@ -1,0 +1,327 @@
+"""The command line without a server: what may be typed, how secrets come in, what each ending says."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crypto.errors import Conflict, Damaged, Full, NotFound, NotPermitted, Unreachable
+from crypto.sealed.recovery import Kit
+from crypto.secret_bytes import SecretBytes
+from vault_client import __main__ as program
+from vault_client.commands import output, processes, secrets_input
+from vault_client.commands.names import pick, pick_all, remember, short
+from vault_client.commands.output import Screen, Usage, amount
+from vault_client.device_store import DeviceStore
+
+NOBODY = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DeviceStore]:
+    """A profile's store."""
+    with DeviceStore.create_with_key(tmp_path / "profile", SecretBytes.random()) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    monkeypatch.delenv("COFFRE_HOME", raising=False)
+    monkeypatch.delenv("COFFRE_DEBUG", raising=False)
+
+
+def passed(secret: bytes) -> int:
+    """A file descriptor from which ``secret`` can be read."""
+    reading, writing = os.pipe()
+    os.write(writing, secret)
+    os.close(writing)
+    return reading
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
+    """Run one command with --json in this process."""
+    code = program.main([*words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def ending(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Have ``log verify`` end in ``error``."""
+
+    async def verify(arguments: Namespace, screen: Screen) -> None:
+        screen.result["begun"] = True
+        raise error
+
+    monkeypatch.setattr("vault_client.commands.log.verify", verify)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """What may be typed is known without the network, the cryptography or the drawing libraries."""
+    script = (
+        "import sys; from vault_client.commands import parser; parser();"
+        "print([name for name in ('aiohttp', 'nacl', 'cryptography', 'rich', 'asyncio') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("nothing",),
+        ("patient",),
+        ("patient", "enrol"),
+        ("patient", "enrol", "--server", NOBODY, "--card", "card"),
+        ("patient", "list", "--passphrase", "secret"),
+        ("patient", "get", "1"),
+        ("log", "verify"),
+    ],
+)
+def test_what_is_mistyped_ends_in_two(capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    """A command that is not understood does nothing and ends in 2, with one JSON object if that was asked for."""
+    code, result = run(capsys, *words)
+    assert (code, result["error"]) == (2, "Usage")
+    assert program.main(words) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err[:8]) == ("", "coffre: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (NotFound(), 1),
+        (NotPermitted("No."), 1),
+        (Conflict("Overtaken."), 1),
+        (Usage("What?"), 2),
+        (EOFError(), 2),
+        (Unreachable("Nobody."), 3),
+        (Damaged("Spoilt."), 3),
+        (Full("Full."), 3),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_each_ending_has_its_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
+) -> None:
+    """A refusal ends in 1, what was mistyped in 2, what cannot be had in 3; what was done before is reported."""
+    ending(monkeypatch, error)
+    ended, result = run(capsys, "log", "verify", "--server", NOBODY)
+    assert (ended, result["begun"]) == (code, True)
+    assert result["message"]
+
+
+def test_a_bug_is_called_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error nobody foresaw ends in 1 without its text, which could hold anything; COFFRE_DEBUG shows where."""
+    ending(monkeypatch, ValueError("something private"))
+    assert program.main(["log", "verify", "--server", NOBODY]) == 1
+    said = capsys.readouterr()
+    assert ("This is a bug" in said.err, "private" in said.err, said.out) == (True, False, "")
+    monkeypatch.setenv("COFFRE_DEBUG", "1")
+    assert program.main(["log", "verify", "--server", NOBODY]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_unreachable_server_ends_in_three(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody answers: 3. An address that is neither HTTPS nor this computer is refused: 1."""
+    assert run(capsys, "log", "verify", "--server", NOBODY)[0] == 3
+    code, result = run(capsys, "log", "verify", "--server", "http://example.org")
+    assert (code, result["error"]) == (1, "NotPermitted")
+
+
+def test_enrolling_can_be_tried_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """An enrolment that reached nobody leaves a profile in which the next one succeeds or fails for its own reasons."""
+    words = (
+        "patient",
+        "enrol",
+        "--server",
+        NOBODY,
+        "--home",
+        str(tmp_path / "home"),
+        "--kit",
+        str(tmp_path / "kit"),
+    )
+    for _ in range(2):
+        code, result = run(capsys, *words, "--passphrase-fd", str(passed(b"secret\n")))
+        assert (code, result["error"], (tmp_path / "kit").exists()) == (3, "Unreachable", False)
+    code, result = run(capsys, *words, "--passphrase-fd", str(passed(b"another\n")))
+    assert (code, result["error"]) == (1, "CannotOpen")
+
+
+def test_a_kit_is_never_lost(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Without a terminal and without --kit nobody is enrolled, and nothing is made."""
+    words = ("patient", "enrol", "--server", NOBODY, "--home", str(tmp_path / "home"))
+    code, result = run(capsys, *words, "--passphrase-fd", str(passed(b"secret")))
+    assert (code, result["error"], (tmp_path / "home").exists()) == (2, "Usage", False)
+
+
+def test_a_profile_that_is_not_there_ends_in_three(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A profile that does not exist cannot be opened, and is not made."""
+    words = ("patient", "list", "--home", str(tmp_path / "home"), "--passphrase-fd", str(passed(b"secret")))
+    assert run(capsys, *words)[0] == 3
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(b"secret", "secret"), (b"secret\n", "secret"), (b"secret\n\n", "secret\n"), (b" \n", " ")],
+)
+def test_one_newline_is_no_part_of_a_passphrase(given: bytes, expected: str) -> None:
+    """From a file descriptor everything counts but one newline at the end."""
+    assert secrets_input.passphrase(Namespace(passphrase_fd=passed(given))) == expected
+
+
+@pytest.mark.parametrize("number", [98765, passed(b"\xff")])
+def test_a_passphrase_that_cannot_be_read_is_a_usage_error(number: int) -> None:
+    """A file descriptor that is closed, or holds no text, gives no passphrase."""
+    with pytest.raises(Usage):
+        secrets_input.passphrase(Namespace(passphrase_fd=number))
+
+
+def test_a_passphrase_is_asked_for_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new one twice, an old one once; never when nobody can answer."""
+    answers = iter(["one", "other", "same", "same", "old"])
+    monkeypatch.setattr(secrets_input, "getpass", lambda _: next(answers))
+    nothing = Namespace(passphrase_fd=None)
+    with pytest.raises(Usage):
+        secrets_input.passphrase(nothing)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    with pytest.raises(Usage):
+        secrets_input.passphrase(nothing, new=True)
+    assert secrets_input.passphrase(nothing, new=True) == "same"
+    assert secrets_input.passphrase(nothing) == "old"
+
+
+def test_a_kit_file_is_private_and_new(tmp_path: Path) -> None:
+    """The kit goes to a new file of mode 0600; a file that is there is refused and stays as it was."""
+    kit, path = Kit.generate(), tmp_path / "kit"
+    arguments = Namespace(kit=path, json=False)
+    keep = secrets_input.kit_keeper(arguments)
+    keep(kit)
+    assert Kit.from_text(path.read_text()).to_text() == kit.to_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(Conflict):
+        keep(Kit.generate())
+    with pytest.raises(Conflict):
+        secrets_input.kit_keeper(arguments)
+    assert path.read_text() == f"{kit.to_text()}\n"
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("OK", True), ("ok ", True), ("", False), ("later", False)])
+def test_a_kit_on_the_terminal_is_confirmed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, kept: bool
+) -> None:
+    """The kit is shown once, and enrolment goes on only after OK."""
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    kit, keep = Kit.generate(), secrets_input.kit_keeper(Namespace(kit=None, json=False))
+    if kept:
+        keep(kit)
+    else:
+        with pytest.raises(NotPermitted):
+            keep(kit)
+    assert capsys.readouterr().out.count(kit.to_text()) == 1
+
+
+def test_a_document_is_named_by_number_or_beginning(store: DeviceStore) -> None:
+    """Up to three digits are a number of the last list, four characters the beginning of an id."""
+    first, second = bytes.fromhex("1234" + "00" * 14), bytes.fromhex("12ab" + "00" * 14)
+    remember(store, "documents", [second, first])
+    assert pick(store, "documents", "1", [first, second]) == second
+    assert pick(store, "documents", "1234", [first, second]) == first
+    assert pick(store, "documents", "12AB", [first, second]) == second
+    assert pick_all(store, "documents", ["2", first.hex(), "1"], [first, second]) == [first, second]
+    assert short(first) == "12340000"
+
+
+@pytest.mark.parametrize("word", ["", "0", "3", "-1", "²", "12", "abc", "ffff", "1200", "not an id"])
+def test_a_name_of_none_or_several_is_refused(store: DeviceStore, word: str) -> None:
+    """What means no document, or more than one, names nothing."""
+    known = [bytes.fromhex("120000" + end * 13) for end in ("00", "11")]
+    remember(store, "documents", known)
+    with pytest.raises(Usage):
+        pick(store, "documents", word, known)
+
+
+def test_what_is_shown_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """A title can neither colour the screen nor move about on it."""
+    screen = Screen(as_json=False)
+    screen.table(("Title",), [("[bold]x[/bold]\x1b[2J",)])
+    screen.say("y\x1b[2J")
+    shown = capsys.readouterr().out
+    assert ("[bold]x[/bold][2J" in shown, "y[2J" in shown, "\x1b" in shown) == (True, True, False)
+
+
+def test_json_is_the_only_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json nothing else is written, and no progress is drawn."""
+    screen = Screen(as_json=True)
+    screen.say("text")
+    screen.aside("text")
+    screen.table(("a",), [("b",)])
+    with screen.progress("work") as progress:
+        assert progress is None
+    screen.result["done"] = "é"
+    screen.finish()
+    said = capsys.readouterr()
+    assert (json.loads(said.out), said.out.count("\n"), said.err) == ({"done": "é"}, 1, "")
+
+
+def test_progress_is_drawn_for_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar is drawn on stderr when that is a terminal."""
+    screen = Screen(as_json=False)
+    with screen.progress("work") as progress:
+        assert progress is None
+    monkeypatch.setattr(output.sys.stderr, "isatty", lambda: True, raising=False)
+    with screen.progress("work") as progress:
+        assert progress is not None
+        progress(1, 2)
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (99_900, "99.9 kB"),
+        (483_256, "483 kB"),
+        (10**13, "10000 GB"),
+    ],
+)
+def test_sizes_are_shown_short(count: int, shown: str) -> None:
+    """Three digits are enough."""
+    assert amount(count) == shown
+
+
+def test_the_servers_programs_take_the_process_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """serve, keeper and registrar become the server's programs with every word typed, in no current folder."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(processes.os, "execv", lambda _, command: started.append(command))
+    for word, module in (
+        ("serve", "vault_server"),
+        ("keeper", "vault_server.keeper"),
+        ("registrar", "vault_server"),
+    ):
+        started.clear()
+        processes.replace_process(word, ["--help", "--json"])
+        assert started[0][:4] == [sys.executable, "-P", "-m", module]
+        assert started[0][-2:] == ["--help", "--json"]
+
+
+def test_a_server_that_is_not_installed_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the server's libraries serve ends in 3 and says what to install."""
+    monkeypatch.setattr(processes, "find_spec", lambda _: None)
+    code, result = run(capsys, "serve")
+    assert (code, "coffre[server]" in result["message"]) == (3, True)

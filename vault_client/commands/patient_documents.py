@@ -1,0 +1,153 @@
+"""``coffre patient``: the documents of the record."""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from vault_client.commands.names import pick, remember, short
+from vault_client.commands.output import Screen, Usage, amount
+
+if TYPE_CHECKING:
+    from vault_client.patient import Patient, PatientDocument
+
+DOCUMENTS = "documents"
+
+# What people read
+ADDED = "Added {id}  {title} ({size})"
+NO_DOCUMENTS = "There is no document in this record yet. Add one: coffre patient add FILE"
+WRITTEN = "{title} was verified and written to {path}."
+MASKED = "{title} is left out of every new grant. Grants in force are ended one by one, with revoke."
+UNMASKED = "{title} may be granted again."
+DELETED = "{title} is deleted for ever."
+GONE = "This document is no longer in the record. Nothing was done. Show the list again."
+
+
+async def add_files(arguments: Namespace, screen: Screen) -> None:
+    """Add files one after the other; those before a refusal stay."""
+    from vault_client.commands.profiles import patient
+
+    async with patient(arguments) as (record, _):
+        screen.result["documents"] = []
+        for path in arguments.files:
+            with screen.progress(path.name) as progress:
+                document = await record.add(path, progress=progress)
+            screen.result["documents"].append(_described(document))
+            descriptor = document.descriptor
+            screen.say(
+                ADDED.format(id=short(document.doc), title=descriptor.title, size=amount(descriptor.length))
+            )
+
+
+async def list_documents(arguments: Namespace, screen: Screen) -> None:
+    """The documents, newest first."""
+    from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
+
+    async with patient(arguments) as (record, store):
+        await record.replica.sync()
+        documents = sorted(record.documents(), key=lambda each: (each.descriptor.title, each.doc))
+        documents.sort(key=lambda each: each.descriptor.date, reverse=True)
+        remember(store, DOCUMENTS, (document.doc for document in documents))
+        screen.result["documents"] = [_described(document) for document in documents]
+        if not documents:
+            screen.say(NO_DOCUMENTS)
+        else:
+            screen.table(
+                ("", "Id", "Date", "Category", "Title", "Size", ""),
+                [_row(number, document) for number, document in enumerate(documents, 1)],
+            )
+        show_trust(screen, record.service)
+
+
+async def show(arguments: Namespace, screen: Screen) -> None:
+    """One document, as its descriptor has it."""
+    from vault_client.commands.profiles import patient
+
+    async with patient(arguments) as (record, store):
+        document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
+        screen.result |= _described(document)
+        for name, value in _described(document).items():
+            screen.say(f"{name:<9} {value}")
+
+
+async def get(arguments: Namespace, screen: Screen) -> None:
+    """A document into a file that is not there yet."""
+    from vault_client.commands.profiles import check_free, patient
+
+    check_free(arguments.output)
+    async with patient(arguments) as (record, store):
+        doc = pick(store, DOCUMENTS, arguments.document, document_ids(record))
+        with screen.progress(arguments.output.name) as progress:
+            document = await record.get(doc, arguments.output, progress=progress)
+        screen.result |= {**_described(document), "path": str(arguments.output)}
+        screen.say(WRITTEN.format(title=document.descriptor.title, path=arguments.output))
+
+
+async def mask(arguments: Namespace, screen: Screen) -> None:
+    """Leave a document out of every new grant."""
+    await _mask(arguments, screen, masked=True)
+
+
+async def unmask(arguments: Namespace, screen: Screen) -> None:
+    """Allow a document to be granted again."""
+    await _mask(arguments, screen, masked=False)
+
+
+async def delete(arguments: Namespace, screen: Screen) -> None:
+    """Delete a document for ever."""
+    from vault_client.commands.profiles import patient
+
+    async with patient(arguments) as (record, store):
+        document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
+        await record.delete(document.doc)
+        screen.result |= _described(document)
+        screen.say(DELETED.format(title=document.descriptor.title))
+
+
+async def _mask(arguments: Namespace, screen: Screen, *, masked: bool) -> None:
+    from vault_client.commands.profiles import patient
+
+    async with patient(arguments) as (record, store):
+        document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
+        await record.mask(document.doc, masked=masked)
+        screen.result |= {**_described(document), "masked": masked}
+        screen.say((MASKED if masked else UNMASKED).format(title=document.descriptor.title))
+
+
+def document_ids(record: "Patient") -> list[bytes]:
+    """The ids a document may be named by."""
+    return [document.doc for document in record.documents()]
+
+
+def _document(record: "Patient", doc: bytes) -> "PatientDocument":
+    for document in record.documents():
+        if document.doc == doc:
+            return document
+    raise Usage(GONE)
+
+
+def _described(document: "PatientDocument") -> dict[str, Any]:
+    descriptor = document.descriptor
+    return {
+        "id": document.doc.hex(),
+        "version": document.ver.hex(),
+        "title": descriptor.title,
+        "category": descriptor.category,
+        "mime": descriptor.mime,
+        "date": descriptor.date,
+        "bytes": descriptor.length,
+        "masked": document.masked,
+    }
+
+
+def _row(number: int, document: "PatientDocument") -> Sequence[str]:
+    descriptor = document.descriptor
+    return (
+        str(number),
+        short(document.doc),
+        descriptor.date,
+        descriptor.category,
+        descriptor.title,
+        amount(descriptor.length),
+        "masked" if document.masked else "",
+    )

@@ -1,0 +1,178 @@
+"""``coffre patient``: who may open what."""
+
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vault_client.commands.names import pick, pick_all, remember, short
+from vault_client.commands.output import Screen, Usage, day
+from vault_client.commands.patient_documents import DOCUMENTS, document_ids
+
+if TYPE_CHECKING:
+    from vault_client.patient import Patient
+    from vault_client.vault_replica import LocalGrant
+
+GRANTS = "grants"
+
+# What people read
+NO_DAY = "--days must be at least 1. Nothing was shared."
+AUTHORISED = "{name} ({subject}) may open {count} document(s) until {until}. Grant {id}."
+COMPARE = "Compare in person: their fingerprint is {fingerprint}"
+EXTENDED = "Grant {id} was extended: {name} may open {count} document(s) more."
+NO_GRANTS = "Nobody may open anything."
+REVOKED = "Grant {id} is ended. What {name} opened already cannot be unread."
+BLOCKED = "Nothing more will be granted to {who}. Grants in force are ended one by one, with revoke."
+UNBLOCKED = "{who} may be granted documents again."
+NOBODY = (
+    "“{word}” is neither a card's file, nor an id, nor the beginning of the id or fingerprint of someone you shared "
+    "with. Nothing was done."
+)
+IN_FORCE, ENDED, ENDING, EXPIRED = "in force", "ended", "sent, not yet in force", "expired"
+
+
+async def authorise(arguments: Namespace, screen: Screen) -> None:
+    """Let the person on a card open documents."""
+    from crypto.wire.cards import card_fingerprint, read_card
+    from vault_client.commands.profiles import patient, read_text
+    from vault_client.commands.trust_line import show_trust
+
+    if arguments.days < 1:
+        raise Usage(NO_DAY)
+    recipient = read_card(read_text(arguments.card))
+    async with patient(arguments) as (record, store):
+        documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
+        grant = await record.authorise(recipient, documents, days=arguments.days)
+        screen.result |= {**_granted(grant, record), "fingerprint": card_fingerprint(recipient)}
+        screen.say(
+            AUTHORISED.format(
+                name=grant.name,
+                subject=grant.subject,
+                count=len(documents),
+                until=day(grant.expiry),
+                id=short(grant.entry.gid),
+            )
+        )
+        screen.say(COMPARE.format(fingerprint=card_fingerprint(recipient)))
+        show_trust(screen, record.service)
+
+
+async def extend(arguments: Namespace, screen: Screen) -> None:
+    """Add documents to a grant in force."""
+    from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
+
+    async with patient(arguments) as (record, store):
+        gid = pick(store, GRANTS, arguments.grant, _gids(record))
+        documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
+        grant = await record.extend(gid, documents)
+        screen.result |= _granted(grant, record)
+        screen.say(EXTENDED.format(id=short(gid), name=grant.name, count=len(documents)))
+        show_trust(screen, record.service)
+
+
+async def grants(arguments: Namespace, screen: Screen) -> None:
+    """Who may open what, newest first."""
+    from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
+
+    async with patient(arguments) as (record, store):
+        await record.replica.sync()
+        made = sorted(record.grants(), key=lambda grant: (-grant.made, grant.entry.gid))
+        remember(store, GRANTS, (grant.entry.gid for grant in made))
+        screen.result["grants"] = [_granted(grant, record) for grant in made]
+        if not made:
+            screen.say(NO_GRANTS)
+        else:
+            screen.table(
+                ("", "Id", "For", "Subject", "Documents", "Until", ""),
+                [
+                    (
+                        str(number),
+                        short(grant.entry.gid),
+                        grant.name,
+                        grant.subject,
+                        str(len(list(record.replica.granted(grant.entry.gid)))),
+                        day(grant.expiry),
+                        _standing(grant, record),
+                    )
+                    for number, grant in enumerate(made, 1)
+                ],
+            )
+        show_trust(screen, record.service)
+
+
+async def revoke(arguments: Namespace, screen: Screen) -> None:
+    """End a grant."""
+    from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
+
+    async with patient(arguments) as (record, store):
+        grant = await record.revoke(pick(store, GRANTS, arguments.grant, _gids(record)))
+        screen.result |= _granted(grant, record)
+        screen.say(REVOKED.format(id=short(grant.entry.gid), name=grant.name))
+        show_trust(screen, record.service)
+
+
+async def block(arguments: Namespace, screen: Screen) -> None:
+    """Grant nothing more to someone."""
+    await _block(arguments, screen, blocked=True)
+
+
+async def unblock(arguments: Namespace, screen: Screen) -> None:
+    """Allow grants to someone again."""
+    await _block(arguments, screen, blocked=False)
+
+
+async def _block(arguments: Namespace, screen: Screen, *, blocked: bool) -> None:
+    from crypto.wire.cards import fingerprint
+    from vault_client.commands.profiles import patient
+
+    async with patient(arguments) as (record, _):
+        identity = _identity(arguments.identity, record)
+        await record.block(identity, blocked=blocked)
+        screen.result |= {"identity": identity.hex(), "blocked": blocked}
+        screen.say((BLOCKED if blocked else UNBLOCKED).format(who=fingerprint(identity)))
+
+
+def _identity(word: str, record: "Patient") -> bytes:
+    """Whom ``word`` means: the person on a card, a whole id, or someone a grant was made for."""
+    from crypto.identity_links import identity_id
+    from crypto.wire.cards import fingerprint, read_card
+    from vault_client.commands.profiles import read_text
+
+    if Path(word).is_file():
+        return identity_id(read_card(read_text(Path(word))).chain.links[0].envelope)
+    if len(word) == 64 and set(word.lower()) <= set("0123456789abcdef"):
+        return bytes.fromhex(word)
+    met = {grant.entry.recipient for grant in record.grants()}
+    found = [
+        each
+        for each in met
+        if len(word) >= 4
+        and (each.hex().startswith(word.lower()) or fingerprint(each).startswith(word.upper()))
+    ]
+    if len(found) != 1:
+        raise Usage(NOBODY.format(word=word))
+    return found[0]
+
+
+def _gids(record: "Patient") -> list[bytes]:
+    return [grant.entry.gid for grant in record.grants()]
+
+
+def _granted(grant: "LocalGrant", record: "Patient") -> dict[str, Any]:
+    return {
+        "grant": grant.entry.gid.hex(),
+        "identity": grant.entry.recipient.hex(),
+        "name": grant.name,
+        "subject": grant.subject,
+        "documents": [version.doc.hex() for version in record.replica.granted(grant.entry.gid)],
+        "until": grant.expiry,
+        "state": _standing(grant, record),
+    }
+
+
+def _standing(grant: "LocalGrant", record: "Patient") -> str:
+    if grant.entry.ended or grant.end_in_force:
+        return ENDED if grant.end_in_force else ENDING
+    return EXPIRED if grant.expiry <= record.service.now() else IN_FORCE

@@ -1,0 +1,64 @@
+"""The whole demo: a folder, its files, the cast, the story; and everything ended with it, whatever happens."""
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from crypto.errors import Conflict
+from vault_client.demo.cast import assembled
+from vault_client.demo.narration import Narration
+from vault_client.demo.sources import sources_of
+from vault_client.demo.story import Told, tell
+
+
+async def play(
+    documents: Path | None, keep: Path | None, narration: Narration, result: dict[str, Any]
+) -> Told:
+    """The whole demo. ``result`` is filled also when something is raised half way."""
+    told = Told()
+    result |= told.to_object()
+    with _folder(keep) as folder, _ended_by_sigterm():
+        sources = sources_of(documents, folder)
+        narration.scene("start")
+        try:
+            async with assembled(folder) as cast:
+                await tell(cast, sources, narration, told)
+        finally:
+            result |= told.to_object()
+        if keep is not None:
+            result["folder"] = str(keep)
+            narration.say("kept", folder=keep)
+            narration.say("look")
+    return told
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="coffre-demo-") as folder:
+            yield Path(folder)
+        return
+    if keep.exists() and (not keep.is_dir() or any(keep.iterdir())):
+        raise Conflict(f"{keep} is not an empty folder. The demo was not started. Name another.")
+    keep.mkdir(mode=0o700, parents=True, exist_ok=True)
+    yield keep.absolute()
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the story as Ctrl-C does, so that what it started is ended too."""
+    task = asyncio.current_task()
+    if sys.platform == "win32" or task is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
