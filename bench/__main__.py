@@ -46,13 +46,9 @@ def main() -> int:
     judged = list(verdicts(results))
     around = {**machine, **others, "run": "quick" if options.quick else "full"}
     tables.append(Table("Machine", ("what", "here"), tuple(around.items())))
-    tables.append(
-        Table(
-            "Targets",
-            ("target", "figure", "on this machine"),
-            tuple((aim, figure, "holds" if holds else "missed") for aim, figure, holds in judged),
-        )
-    )
+    if judged:
+        lines = tuple((aim, figure, "holds" if holds else "missed") for aim, figure, holds in judged)
+        tables.append(Table("Targets", ("target", "figure", "on this machine"), lines))
     console = Console(width=None if sys.stdout.isatty() else 132)
     for table in tables:
         table.show(console)
@@ -65,12 +61,12 @@ def main() -> int:
 
 
 def _page(tables: list[Table], quick: bool) -> str:
+    command = f"python -m bench {'--quick ' if quick else ''}--markdown FILE"
     head = (
-        "# Benchmarks\n\n"
-        f"Written by `python -m bench {'--quick ' if quick else ''}--markdown FILE`, on the machine named below; every "
-        "figure is a median. Ways that stand side by side were run in turns, in shuffled order, and what came out was "
-        "compared with what went in. What is measured, and against what, each module of `bench/` says at its "
-        "beginning. Compare ratios, not times: other programs may have been running.\n\n"
+        f"# Benchmarks\n\nWritten by `{command}`, on the machine named below. Times are medians. Ways that stand side by\n"
+        "side were run in turns, in shuffled order, and what came out was compared with what went in. What is measured,\n"
+        "and beside what, each module of `bench/` says at its beginning. Compare ratios, not times: other programs were\n"
+        "running to the extent told.\n\n"
     )
     return head + "\n".join(table.markdown() for table in tables)
 

@@ -43,7 +43,7 @@ from vault_client.service import Service
 from vault_client.sharing import ACTS, SHARING_DAYS, Sharing
 from vault_client.transfer import Progress, fetch_ciphertext, send_ciphertext
 from vault_client.vault_founding import found_vault
-from vault_client.vault_replica import Intent, LocalDocument, LocalGrant, VaultReplica, newest
+from vault_client.vault_replica import Intent, LocalDocument, LocalGrant, LocalVault, VaultReplica, newest
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,8 @@ class Patient:
             own = OwnIdentity.load(store, "patient")
             service = await stack.enter_async_context(await Service.connect(store))
             service.use_account(own.account(service))
+            if store.get("vault", LocalVault) is None:  # enrolment was cut off after the identity was made
+                await found_vault(store, service, own, person="")
             return cls._opened(store, service, own, folder, stack)
 
     @classmethod

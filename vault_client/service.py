@@ -86,15 +86,15 @@ class Service:
         api = HttpVault(transport)
         try:
             record = await _follow_root(api, record, address, card)
+            service = cls(api, record, store, clock)
+            trust_root.check_expiry(service.accepted, clock())
+            service._open.push_async_exit(transport)
+            for keeper in service.root.live_keepers:
+                keeper_transport = await service._open.enter_async_context(HttpTransport(keeper.url))
+                service.keepers[keeper.key_hash] = HttpKeeper(keeper_transport)
         except BaseException:
-            await transport.close()
+            await transport.close()  # the keepers' are not open yet: they open at first use
             raise
-        service = cls(api, record, store, clock)
-        service._open.push_async_exit(transport)
-        for keeper in service.root.live_keepers:
-            keeper_transport = await service._open.enter_async_context(HttpTransport(keeper.url))
-            service.keepers[keeper.key_hash] = HttpKeeper(keeper_transport)
-        trust_root.check_expiry(service.accepted, clock())
         store.put("trust", record)
         return service
 

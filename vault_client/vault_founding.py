@@ -27,6 +27,7 @@ async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity, pe
     await service.refresh(origin)
     view = await service.view(origin)
     known = own.known_at(service, view.dir)
+    salt = secrets.token_bytes(32)
     log_key, deposit_key = UnsealingKey.generate(), UnsealingKey.generate()
     keys = EpochKeys(
         epoch=0,
@@ -43,7 +44,7 @@ async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity, pe
         suite=labels.SUITE,
         holders=(own.identity,),
         rule=1,
-        person=person_commitment(secrets.token_bytes(32), person),
+        person=person_commitment(salt, person),
         origin=origin,
         slot=reservation.slot,
         random=secrets.token_bytes(32),
@@ -72,7 +73,7 @@ async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity, pe
         raise NotPermitted(
             "The server logged the founding where it cannot be found. The record will not be used."
         )
-    local = LocalVault(genesis=envelope, head=changes.head, keyring=keyring)
+    local = LocalVault(genesis=envelope, person=person, person_salt=salt, head=changes.head, keyring=keyring)
     with store.transaction():
         store.put("vault", local)
         store.put("link/0", envelope)

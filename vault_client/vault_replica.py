@@ -18,7 +18,7 @@ from crypto.descriptors import (
     descriptor_key,
     read_descriptor,
 )
-from crypto.encoding import Body, Bytes16, Bytes48, SecretBody, decode
+from crypto.encoding import Body, Bytes16, Bytes32, Bytes48, SecretBody, decode
 from crypto.errors import BrokenChain, Conflict, NotPermitted, NotProven
 from crypto.grants import Act, SealedPolicy
 from crypto.identity_chain import Known
@@ -48,9 +48,11 @@ _TRIES = 4
 
 
 class LocalVault(SecretBody, frozen=True):
-    """The vault's head and keyring on this device."""
+    """The vault's head and keyring on this device, and what opens the genesis' commitment to the person."""
 
     genesis: Envelope
+    person: str
+    person_salt: Bytes32
     head: VaultHead
     keyring: VaultKeyring
 

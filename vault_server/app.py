@@ -80,8 +80,7 @@ def _logged(app: ASGIApp) -> ASGIApp:
         finally:
             note(
                 "request",
-                method=_method(str(scope.get("method", ""))),
-                route=_template(scope["path"]),
+                route=f"{_method(str(scope.get('method', '')))} {_template(scope['path'])}",
                 status=status,
                 duration_ms=round((time.monotonic() - began) * 1000, 1),
                 bytes=size,

@@ -10,9 +10,7 @@ from typing import Any
 
 import structlog
 
-FIELDS = frozenset(
-    {"event", "level", "time", "method", "route", "status", "duration_ms", "bytes", "count", "kind"}
-)
+FIELDS = frozenset({"event", "level", "time", "route", "status", "duration_ms", "bytes", "count", "kind"})
 
 
 def configure() -> None:
@@ -22,7 +20,7 @@ def configure() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", key="time"),
             only_allowed,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(separators=(",", ":")),
         ],
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,

@@ -29,7 +29,7 @@ async def make_card(settings: Settings, port: int) -> KeeperCard:
     make_folder(settings.keeper_folder)
     url = f"http://127.0.0.1:{_free_port(port + 1)}"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", PROGRAM, "init", "--data", str(settings.keeper_folder)),
+        *(sys.executable, "-P", "-m", PROGRAM, "init", "--data", str(settings.keeper_folder)),
         *("--url", url, "--name", NAME, "--operator", "the operator of the vault server"),
         stdout=asyncio.subprocess.DEVNULL,
     )
@@ -55,7 +55,7 @@ class KeeperProcess:
         address = urlsplit(read_card(settings).url)
         await _wait_until_free(address.hostname or "127.0.0.1", address.port or 0)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", PROGRAM, "serve", "--data", str(settings.keeper_folder)),
+            *(sys.executable, "-P", "-m", PROGRAM, "serve", "--data", str(settings.keeper_folder)),
             *("--server", server_url, "--card", str(card)),
             *("--host", address.hostname or "127.0.0.1", "--port", str(address.port)),
             stdout=asyncio.subprocess.DEVNULL,

@@ -104,7 +104,7 @@ async def _announce(settings: Settings, vault: Vault, port: int, *, as_json: boo
                 ) from None
     url, card = settings.url(port), str(instances.card_file(settings))
     if as_json:
-        print(json.dumps({"ready": True, "url": url, "card": card}), flush=True)
+        print(json.dumps({"ready": True, "serving": url, "card": card}), flush=True)
     else:
         print(
             f"The vault server answers at {url}. Its instance card is {card}. "

@@ -103,7 +103,7 @@ def running(data: Path) -> Iterator[Instance]:
             if not line:
                 raise RuntimeError(f"The server did not start: {said.read_text()}")
             ready = json.loads(line)
-            yield Instance(data, ready["url"], read_card(Path(ready["card"]).read_text()))
+            yield Instance(data, ready["serving"], read_card(Path(ready["card"]).read_text()))
         finally:
             server.terminate()
             server.wait(STOP_SECONDS)

@@ -12,7 +12,7 @@ _FIELDS = frozenset(
     {
         "event",
         "level",
-        "timestamp",
+        "time",
         "problem",
         "version",
         "cosigned",
@@ -44,8 +44,8 @@ class EventLog:
             structlog.PrintLogger(output),
             processors=[
                 _only_known_fields,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.processors.JSONRenderer(),
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+                structlog.processors.JSONRenderer(separators=(",", ":")),
             ],
         )
 

@@ -32,7 +32,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        print(json.dumps({"ready": True, "url": self._url}), flush=True)
+        print(json.dumps({"ready": True, "serving": self._url}), flush=True)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

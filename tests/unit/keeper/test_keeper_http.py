@@ -187,12 +187,12 @@ async def test_the_program_starts_before_its_server_and_stops_in_order(tmp_path:
         ready = json.loads(await process.stdout.readline())
         assert ready["ready"]
         body = service.shard.extension(0).encode()
-        async with session.post(ready["url"] + "/add-checkpoint", data=body) as answer:
+        async with session.post(ready["serving"] + "/add-checkpoint", data=body) as answer:
             assert answer.status == 503
         service.silent = False
         line = b""
         for _ in range(100):
-            async with session.post(ready["url"] + "/add-checkpoint", data=body) as answer:
+            async with session.post(ready["serving"] + "/add-checkpoint", data=body) as answer:
                 if answer.status == 200:
                     line = await answer.read()
                     break

@@ -103,9 +103,9 @@ async def test_the_program_serves_certifies_stops_and_goes_on(
     """Found, publish, certify by the operator's command, stop cleanly, start again on another port, still there."""
     process, ready = await start(tmp_path)
     card = card_of(ready)
-    assert card.url == ready["url"]
+    assert card.url == ready["serving"]
     accepted = await asyncio.to_thread(_trust_root, card)
-    person, logged = await asyncio.to_thread(_first_link, ready["url"], accepted)
+    person, logged = await asyncio.to_thread(_first_link, ready["serving"], accepted)
     shown = Chain(links=(DisclosedLink(envelope=person.first.envelope, disclosure=logged.disclosure),))
     path = tmp_path / "card.json"
     path.write_text(card_text(IdentityCard(suite=labels.SUITE, url=card.url, chain=shown)))
