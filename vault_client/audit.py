@@ -6,13 +6,12 @@ evidence it rests on; entries and alarms are kept on this device.
 """
 
 from collections.abc import AsyncIterator
-from typing import Literal
 
 import msgspec
 
 from crypto import labels
 from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
-from crypto.encoding import Body, Bytes16, Bytes32, Natural, decode
+from crypto.encoding import decode
 from crypto.errors import BadSignature, BrokenChain, NotFound, NotPermitted, NotProven, Refusal
 from crypto.identity_links import Chain
 from crypto.locators import Locator, end_tag, event_tag
@@ -25,6 +24,7 @@ from crypto.signing import Envelope
 from crypto.vault_links import End, Grant, VaultLink
 from crypto.wire.messages import IdentityQuery, OpeningQuery, SealedOpening, ShownChain
 from vault_client import log_scan, trust
+from vault_client.audit_report import Alarm, AuditPlace, AuditReport, Entry, EventPlace
 from vault_client.device_store import DeviceStore
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
 from vault_client.own_identity import OwnIdentity
@@ -35,58 +35,6 @@ CLOCK_SKEW = 600
 
 # Why the keys shown for a reader are not those of the reader; any other refusal says nothing about them.
 _NOT_SHOWN = (BadSignature, BrokenChain, NotFound, NotPermitted, NotProven)
-
-Kind = Literal["access", "refused", "change", "granted", "ended"]
-
-
-class Entry(Body, frozen=True):
-    """One entry of the record's log, as it is shown."""
-
-    index: Natural
-    time: Natural
-    kind: Kind
-    act: str
-    identity: Bytes32 | None
-    name: str
-    documents: tuple[Bytes16, ...]
-    text: str
-    purpose: str
-
-
-class Alarm(Body, frozen=True):
-    """Something that must not be. ``leaf`` and ``opening`` are the evidence, where there is any."""
-
-    code: str
-    index: Natural | None
-    text: str
-    leaf: bytes
-    opening: Opening | None
-
-
-class AuditReport(Body, frozen=True):
-    """What the log says of the record, and what is wrong with it. ``time``: of the newest cosignature."""
-
-    entries: tuple[Entry, ...]
-    alarms: tuple[Alarm, ...]
-    size: Natural
-    root: Bytes32
-    time: Natural
-
-
-class AuditPlace(Body, frozen=True):
-    """How far the audit came: the scan, the last entry's commitment, and the next link expected."""
-
-    scanned: Scanned
-    last: Bytes32
-    next_link: Natural
-
-
-class EventPlace(Body, frozen=True):
-    """Where in the log a grant event stands."""
-
-    gid: Bytes32
-    index: Natural
-    event: Bytes32
 
 
 class Audit:

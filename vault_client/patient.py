@@ -34,7 +34,8 @@ from crypto.trust_root import InstanceCard
 from crypto.vault_links import AddVersion, Block, Mask, Tombstone
 from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import MAX_DOCUMENT
-from vault_client.audit import Audit, AuditReport
+from vault_client.audit import Audit
+from vault_client.audit_report import AuditReport
 from vault_client.ciphertext_spool import decrypt_file, encrypt_file
 from vault_client.device_store import DeviceStore
 from vault_client.file_description import describe

@@ -19,9 +19,9 @@ from typing import Self
 
 import msgspec
 
-from crypto.descriptors import ListedDocument, document_context, listing_context, read_listing
+from crypto.descriptors import MAX_LISTING, ListedDocument, document_context, listing_context, read_listing
 from crypto.encoding import Body, Bytes32, Natural
-from crypto.errors import CannotOpen, NotPermitted, Refusal
+from crypto.errors import CannotOpen, NotFound, NotPermitted, Refusal, TooLarge
 from crypto.grants import Act, Listing
 from crypto.padding import padded_length
 from crypto.pieces import ciphertext_length, ct_root
@@ -143,7 +143,8 @@ class Practitioner:
     async def listing(self, *, purpose: Purpose = TREATMENT) -> list[GrantedDocument]:
         """What was granted. New listings are opened first, which the patient sees as ``list``.
 
-        Raises the first refusal once every list was tried: ``documents`` then has what the others say.
+        Raises the first refusal once every list was tried: ``documents`` then has what the others say. A grant that
+        answered with nothing is over or withheld; it is left out from then on, until it is heard of again.
         """
         refusals: list[Refusal] = []
         for grant in list(self.grants.all()):
@@ -152,6 +153,8 @@ class Practitioner:
                     await self._open_listings(grant, purpose)
                 except Refusal as refusal:  # one patient's list must not close those of all others
                     refusals.append(refusal)
+                    if isinstance(refusal, NotFound):
+                        self.grants.keep(msgspec.structs.replace(grant, said_ended=True))
         if refusals:
             raise refusals[0]
         return self.documents()
@@ -236,6 +239,8 @@ class Practitioner:
             self.grants.keep(msgspec.structs.replace(grant, listings=grant.listings[MAX_DOCUMENTS:]))
 
     async def _listing(self, digest: bytes, entry: Listing) -> bytes:
+        if entry.length > 2 * MAX_LISTING:
+            raise TooLarge("A list is larger than any list may be. It was not opened.")
         spool = self._spool / secrets.token_hex(16)
         try:
             await fetch_ciphertext(

@@ -12,7 +12,7 @@ from crypto.signing import Envelope
 from tests.support.instance import Instance
 from tests.support.lying_keeper import LyingKeeper
 from tests.support.lying_vault import LyingVault
-from vault_client.audit import AuditPlace
+from vault_client.audit_report import AuditPlace
 from vault_client.device_store import DeviceStore
 from vault_client.log_reader import LogReader
 from vault_client.own_identity import Profile

@@ -19,7 +19,7 @@ from tests.adversary.modified_sdk import fresh, request
 from tests.adversary.story import Story
 from tests.adversary.twins import Anything
 from vault_client import audit
-from vault_client.audit import AuditReport
+from vault_client.audit_report import AuditReport
 from vault_client.log_scan import ScanKeys
 
 

@@ -155,7 +155,7 @@ async def test_nothing_is_released_before_the_whole_holds(
     assert seen == {".part"}
 
     @contextmanager
-    def openly(destination: Path):  # type: ignore[no-untyped-def]
+    def openly(destination: Path):
         destination.touch()
         yield destination
 
@@ -168,7 +168,7 @@ async def test_nothing_is_released_before_the_whole_holds(
 
 async def test_a_withheld_document_stays_in_the_list(story: Story) -> None:
     """A41: a ciphertext that is not served is an error about a document that is still listed, never its absence."""
-    story.patient_vault.honest.ciphertext = story.reader_vault.honest.ciphertext = _withheld  # type: ignore[method-assign]
+    story.patient_vault.honest.ciphertext = story.reader_vault.honest.ciphertext = _withheld
     before = story.patient.documents(), story.reader.documents()
     for number in (0, 1):
         with story.refused(NotFound):

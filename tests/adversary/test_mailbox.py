@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from crypto import grants, labels
+from crypto import grants, labels, vault_chain
 from crypto.encoding import encode
 from crypto.errors import CannotOpen, NotFound, NotPermitted, NotProven
 from crypto.grants import ROW, Row, Rows, read_event, rows_root
@@ -85,8 +85,6 @@ async def test_a_signature_for_something_else_grants_nothing(
     as_event = msgspec.structs.replace(as_login, type=labels.GRANT_EVENT)
     for envelope in (as_login, as_event):
         await not_taken_in(story, msgspec.structs.replace(true, envelope=envelope, rows=row))
-
-    from crypto import vault_chain
 
     real = vault_chain.verify
     with monkeypatch.context() as twin:

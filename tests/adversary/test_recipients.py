@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from crypto import labels
+from crypto import identity_chain, labels
 from crypto.access_log import FIRST, Disclosure, ServerPart
 from crypto.errors import BadSignature, BrokenChain, CoffreError, NotPermitted, NotProven
 from crypto.identity_links import AddDevice, AnyOperation, Certify, Chain, DisclosedLink, IdentityLink, Reset
@@ -119,8 +119,6 @@ async def test_a_device_that_its_owner_did_not_add_gets_nothing(
         await not_shared(story, story.reader, CoffreError)
         vouch_for_anything(story, longer)
         await not_shared(story, story.reader, BadSignature)
-
-    from crypto import identity_chain
 
     with monkeypatch.context() as twin:
         real = identity_chain.verify

@@ -1,10 +1,13 @@
 """Readers and servers that go around the log, with an honest keeper; and keepers that lie to honest readers."""
 
+import asyncio
+
 import msgspec
 import pytest
 
 from crypto import labels
 from crypto.errors import CannotOpen, CoffreError, NotFound, NotPermitted, NotProven, Unreachable
+from crypto.requests import read_request
 from crypto.sealed.release import open_release
 from crypto.signing import SigningKey, sign_encoded
 from crypto.wire.messages import OpenRequest
@@ -12,7 +15,7 @@ from tests.adversary.forged_log import ForgedLog
 from tests.adversary.modified_sdk import ask_keeper, fresh, logged, opened, request, wanted
 from tests.adversary.story import TEXTS, Story
 from tests.support.instance import Instance
-from vault_client import opening
+from vault_client import opening, sharing
 from vault_client.sharing import Sharing
 
 
@@ -60,10 +63,8 @@ async def test_an_answer_opens_only_what_was_asked(story: Story) -> None:
         await logged(story, as_list)
 
 
-async def _documents(story: Story, envelope: object) -> tuple:  # type: ignore[type-arg]
-    from crypto.requests import read_request
-
-    return read_request(envelope).documents  # type: ignore[arg-type]
+async def _documents(story: Story, envelope: object) -> tuple:
+    return read_request(envelope).documents
 
 
 async def test_a_certificate_opens_nothing(story: Story, instance: Instance) -> None:
@@ -96,9 +97,7 @@ async def test_a_certificate_opens_nothing(story: Story, instance: Instance) -> 
             )
 
 
-async def test_who_was_revoked_gets_nothing_though_the_server_goes_on(
-    story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_was_revoked_gets_nothing_though_the_server_goes_on(story: Story) -> None:
     """A44: the server drops the end of a grant and goes on serving; the keeper, told by the patient, does not."""
     story.patient_vault.withhold("append_link", Unreachable("gone"))
     with pytest.raises(Unreachable):
@@ -135,19 +134,16 @@ async def test_an_end_is_in_force_only_by_the_keepers_word(
     def forge(answer: object) -> object:
         envelope = sign_encoded(
             labels.END_ACKNOWLEDGEMENT,
-            answer.envelope.body,  # type: ignore[attr-defined]
+            answer.envelope.body,
             SigningKey.generate(),
         )
-        return msgspec.structs.replace(answer, envelope=envelope)  # type: ignore[type-var]
+        return msgspec.structs.replace(answer, envelope=envelope)
 
     story.patient_keeper.tamper("end", forge)
     with story.refused(Unreachable):
         await story.patient.revoke(gid)
     assert not story.patient.grants()[0].end_in_force
 
-    from vault_client import sharing
-
-    real = sharing.read
     with monkeypatch.context() as twin:
         twin.setattr(
             sharing,
@@ -157,7 +153,6 @@ async def test_an_end_is_in_force_only_by_the_keepers_word(
         with pytest.raises(Unreachable):
             await story.patient.revoke(gid)
         assert story.patient.grants()[0].end_in_force
-    assert real is sharing.read
 
 
 async def test_a_lying_keeper_opens_nothing_wrong(story: Story) -> None:
@@ -166,8 +161,8 @@ async def test_a_lying_keeper_opens_nothing_wrong(story: Story) -> None:
     story.reader_keeper.tamper("release", lambda answer: kept.append(answer) or answer)
     await story.read()
     story.destination.unlink()
-    box = kept[0].box  # type: ignore[attr-defined]
-    for forged in (kept[0], msgspec.structs.replace(kept[0], box=box[:-1] + bytes([box[-1] ^ 1]))):  # type: ignore[type-var]
+    box = kept[0].box
+    for forged in (kept[0], msgspec.structs.replace(kept[0], box=box[:-1] + bytes([box[-1] ^ 1]))):
         story.reader_keeper.tamper("release", lambda _, forged=forged: forged)
         with story.refused(CannotOpen):
             await story.read()
@@ -202,9 +197,8 @@ async def test_policies_are_those_that_were_signed(story: Story, monkeypatch: py
 
 async def test_a_refusal_ends_the_download(story: Story) -> None:
     """A55: when the keeper refuses, the ciphertext that is still coming is let go, and leaves no file."""
-    import asyncio
 
-    async def slow(query: object):  # type: ignore[no-untyped-def]
+    async def slow(query: object):
         while True:
             yield b"x"
             await asyncio.sleep(0.02)

@@ -7,7 +7,7 @@ from vault_client.commands.names import short
 from vault_client.commands.output import Screen, moment
 
 if TYPE_CHECKING:
-    from vault_client.audit import AuditReport, Entry
+    from vault_client.audit_report import AuditReport, Entry
 
 # What people read
 KINDS = {

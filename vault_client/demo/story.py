@@ -13,7 +13,7 @@ from typing import Any
 
 from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import LinkQuery
-from vault_client.audit import AuditReport, Entry
+from vault_client.audit_report import AuditReport, Entry
 from vault_client.commands.patient_log import report_object
 from vault_client.commands.trust_line import keepers
 from vault_client.demo import narration as words

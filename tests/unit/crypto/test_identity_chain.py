@@ -476,11 +476,13 @@ def test_a_registrar_withdraws_its_own(person):
 
 
 def test_a_registrar_resets(person):
-    """A reset puts a new root in place, revokes all devices, ends what waits, and is a hard stop."""
+    """A reset puts a new root in place, leaves no old key or delegation a right, and is a hard stop."""
     recovering(person)
+    assert state_of(person).unlock_keys
     new = SigningKey.generate()
     state = extended(person, Reset(key=new.public.raw), signers=[SERVICE.registrar, new])
     assert (state.root, state.devices, state.waiting, state.hard_stops) == (new.public.raw, {}, {}, (2,))
+    assert (state.unlock_keys, state.delegations) == ({}, {})
     for signers in ([SERVICE.registrar], [new], [person.device.signing, new], [person.kit.root, new]):
         refused(BadSignature, person, Reset(key=new.public.raw), signers=signers)
     refused(BadSignature, person, Reset(key=SERVICE.registrar.public.raw), signers=[SERVICE.registrar])

@@ -2,13 +2,15 @@
 
 import pytest
 
+from crypto import labels
+from crypto.encoding import encode, number, pae
 from crypto.errors import CannotOpen
 from crypto.grants import split_rows
 from crypto.sealed.policy_blob import open_policy
-from crypto.sealed.release import combine, open_release, release
+from crypto.sealed.release import Release, combine, open_release, release
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.sealed.wrapping import GrantWrapper, open_a_box
-from crypto.sealing import key_hash
+from crypto.sealing import key_hash, seal
 from tests.support.people import LOG, GrantedDocument, GrantMaker, Person, Service, Vault, fresh, request_for
 
 K, N = 3, 4
@@ -129,6 +131,19 @@ def test_an_answer_is_bound_to_request_leaf_device_and_keeper(reading):
     ):
         with pytest.raises(CannotOpen):
             open_release(*wrong)
+
+
+def test_an_answer_speaks_of_its_leaf(reading):
+    """An answer that was sealed for one leaf and names another cannot be opened."""
+    device, name = reading.reader.device.unsealing, fresh()
+    info = pae(labels.RELEASE, reading.digest, number(reading.index), name)
+    for index, opens in ((reading.index, True), (reading.index + 1, False)):
+        sealed = seal(device.public, info, encode(Release(index=index, subsets=())))
+        if opens:
+            assert open_release(device, sealed, reading.digest, reading.index, name).index == index
+        else:
+            with pytest.raises(CannotOpen):
+                open_release(device, sealed, reading.digest, reading.index, name)
 
 
 def test_shares_follow_the_request(reading):

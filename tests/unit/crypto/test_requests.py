@@ -82,7 +82,9 @@ def test_a_member_acts_for_its_team():
     request = replace(REQUEST, team=TEAM.identity)
     checked = check_request(signed(request), READER.known(), TEAM.known())
     assert checked.recipient == TEAM.identity
-    for team in (None, OTHER.known(), Person(SERVICE, kind="team").known()):
+    another = Person(SERVICE, kind="team")
+    another.add(AddMember(identity=READER.identity))
+    for team in (None, OTHER.known(), another.known(), Person(SERVICE, kind="team").known()):
         with pytest.raises(NotPermitted):
             check_request(signed(request), READER.known(), team)
     stranger = replace(request_for(OTHER, EVENT, *DOCUMENTS), team=TEAM.identity)

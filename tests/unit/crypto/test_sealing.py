@@ -4,12 +4,13 @@ import hashlib
 import hmac
 
 import pytest
+from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from crypto.errors import CannotOpen, Malformed, TooLarge
 from crypto.sealed.unsealing import UnsealingKey
-from crypto.sealing import MAX_INFO, OVERHEAD, PUBLIC_KEY, check_public_key, key_hash, seal
+from crypto.sealing import MAX_INFO, OVERHEAD, PUBLIC_KEY, SUITE, check_public_key, key_hash, seal
 from crypto.secret_bytes import SecretBytes
 from tests.support.people import fresh
 
@@ -116,10 +117,16 @@ def test_every_failure_looks_alike():
 
 
 def test_info_has_a_limit():
-    """1 KiB of info is sealed; one byte more is TooLarge."""
+    """1 KiB of info is sealed; one byte more is TooLarge, and is not opened though another sealed it."""
     assert KEY.open(bytes(MAX_INFO), seal(KEY.public, bytes(MAX_INFO), b"x")) == b"x"
     with pytest.raises(TooLarge):
         seal(KEY.public, bytes(MAX_INFO + 1), b"x")
+    public = hpke.MLKEM768X25519PublicKey(
+        mlkem.MLKEM768PublicKey.from_public_bytes(KEY.public[:1184]),
+        x25519.X25519PublicKey.from_public_bytes(KEY.public[1184:]),
+    )
+    with pytest.raises(CannotOpen):
+        KEY.open(bytes(MAX_INFO + 1), SUITE.encrypt(b"x", public, info=bytes(MAX_INFO + 1)))
 
 
 def test_there_are_low_order_points_to_try():

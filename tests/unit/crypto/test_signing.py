@@ -151,6 +151,7 @@ def test_another_type_is_refused():
     """A body signed under one label counts under no other, though label and signature be swapped in."""
     envelope = sign(LABEL, Statement(text="yes"), KEY)
     refused(envelope, "test/other")
+    refused(msgspec.structs.replace(envelope, type="test/other"))
     refused(msgspec.structs.replace(envelope, type="test/other"), "test/other")
 
 
