@@ -4,6 +4,9 @@ Filled fast: the documents are written straight into the stores of the owner's d
 that adding them would have left, without links and without ciphertext; the log is brought to as many entries by cover
 leaves, through the server's own writer, and the keeper follows it. The server runs in this process for that, behind
 HTTP on loopback; the keeper in its own. What is measured is then done in full, with real documents of 4 KiB.
+
+One size comes after the other, minutes apart, so what else the machine does weighs differently on each: on a machine
+that is not quiet a ratio says that growth is far from linear, not how large it is.
 """
 
 import asyncio
