@@ -11,7 +11,6 @@ parts: each is preceded by its length, so no two lists of parts join to the same
 """
 
 import unicodedata
-from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any, TypeVar, cast
 
@@ -48,9 +47,9 @@ class SecretBody(Body, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
 
-    def __rich_repr__(self) -> Iterator[str]:
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
         # msgspec offers terminals the fields by this name; here they get none.
-        yield "…"
+        return []
 
 
 _encoder = msgspec.json.Encoder()
