@@ -69,14 +69,14 @@ TARGETS: Final = (
     Target(
         "files",
         "1 GiB is encrypted within 16 MiB above the program before the file",
-        _pick("above_before_mib", measure="encrypt a file", bytes=GIB, tool="coffre"),
+        _pick("rss_above_start_mib", measure="encrypt a file", bytes=GIB, tool="coffre"),
         16,
         at_most=True,
     ),
     Target(
         "files",
         "1 GiB is decrypted within 16 MiB above the program before the file",
-        _pick("above_before_mib", measure="decrypt a file", bytes=GIB, tool="coffre"),
+        _pick("rss_above_start_mib", measure="decrypt a file", bytes=GIB, tool="coffre"),
         16,
         at_most=True,
     ),

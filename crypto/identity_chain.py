@@ -8,7 +8,7 @@ raises. Nothing here knows a clock: delays are measured between the server's tim
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -49,7 +49,17 @@ LONGEST_CERTIFICATE = 400 * 24 * 3600
 
 Key = TypeVar("Key")
 Entry = TypeVar("Entry")
-Registrars = Mapping[bytes, tuple[VerifyKey, tuple[str, ...]]]
+
+
+class RegistrarKey(NamedTuple):
+    """A registrar's key, what it may certify, and since when it may no more (server time of the leaf)."""
+
+    key: VerifyKey
+    schemes: tuple[str, ...]
+    retired_since: int | None
+
+
+Registrars = Mapping[bytes, RegistrarKey]
 
 
 class Device(Body, frozen=True):
@@ -137,6 +147,8 @@ def fold(chain: Chain, origin: str, registrars: Registrars) -> IdentityState:
     for n, link in enumerate(chain.links):
         disclosure = link.disclosure
         disclosure.leaf(link.envelope)
+        if disclosure.part.outcome != "accepted":
+            raise BrokenChain("An identity's link was not accepted into the directory. It was not believed.")
         if disclosure.index <= index or disclosure.slot_one != directory_slot(origin, identity, n):
             raise BrokenChain(
                 "An identity's links do not stand in the directory as they should. It was not believed."
@@ -166,7 +178,7 @@ def extend(
         raise BrokenChain("A link does not follow from the one before. It was not believed.")
     state = msgspec.structs.replace(state, n=link.n, head=envelope.digest)
     if isinstance(link.operations[0], Certify | Withdraw | Reset):
-        return _registered(state, envelope, link, registrars)
+        return _registered(state, envelope, link, time, registrars)
     return _changed(state, envelope, link, time)
 
 
@@ -204,21 +216,27 @@ def _found(envelope: Envelope, link: IdentityLink) -> IdentityState:
 
 
 def _registered(
-    state: IdentityState, envelope: Envelope, link: IdentityLink, registrars: Registrars
+    state: IdentityState, envelope: Envelope, link: IdentityLink, time: int, registrars: Registrars
 ) -> IdentityState:
     """A link of a registrar: one step, signed by the registrar (and by the new root of a reset)."""
     step = link.operations[0]
     if len(link.operations) != 1:
         raise NotPermitted("A registrar's link may hold one step only. It was not believed.")
-    keys = {key_id: key for key_id, (key, _) in registrars.items()}
+    keys = {
+        key_id: entry.key
+        for key_id, entry in registrars.items()
+        if entry.retired_since is None or time < entry.retired_since
+    }
     introduced = {VerifyKey(step.key).key_id: VerifyKey(step.key)} if isinstance(step, Reset) else {}
     signed = verify(envelope, labels.IDENTITY_LINK, keys | introduced)
     by = signed - set(introduced)
     if len(by) != 1 or not signed >= set(introduced):
         raise BadSignature("A registrar's link is not signed by one registrar. It was not believed.")
     (registrar,) = by
-    schemes = registrars[registrar][1]
+    schemes = registrars[registrar].schemes
     if isinstance(step, Reset):
+        known = {entry.statement.scheme for entry in state.certificates.values()}
+        _refuse(not known & set(schemes), "A registrar reset an identity that it does not vouch for.")
         return msgspec.structs.replace(
             state,
             root=step.key,
@@ -269,7 +287,7 @@ def _changed(state: IdentityState, envelope: Envelope, link: IdentityLink, time:
     first = steps[0]
     if isinstance(first, Complete):
         return _completed(state, signed, {*devices, *recovery}, steps, first.link, time)
-    waits = any(isinstance(step, Recover | RotateRoot) for step in steps) and not by_root
+    waits = not by_root and any(_must_wait(state, step) for step in steps)
     if waits and (by_recovery or (by_device and not any(isinstance(step, Recover) for step in steps))):
         entry = Waiting(
             operations=steps, signers=tuple(sorted(signed)), keys=tuple(_new_keys(steps)), since=time
@@ -278,6 +296,17 @@ def _changed(state: IdentityState, envelope: Envelope, link: IdentityLink, time:
     if waits or not (by_root or by_device):
         raise BadSignature("A link is not signed by a live device or the root. It was not believed.")
     return _apply_all(state, steps, state.n)
+
+
+def _must_wait(state: IdentityState, step: AnyOperation) -> bool:
+    """Whether ``step`` takes seven days when the root does not sign it: recovery, and whatever changes the kit."""
+    match step:
+        case Recover() | RotateRoot() | UnlockKey(kind="kit"):
+            return True
+        case RemoveUnlockKey(key=name):
+            return name in state.unlock_keys and state.unlock_keys[name].kind == "kit"
+        case _:
+            return False
 
 
 def _completed(
@@ -317,7 +346,10 @@ def _apply(state: IdentityState, step: AnyOperation, n: int) -> IdentityState:
             _refuse(key in state.devices, "A device was added twice.")
             return replace(state, devices={**state.devices, key: Device(signing=signing, sealing=sealing)})
         case RevokeDevice(device=device):
-            return replace(state, devices=_without(state.devices, device, "A device"))
+            kept = _without(state.devices, device, "A device")
+            unlock = key_hash(state.devices[device].sealing)  # no keyring is sealed to it any more
+            others = {name: key for name, key in state.unlock_keys.items() if name != unlock}
+            return replace(state, devices=kept, unlock_keys=others)
         case ReadingKey(number=number, key=public, keyring=keyring):
             check_public_key(public)
             _refuse(number != max(state.reading_keys, default=-1) + 1, "Reading keys are numbered in order.")
@@ -343,7 +375,8 @@ def _apply(state: IdentityState, step: AnyOperation, n: int) -> IdentityState:
         case RotateRoot(key=root):
             return replace(state, root=root)
         case Recover():
-            return replace(state, devices={}, hard_stops=(*state.hard_stops, n))
+            kept_keys = {name: key for name, key in state.unlock_keys.items() if key.kind != "device"}
+            return replace(state, devices={}, unlock_keys=kept_keys, hard_stops=(*state.hard_stops, n))
         case Stop(link=link):
             return replace(state, waiting=_without(state.waiting, link, "A waiting link"))
         case _:

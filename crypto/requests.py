@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from crypto import labels
-from crypto.encoding import Body, Bytes16, Bytes32, Natural, Sealed, SecretBody, ShortText, decode, pae
+from crypto.encoding import Body, Bytes16, Bytes32, Natural, SecretBody, ShortText, decode, pae
 from crypto.errors import BadSignature, Malformed, NotPermitted
 from crypto.grants import Act
 from crypto.identity_chain import Known
@@ -20,6 +20,7 @@ from crypto.statements import View
 MAX_DOCUMENTS = 256
 
 Label = Annotated[str, msgspec.Meta(max_length=256)]
+SealedPurpose = Annotated[bytes, msgspec.Meta(min_length=1136, max_length=8192)]
 
 
 class RequestedDocument(Body, frozen=True):
@@ -49,7 +50,7 @@ class AccessRequest(Body, frozen=True):
     time: Natural
     nonce: Bytes16
     slot_two: Bytes32
-    purpose: Sealed
+    purpose: SealedPurpose
     view: View
 
     @property

@@ -14,6 +14,7 @@ from crypto import labels
 from crypto.checkpoint import CosignerKey
 from crypto.encoding import Body, Bytes32, Natural, Positive, SealingKey, ShortText, decode, encode
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted, Stale
+from crypto.identity_chain import RegistrarKey, Registrars
 from crypto.sealing import check_public_key, key_hash
 from crypto.signing import Envelope, VerifyKey, verify, verify_keys
 from crypto.statements import Head, RootRef
@@ -47,10 +48,14 @@ class Keeper(Body, frozen=True):
 
 
 class Registrar(Body, frozen=True):
-    """A key that may certify subjects of the named schemes."""
+    """A key that may certify subjects of the named schemes.
+
+    A registrar that stops stays listed with the time (``retired_since``): what it certified before goes on counting.
+    """
 
     key: Bytes32
     schemes: tuple[ShortText, ...]
+    retired_since: Natural | None = None
 
 
 class Successor(Body, frozen=True):
@@ -90,11 +95,13 @@ class TrustRoot(Body, frozen=True):
         """The keepers that new grants may name."""
         return tuple(keeper for keeper in self.keepers if keeper.retired_until is None)
 
-    def registrar_keys(self) -> dict[bytes, tuple[VerifyKey, tuple[str, ...]]]:
-        """Registrars by key id, each with the schemes it may certify."""
-        return {
-            key.key_id: (key, entry.schemes) for entry in self.registrars for key in [VerifyKey(entry.key)]
-        }
+    def registrar_keys(self) -> Registrars:
+        """Registrars by key id."""
+        found = [
+            RegistrarKey(VerifyKey(entry.key), entry.schemes, entry.retired_since)
+            for entry in self.registrars
+        ]
+        return {entry.key.key_id: entry for entry in found}
 
     def log_key_of(self, origin: str) -> bytes:
         """The key that signs the heads of ``origin``. Raises NotPermitted for a log of another host."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from crypto.encoding import Body, Bytes32, Natural, Sealed, SealingKey, ShortText
+from crypto.encoding import Body, Bytes32, Natural, Sealed, SealingKey, SecretBody, ShortText
 from crypto.grants import SealedPolicy
 from crypto.identity_links import Chain
 from crypto.signing import Envelope
@@ -68,7 +68,7 @@ class ReleaseAnswer(Body, frozen=True):
     box: Sealed
 
 
-class EndPost(Body, frozen=True):
+class EndPost(SecretBody, frozen=True):
     """The end of a grant, posted straight to a keeper until it is logged. Knowing the tag is the right to end."""
 
     origin: ShortText

@@ -7,7 +7,7 @@ A problem's ``type`` is ``coffre:<code>``; its code names one class of ``crypto.
 from http import HTTPStatus
 
 from crypto import errors
-from crypto.encoding import Body, Natural, ShortText, encode
+from crypto.encoding import Body, Natural, ShortText, acceptable, encode
 
 MEDIA_TYPE = "application/problem+json"
 UNAVAILABLE = "coffre:unavailable"
@@ -43,9 +43,11 @@ def problem_of(error: errors.CoffreError) -> Problem:
     """The document for ``error``."""
     for code, kind, status in TABLE:
         if isinstance(error, kind):
-            return Problem(type=f"coffre:{code}", title=status.phrase, status=status, detail=str(error))
+            return Problem(
+                type=f"coffre:{code}", title=status.phrase, status=status, detail=acceptable(str(error))
+            )
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    return Problem(type=UNAVAILABLE, title=status.phrase, status=status, detail=str(error))
+    return Problem(type=UNAVAILABLE, title=status.phrase, status=status, detail=acceptable(str(error)))
 
 
 def error_of(problem: Problem) -> errors.CoffreError:

@@ -96,6 +96,7 @@ class Chains(RuleBasedStateMachine):
             RevokeDevice(device=device.id), [self.person.kit.root if root else signer.signing], allowed
         ):
             self.devices.discard(device.id)
+            self.unlock.discard(key_hash(device.added.sealing))
 
     @rule(number=st.integers(0, 4), by=st.integers(0, 3))
     def new_reading_key(self, number, by):

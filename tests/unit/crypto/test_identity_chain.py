@@ -5,7 +5,7 @@ import pytest
 
 from crypto import labels
 from crypto.errors import BadSignature, BrokenChain, CoffreError, Malformed, NotPermitted, NotProven
-from crypto.identity_chain import LONGEST_CERTIFICATE, SEVEN_DAYS, extend, fold
+from crypto.identity_chain import LONGEST_CERTIFICATE, SEVEN_DAYS, RegistrarKey, extend, fold
 from crypto.identity_links import (
     AddDevice,
     AddMember,
@@ -263,7 +263,7 @@ def test_unlock_keys_come_and_go(person):
     person.add(step)
     assert state_of(person).unlock_keys[key_hash(key)] == step
     refused(NotPermitted, person, step)
-    refused(NotPermitted, person, replace(step, kind="kit"))
+    refused(NotPermitted, person, replace(step, kind="contacts"))
     person.add(RemoveUnlockKey(key=key_hash(key)))
     assert key_hash(key) not in state_of(person).unlock_keys
     refused(NotPermitted, person, RemoveUnlockKey(key=key_hash(key)))
@@ -403,7 +403,7 @@ def test_what_a_revoked_device_asked_for_lapses(person):
 def test_what_a_removed_recovery_key_asked_for_lapses(person):
     """A recovery is not completed once the unlock key it came with is removed."""
     new = recovering(person)
-    person.add(RemoveUnlockKey(key=key_hash(person.kit.unlock.public)))
+    person.add(RemoveUnlockKey(key=key_hash(person.kit.unlock.public)), signers=[person.kit.root])
     refused(NotPermitted, person, Complete(link=1), signers=[new.signing], time=NOW + SEVEN_DAYS)
 
 
@@ -468,11 +468,39 @@ def test_a_registrar_withdraws_its_own(person):
     refused(NotPermitted, person, Withdraw(link=2), signers=[registrar])
     refused(BadSignature, person, Withdraw(link=1), signers=[person.device.signing])
     other = SigningKey.generate()
-    elsewhere = {**REGISTRARS, other.public.key_id: (other.public, ("rpps",))}
+    elsewhere = {**REGISTRARS, other.public.key_id: RegistrarKey(other.public, ("rpps",), None)}
     with pytest.raises(NotPermitted):
         extend(state_of(person), person.link(Withdraw(link=1), signers=[other]), NOW, elsewhere)
     person.add(Withdraw(link=1), signers=[registrar])
     refused(NotPermitted, person, Withdraw(link=1), signers=[registrar])
+
+
+def test_a_retired_registrar_certifies_no_more(person):
+    """What a registrar signed before it retired counts; from then on its signature is an unknown one."""
+    retired = {name: entry._replace(retired_since=NOW) for name, entry in REGISTRARS.items()}
+    link = person.link(certificate(), signers=[SERVICE.registrar])
+    assert extend(state_of(person), link, NOW - 1, retired).certificates
+    with pytest.raises(BadSignature):
+        extend(state_of(person), link, NOW, retired)
+
+
+def test_a_device_changes_the_kit_in_seven_days_only(person):
+    """Adding or removing a kit's unlock key waits unless the root signs; then it can be completed, or stopped."""
+    step = RemoveUnlockKey(key=key_hash(person.kit.unlock.public))
+    person.add(step)
+    assert key_hash(person.kit.unlock.public) in state_of(person).unlock_keys
+    refused(NotPermitted, person, Complete(link=1), time=NOW + SEVEN_DAYS - 1)
+    done = extended(person, Complete(link=1), time=NOW + SEVEN_DAYS)
+    assert key_hash(person.kit.unlock.public) not in done.unlock_keys
+    at_once = extended(person, step, signers=[person.kit.root])
+    assert key_hash(person.kit.unlock.public) not in at_once.unlock_keys
+
+
+def test_a_revoked_device_gets_no_keyring(person):
+    """The sealing key of a revoked device is no unlock key any more."""
+    state = extended(person, RevokeDevice(device=person.device.id), signers=[person.kit.root])
+    assert key_hash(person.device.unsealing.public) not in state.unlock_keys
+    assert key_hash(person.kit.unlock.public) in state.unlock_keys
 
 
 def test_a_registrar_resets(person):
@@ -480,8 +508,10 @@ def test_a_registrar_resets(person):
     recovering(person)
     assert state_of(person).unlock_keys
     new = SigningKey.generate()
+    refused(NotPermitted, person, Reset(key=new.public.raw), signers=[SERVICE.registrar, new])
+    SERVICE.certify(person)
     state = extended(person, Reset(key=new.public.raw), signers=[SERVICE.registrar, new])
-    assert (state.root, state.devices, state.waiting, state.hard_stops) == (new.public.raw, {}, {}, (2,))
+    assert (state.root, state.devices, state.waiting, state.hard_stops) == (new.public.raw, {}, {}, (3,))
     assert (state.unlock_keys, state.delegations) == ({}, {})
     for signers in ([SERVICE.registrar], [new], [person.device.signing, new], [person.kit.root, new]):
         refused(BadSignature, person, Reset(key=new.public.raw), signers=signers)

@@ -191,7 +191,7 @@ async def test_the_program_starts_before_its_server_and_stops_in_order(tmp_path:
             assert answer.status == 503
         service.silent = False
         line = b""
-        for _ in range(100):
+        for _ in range(300):
             async with session.post(ready["serving"] + "/add-checkpoint", data=body) as answer:
                 if answer.status == 200:
                     line = await answer.read()
