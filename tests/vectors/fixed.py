@@ -13,7 +13,7 @@ from crypto import labels
 from crypto.access_log import FIRST, Disclosure, ServerPart
 from crypto.encoding import Body, encode
 from crypto.grants import ReleasePolicy, subsets_of
-from crypto.identity_chain import Known, known_at
+from crypto.identity_chain import Known, RegistrarKey, known_at
 from crypto.identity_links import (
     AddDevice,
     AnyOperation,
@@ -82,7 +82,7 @@ HEAD = Head(size=5, root=fixed("root"))
 
 ROOT_KEYS = (signing("root 1"), signing("root 2"))
 REGISTRAR = signing("registrar")
-REGISTRARS = {REGISTRAR.public.key_id: (REGISTRAR.public, ("demo",))}
+REGISTRARS = {REGISTRAR.public.key_id: RegistrarKey(REGISTRAR.public, ("demo",), None)}
 REGISTRAR_NAMES = {REGISTRAR.public.raw.hex(): ["demo"]}
 KEEPERS = tuple(unsealing(f"keeper {number}") for number in range(4))
 

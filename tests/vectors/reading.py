@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from crypto.encoding import decode
-from crypto.identity_chain import Known, Registrars, known_at
+from crypto.identity_chain import Known, RegistrarKey, Registrars, known_at
 from crypto.identity_links import Chain
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
@@ -55,4 +55,4 @@ def known(text: str, registrars: Values, size: int = 1 << 40) -> Known:
 
 def _registrars(values: Values) -> Registrars:
     keys = [(VerifyKey(raw(key)), tuple(schemes)) for key, schemes in values.items()]
-    return {key.key_id: (key, schemes) for key, schemes in keys}
+    return {key.key_id: RegistrarKey(key, schemes, None) for key, schemes in keys}
