@@ -17,7 +17,8 @@ from typing import Any
 from crypto import sealing
 from crypto.descriptors import Descriptor
 from crypto.grants import ROW, ReleasePolicy, subsets_of
-from crypto.identity_chain import IdentityState, Known
+from crypto.identity_chain import Known
+from crypto.identity_state import IdentityState
 from crypto.sealed import shares
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.sealed.wrapping import GrantWrapper, SelfWrapper

@@ -8,12 +8,12 @@ raises. Nothing here knows a clock: delays are measured between the server's tim
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from crypto import labels
-from crypto.encoding import Body, Bytes32, Natural, SealingKey, decode
+from crypto.encoding import Body, decode
 from crypto.errors import BadSignature, BrokenChain, NotPermitted
 from crypto.identity_links import (
     AddDevice,
@@ -39,6 +39,7 @@ from crypto.identity_links import (
     Withdraw,
     identity_id,
 )
+from crypto.identity_state import Certificate, Device, IdentityState, Waiting
 from crypto.locators import directory_slot
 from crypto.sealing import check_public_key, key_hash
 from crypto.signing import Envelope, VerifyKey, verify
@@ -60,66 +61,6 @@ class RegistrarKey(NamedTuple):
 
 
 Registrars = Mapping[bytes, RegistrarKey]
-
-
-class Device(Body, frozen=True):
-    """A live device's public keys."""
-
-    signing: Bytes32
-    sealing: SealingKey
-
-
-class Certificate(Body, frozen=True):
-    """What a registrar certified, and by which key and link."""
-
-    statement: Certify
-    registrar: Bytes32
-    link: Natural
-
-
-class Waiting(Body, frozen=True):
-    """A link that waits: who signed it, since when (server time of its leaf)."""
-
-    operations: tuple[AnyOperation, ...]
-    signers: tuple[Bytes32, ...]
-    keys: tuple[Bytes32, ...]
-    since: Natural
-
-
-class IdentityState(Body, frozen=True):
-    """What a chain says after its last link. Maps are keyed by key ids."""
-
-    identity: Bytes32
-    kind: Literal["person", "team"]
-    n: Natural
-    head: Bytes32
-    root: Bytes32
-    devices: dict[bytes, Device]
-    reading_keys: dict[int, bytes]
-    unlock_keys: dict[bytes, UnlockKey]
-    keyring: Bytes32 | None
-    members: frozenset[bytes]
-    delegations: dict[bytes, Delegate]
-    certificates: dict[int, Certificate]
-    waiting: dict[int, Waiting]
-    hard_stops: tuple[int, ...]
-
-    @property
-    def reading_key(self) -> int:
-        """The number of the newest reading key."""
-        return max(self.reading_keys)
-
-    def device_keys(self) -> dict[bytes, VerifyKey]:
-        """The signing keys of the live devices."""
-        return {key: VerifyKey(device.signing) for key, device in self.devices.items()}
-
-    def certified(self, at: int) -> tuple[Certificate, ...]:
-        """The certificates in force at time ``at``."""
-        return tuple(
-            entry
-            for entry in self.certificates.values()
-            if entry.statement.since <= at < entry.statement.until
-        )
 
 
 class Known(Body, frozen=True):

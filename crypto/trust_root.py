@@ -189,16 +189,14 @@ def _check(envelope: Envelope, body: TrustRoot, *judges: TrustRoot) -> None:
         raise Malformed("A trust root names one keeper twice. It was not believed.")
 
 
-def ref_of(envelope: Envelope) -> RootRef:
-    """The reference of a trust root that is already believed."""
-    return RootRef(version=decode(envelope.body, TrustRoot).version, digest=envelope.digest)
-
-
 def card_text(card: InstanceCard) -> str:
     """The instance card as text, for a file or a QR code."""
     return encode(card).decode()
 
 
 def read_card(text: str) -> InstanceCard:
-    """Read an instance card. Raises Malformed."""
-    return decode(text.strip().encode(), InstanceCard, limit=4096)
+    """Read an instance card. Raises Malformed or TooLarge."""
+    card = decode(text.strip().encode(), InstanceCard, limit=4096)
+    if card.suite != labels.SUITE:
+        raise Malformed(f"An instance card is for another suite than {labels.SUITE}. It was not read.")
+    return card

@@ -21,10 +21,18 @@ from crypto.sealed import shares
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
-from crypto.vault_links import End, Grant, VaultLink
+from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Tombstone, VaultLink
 from crypto.wire.messages import IdentityQuery, OpeningQuery, SealedOpening, ShownChain
 from vault_client import log_scan, trust
-from vault_client.audit_report import Alarm, AuditPlace, AuditReport, Entry, EventPlace
+from vault_client.audit_report import (
+    Alarm,
+    AuditPlace,
+    AuditReport,
+    Entry,
+    EventPlace,
+    SharedDocuments,
+    change_of,
+)
 from vault_client.device_store import DeviceStore
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
 from vault_client.own_identity import OwnIdentity
@@ -318,31 +326,45 @@ class Audit:
             act="",
             identity=grant.entry.recipient if grant is not None else None,
             name=grant.name if grant is not None else "",
-            documents=(),
+            documents=self._shared(opening.envelope.digest),
             text="",
             purpose="",
         )
 
     def _change(self, leaf: FoundLeaf, opening: Opening) -> Entry:
-        grant = self._replica.grant(leaf.by_tag.gid) if leaf.by_tag is not None else None
-        operations: tuple[str, ...] = ("genesis",)
+        steps: tuple[AnyOperation, ...] = ()
         if opening.envelope.type == labels.VAULT_LINK:
-            link = decode(opening.envelope.body, VaultLink)
-            operations = tuple(str(operation.__struct_config__.tag) for operation in link.operations)
+            steps = decode(opening.envelope.body, VaultLink).operations
+        grant = next((self._replica.grant(step.gid) for step in steps if isinstance(step, Grant | End)), None)
+        is_end = leaf.by_tag is not None
         if leaf.by_tag is not None:
             place = EventPlace(gid=leaf.by_tag.gid, index=leaf.index, event=opening.envelope.digest)
             self._store.put(f"ended/{leaf.by_tag.gid.hex()}", place)
         return Entry(
             index=leaf.index,
             time=opening.part.time,
-            kind="ended" if leaf.by_tag is not None else "change",
+            kind="ended" if is_end else "change",
             act="",
-            identity=grant.entry.recipient if grant is not None else self._own.identity,
+            identity=grant.entry.recipient if grant is not None and is_end else self._own.identity,
             name=grant.name if grant is not None else "",
-            documents=(),
-            text=", ".join(operations),
+            documents=tuple(doc for step in steps for doc in self._documents(step)),
+            text=", ".join(dict.fromkeys(map(change_of, steps))) or "founded",
             purpose="",
         )
+
+    def _documents(self, step: AnyOperation) -> tuple[bytes, ...]:
+        match step:
+            case AddVersion(doc=doc) | Adopt(doc=doc) | Tombstone(doc=doc) | Mask(doc=doc):
+                return (doc,)
+            case Grant(event=event):
+                return self._shared(event)
+            case End(gid=gid):
+                return tuple(version.doc for version in self._replica.granted(gid))
+        return ()
+
+    def _shared(self, event: bytes) -> tuple[bytes, ...]:
+        found = self._store.get(f"shared/{event.hex()}", SharedDocuments)
+        return found.docs if found is not None else ()
 
     def _purpose(self, request: AccessRequest) -> str:
         info = purpose_info(request.origin, request.gid, request.nonce)

@@ -1,16 +1,46 @@
 """What an audit says: entries as they are shown, alarms with their evidence, and how far it came."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from crypto.access_log import Opening
 from crypto.encoding import Body, Bytes16, Bytes32, Natural
+from crypto.vault_links import (
+    AddVersion,
+    Adopt,
+    AnyOperation,
+    Block,
+    End,
+    Grant,
+    Mask,
+    Reseal,
+    Rotate,
+    Tombstone,
+)
 from vault_client.log_scan import Scanned
 
 Kind = Literal["access", "refused", "change", "granted", "ended"]
 
 
+# What a change does, by its operation; "founded" is the first of all.
+_CHANGES: Final[dict[type, str]] = {
+    AddVersion: "added",
+    Adopt: "adopted",
+    Tombstone: "deleted",
+    Mask: "masked",
+    Grant: "shared",
+    End: "ended",
+    Block: "blocked",
+    Rotate: "rekeyed",
+    Reseal: "resealed",
+}
+
+
 class Entry(Body, frozen=True):
-    """One entry of the record's log, as it is shown."""
+    """One entry of the record's log, as it is shown.
+
+    ``identity``: who did it, or whom it was done for. ``name``: of the reader it is about. ``text``: what a change
+    does, in words of ``change_of`` joined by commas.
+    """
 
     index: Natural
     time: Natural
@@ -57,3 +87,19 @@ class EventPlace(Body, frozen=True):
     gid: Bytes32
     index: Natural
     event: Bytes32
+
+
+class SharedDocuments(Body, frozen=True):
+    """The documents that a grant event shared, kept by its digest: the log does not say them."""
+
+    docs: tuple[Bytes16, ...]
+
+
+def change_of(operation: AnyOperation) -> str:
+    """What ``operation`` does, in one word."""
+    match operation:
+        case Mask(masked=False):
+            return "unmasked"
+        case Block(blocked=False):
+            return "unblocked"
+    return _CHANGES[type(operation)]

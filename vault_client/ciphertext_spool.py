@@ -7,7 +7,6 @@ the source did not change, or the signed root, the commitment, every tag, the pa
 deleted and the destination stays as it was.
 """
 
-import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -18,10 +17,11 @@ from threading import Lock, Thread
 from typing import BinaryIO, Final, NamedTuple
 
 from crypto import merkle, pieces
-from crypto.errors import CannotOpen, Conflict, Damaged, Full
+from crypto.errors import CannotOpen, Conflict, Damaged
 from crypto.padding import padded_length
 from crypto.sealed.content import Opener, Sealer
 from crypto.secret_bytes import SecretBytes
+from vault_client.file_errors import spoken_file_errors
 
 Progress = Callable[[int, int], None]
 
@@ -237,18 +237,13 @@ def _private_part(destination: Path) -> Iterator[Path]:
     # A name of its own, so that two runs towards one destination cannot mix.
     part = destination.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        yield part
-        with FileIO(part, "r+") as written:
-            os.fsync(written.fileno())
-        part.replace(destination)
-        _sync_folder(destination.parent)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise Full(
-                "There is no room left on the disk. Nothing was kept. Make room and try again."
-            ) from None
-        raise Damaged(f"A file could not be read or written ({error}). Nothing was kept.") from None
+        with spoken_file_errors():
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            yield part
+            with FileIO(part, "r+") as written:
+                os.fsync(written.fileno())
+            part.replace(destination)
+            _sync_folder(destination.parent)
     finally:
         part.unlink(missing_ok=True)
 

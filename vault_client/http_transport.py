@@ -123,8 +123,12 @@ async def _check_answer(answer: "aiohttp.ClientResponse") -> None:
 
 
 async def _problem(answer: "aiohttp.ClientResponse") -> CoffreError:
-    text = await answer.content.read(MAX_PROBLEM)
-    return error_of(decode(text, Problem, limit=MAX_PROBLEM))
+    text = bytearray()
+    async for chunk in answer.content.iter_chunked(MAX_PROBLEM):
+        text += chunk
+        if len(text) > MAX_PROBLEM:
+            raise TooLarge("The server's refusal is too long to be one. It was not read. Nothing was done.")
+    return error_of(decode(bytes(text), Problem, limit=MAX_PROBLEM))
 
 
 def _check_url(url: str) -> None:

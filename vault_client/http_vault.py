@@ -7,7 +7,7 @@ that the session has ended.
 import asyncio
 import base64
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
@@ -124,7 +124,7 @@ class HttpVault:
             self._session = None
             await put()
 
-    async def ciphertext(self, query: m.CiphertextQuery) -> AsyncIterator[bytes]:
+    async def ciphertext(self, query: m.CiphertextQuery) -> AsyncGenerator[bytes, None]:
         """Ciphertext from a byte on."""
         headers = {"Content-Type": "application/json"} | await self._authorization()
         async for chunk in self._transport.stream(

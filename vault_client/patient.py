@@ -8,6 +8,7 @@ Every method checks everything it is told before it believes it, and raises an e
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -42,6 +43,7 @@ from vault_client.file_description import describe
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
 from vault_client.sharing import ACTS, SHARING_DAYS, Sharing
+from vault_client.spool import opened_spool
 from vault_client.transfer import Progress, fetch_ciphertext, send_ciphertext
 from vault_client.vault_founding import found_vault
 from vault_client.vault_replica import Intent, LocalDocument, LocalGrant, LocalVault, VaultReplica, newest
@@ -67,7 +69,7 @@ class Patient:
         self.replica = VaultReplica(store, service, own)
         self._store = store
         self._sharing = Sharing(store, service, own, self.replica)
-        self._spool = folder / "spool"
+        self._spool = opened_spool(folder)
         self._open = AsyncExitStack()
 
     @classmethod
@@ -135,7 +137,6 @@ class Patient:
         cls, store: DeviceStore, service: Service, own: OwnIdentity, folder: Path, stack: AsyncExitStack
     ) -> Self:
         patient = cls(store, service, own, folder)
-        patient._spool.mkdir(mode=0o700, exist_ok=True)
         patient._open = stack.pop_all()
         return patient
 
@@ -157,10 +158,7 @@ class Patient:
         self, source: Path, descriptor: Descriptor | None = None, *, progress: Progress | None = None
     ) -> PatientDocument:
         """Encrypt ``source`` (at most 2 GiB) here, send it, and add it to the record."""
-        if await asyncio.to_thread(_size, source) > MAX_DOCUMENT:
-            raise TooLarge(
-                "A document may have 2 GiB at most. Nothing was added. Divide it, or make it smaller."
-            )
+        await asyncio.to_thread(check_source, source)
         doc, ver, key = secrets.token_bytes(16), secrets.token_bytes(16), SecretBytes.random()
         vault = self.replica.vault
         spool = self._spool_file(ver)
@@ -290,11 +288,16 @@ class Patient:
         return self._spool / ver.hex()
 
 
-def _size(source: Path) -> int:
-    try:
-        return source.stat().st_size
-    except OSError:
-        raise Unavailable(f"{source} cannot be read. Nothing was added. Look whether it is there.") from None
+def check_source(source: Path) -> None:
+    """Check that ``source`` may become a document. Raises Unavailable, or TooLarge above 2 GiB."""
+    if source.is_dir():
+        raise Unavailable(f"{source} is a folder. Nothing was added. Name its files.")
+    if not os.access(source, os.R_OK):
+        raise Unavailable(f"{source} cannot be read. Nothing was added. Look whether it is there.")
+    if not source.is_file():  # a pipe or a device may never end
+        raise Unavailable(f"{source} is not a file. Nothing was added. Save what it holds as a file first.")
+    if source.stat().st_size > MAX_DOCUMENT:
+        raise TooLarge(f"{source} has more than 2 GiB. Nothing was added. Divide it, or make it smaller.")
 
 
 def _shown(document: LocalDocument) -> PatientDocument:

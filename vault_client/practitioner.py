@@ -10,6 +10,7 @@ log, only then asks the keepers for their half, verifies the whole ciphertext, a
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -21,7 +22,7 @@ import msgspec
 
 from crypto.descriptors import MAX_LISTING, ListedDocument, document_context, listing_context, read_listing
 from crypto.encoding import Body, Bytes32, Natural
-from crypto.errors import CannotOpen, NotFound, NotPermitted, Refusal, TooLarge
+from crypto.errors import CannotOpen, NotFound, NotPermitted, Refusal, TooLarge, Unavailable
 from crypto.grants import Act, Listing
 from crypto.padding import padded_length
 from crypto.pieces import ciphertext_length, ct_root
@@ -36,6 +37,7 @@ from vault_client.opening import Opener, Wanted
 from vault_client.own_identity import OwnIdentity
 from vault_client.received_grants import ReceivedGrant, ReceivedGrants
 from vault_client.service import Service
+from vault_client.spool import opened_spool
 from vault_client.transfer import Progress, fetch_ciphertext
 
 TREATMENT = Purpose(code="TREAT", role="", organisation="", name="", reason="")
@@ -60,7 +62,7 @@ class Practitioner:
         self.grants = ReceivedGrants(store, service, own)
         self._store = store
         self._opener = Opener(service, own)
-        self._spool = folder / "spool"
+        self._spool = opened_spool(folder)
         self._open = AsyncExitStack()
 
     @classmethod
@@ -114,7 +116,6 @@ class Practitioner:
         cls, store: DeviceStore, service: Service, own: OwnIdentity, folder: Path, stack: AsyncExitStack
     ) -> Self:
         practitioner = cls(store, service, own, folder)
-        practitioner._spool.mkdir(mode=0o700, exist_ok=True)
         practitioner._open = stack.pop_all()
         return practitioner
 
@@ -153,8 +154,6 @@ class Practitioner:
                     await self._open_listings(grant, purpose)
                 except Refusal as refusal:  # one patient's list must not close those of all others
                     refusals.append(refusal)
-                    if isinstance(refusal, NotFound):
-                        self.grants.keep(msgspec.structs.replace(grant, said_ended=True))
         if refusals:
             raise refusals[0]
         return self.documents()
@@ -177,7 +176,11 @@ class Practitioner:
         purpose: Purpose = TREATMENT,
         progress: Progress | None = None,
     ) -> None:
-        """Open a document into ``destination``. It is in the patient's log before a byte of it is answered."""
+        """Open a document into ``destination``. It is in the patient's log before a byte of it is answered.
+
+        Raises Unavailable, before anything is asked, when ``destination`` has no folder to be written in.
+        """
+        _check_folder(destination.parent)
         listed = document.document
         grant, row = self.grants.get(document.gid), self.grants.row(document.gid, listed.doc)
         if row.ver != listed.ver:
@@ -221,7 +224,11 @@ class Practitioner:
         wanted = [
             Wanted(doc=entry.doc, ver=entry.ver, ct_root=entry.ct_root, wrap=entry.wrap) for entry in pending
         ]
-        logged = await self._opener.request(grant, wanted, "list", purpose)
+        try:
+            logged = await self._opener.request(grant, wanted, "list", purpose)
+        except NotFound:
+            self.grants.keep(msgspec.structs.replace(grant, said_ended=True))
+            raise
         keys = await self._opener.release(logged)
         now, event = self.service.now(), grant.state.event
         opened: list[ListedDocument] = []
@@ -252,3 +259,12 @@ class Practitioner:
         if ct_root(ciphertext) != entry.ct_root:
             raise CannotOpen("A list")
         return ciphertext
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise Unavailable(
+            f"The folder {folder} does not exist. Nothing was opened. Make it, or name another."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Unavailable(f"The folder {folder} cannot be written in. Nothing was opened. Name another.")

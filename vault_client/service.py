@@ -92,10 +92,10 @@ class Service:
             for keeper in service.root.live_keepers:
                 keeper_transport = await service._open.enter_async_context(HttpTransport(keeper.url))
                 service.keepers[keeper.key_hash] = HttpKeeper(keeper_transport)
+            store.put("trust", record)
         except BaseException:
             await transport.close()  # the keepers' are not open yet: they open at first use
             raise
-        store.put("trust", record)
         return service
 
     async def __aenter__(self) -> Self:
@@ -214,8 +214,7 @@ class Service:
         return believed
 
     def _believe(self, record: TrustRecord) -> None:
-        ref = trust_root.ref_of(record.envelope)
-        self.accepted: Accepted = trust_root.first(record.envelope, card=ref)
+        self.accepted: Accepted = trust_root.first(record.envelope, card=None)
 
 
 async def _follow_root(
@@ -228,7 +227,13 @@ async def _follow_root(
         accepted = trust_root.first(chain[0], card=card.root if card is not None else None)
         trust_root.advance(accepted, chain[1:])
         return TrustRecord(url=url, envelope=chain[-1], pinned=card is not None)
-    accepted = trust_root.first(record.envelope, card=trust_root.ref_of(record.envelope))
-    chain = (await api.trust_roots(TrustRootQuery(since=accepted.ref.version))).chain
+    accepted = trust_root.first(record.envelope, card=None)
+    shown = (await api.trust_roots(TrustRootQuery(since=accepted.ref.version - 1))).chain
+    if not shown or shown[0] != record.envelope:
+        raise NotPermitted(
+            "Another service answers at this address than the one this profile belongs to. Nothing was done. Ask its "
+            "operator where your service is now."
+        )
+    chain = shown[1:]
     trust_root.advance(accepted, chain)
     return TrustRecord(url=url, envelope=chain[-1] if chain else record.envelope, pinned=record.pinned)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from crypto import labels
-from crypto.errors import CoffreError, NotPermitted
+from crypto.errors import CoffreError, NotFound, NotPermitted
 from crypto.grants import Act
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain, identity_id
@@ -21,6 +21,7 @@ from crypto.wire.cards import IdentityCard
 from crypto.wire.keeper_api import EndAcknowledgement, EndAnswer, EndPost, KeeperApi
 from crypto.wire.messages import EventSubmission, IdentityQuery
 from vault_client import trust
+from vault_client.audit_report import SharedDocuments
 from vault_client.device_store import DeviceStore
 from vault_client.granting import MadeEvent, Place, Terms, Vault, Version, make_event
 from vault_client.own_identity import OwnIdentity
@@ -30,6 +31,11 @@ from vault_client.vault_replica import GrantedVersion, GrantIntent, Intent, Loca
 
 SHARING_DAYS = 365
 ACTS: tuple[Act, ...] = ("release", "prefetch", "list", "reopen", "export")
+
+# What people read
+NOT_CERTIFIED = (
+    "This person has no certificate that allows sharing. Nothing was shared. Ask them to be certified first."
+)
 
 
 class Sharing:
@@ -63,7 +69,10 @@ class Sharing:
         return await self._grant(place, (epoch.epoch, epoch.epoch), terms, recipient, documents, card.chain)
 
     async def extend(self, gid: bytes, documents: Sequence[bytes]) -> LocalGrant:
-        """Add documents to a grant in force. When its keys or keepers have changed, all of it is keyed anew."""
+        """Add documents to a grant in force. When its keys or keepers have changed, all of it is keyed anew.
+
+        Raises NotPermitted when all of them were in it already, at their newest version.
+        """
         grant = self._in_force(gid)
         known, _ = await self._recipient(grant.entry.recipient)
         live = {keeper.key_hash for keeper in self._service.root.live_keepers}
@@ -83,8 +92,11 @@ class Sharing:
             epoch=SecretBytes(epoch.secret),
         )
         terms = Terms(acts=grant.acts, purposes=grant.purposes, expiry=grant.expiry)
-        kept = [version.doc for version in self._replica.granted(gid)] if due else []
-        wanted = [*documents, *(doc for doc in kept if doc not in set(documents))]
+        given = {version.doc: version.ver for version in self._replica.granted(gid)}
+        new = [doc for doc in documents if self._version(doc).ver != given.get(doc)]
+        if not new and not due:
+            raise NotPermitted("What was named was already in this grant. Nothing was changed.")
+        wanted = [*new, *(doc for doc in given if doc not in set(new))] if due else new
         epochs = (grant.entry.epoch_first, epoch.epoch)
         return await self._grant(place, epochs, terms, grant.entry.recipient, wanted)
 
@@ -172,6 +184,7 @@ class Sharing:
             GrantedVersion(doc=version.doc, ver=version.ver, current=True) for version in versions
         )
         self._replica.keep_intent(GrantIntent(grant=local, versions=granted, whole=place.fresh))
+        self._store.put(f"shared/{made.envelope.digest.hex()}", SharedDocuments(docs=tuple(documents)))
         operation = Grant(
             gid=place.gid,
             j=place.j,
@@ -212,7 +225,10 @@ class Sharing:
 
         ``shown``: the chain on their card; what the server shows goes on from it, never back behind it.
         """
-        chain = await self._service.api.identity_chain(IdentityQuery(identity=identity))
+        try:
+            chain = await self._service.api.identity_chain(IdentityQuery(identity=identity))
+        except NotFound:
+            raise NotPermitted(NOT_CERTIFIED) from None
         if shown is not None and identity_id(chain.links[0].envelope) == identity:
             trust.chain_extends(shown, chain)
         known, _, _ = await self._service.know(chain)

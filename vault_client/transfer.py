@@ -7,14 +7,16 @@ file beside the destination, verified and deciphered by ``ciphertext_spool`` bef
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
 
 from crypto import pieces
-from crypto.errors import Full, TooLarge, Unreachable
+from crypto.errors import TooLarge, Unreachable
 from crypto.wire.messages import CiphertextQuery, PartUpload, UploadQuery
 from crypto.wire.vault_api import VaultApi
+from vault_client.file_errors import spoken_file_errors
 
 Progress = Callable[[int, int], None]
 
@@ -63,23 +65,21 @@ async def fetch_ciphertext(
 async def _fetch(
     api: VaultApi, destination: Path, query: CiphertextQuery, length: int, progress: Progress | None
 ) -> None:
-    descriptor = os.open(destination, os.O_WRONLY | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with (
+        spoken_file_errors(),
+        os.fdopen(os.open(destination, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file,
+    ):
         done = file.seek(0, os.SEEK_END)
         if done >= length:
             file.truncate(0)
             done = file.seek(0)
-        async for chunk in api.ciphertext(msgspec.structs.replace(query, start=done)):
-            done += len(chunk)
-            if done > length:
-                raise TooLarge("The server sent more than the document has. It was not kept.")
-            try:
+        async with aclosing(api.ciphertext(msgspec.structs.replace(query, start=done))) as chunks:
+            async for chunk in chunks:
+                done += len(chunk)
+                if done > length:
+                    raise TooLarge("The server sent more than the document has. It was not kept.")
                 file.write(chunk)
-            except OSError as error:
-                raise Full(
-                    "There is no room left on this disk. Nothing was kept. Make room and try again."
-                ) from error
-            if progress is not None:
-                progress(done, length)
+                if progress is not None:
+                    progress(done, length)
     if done < length:
         raise Unreachable("The server sent less than the document has. What came was kept. Try again.")

@@ -90,16 +90,14 @@ def believe_logged(
     return _believe_cosigned(root, checkpoint, receipt.note, now), leaf
 
 
-def advance(known: BelievedHead | None, new: BelievedHead, path: Iterable[bytes]) -> BelievedHead:
+def advance(known: BelievedHead, new: BelievedHead, path: Iterable[bytes]) -> BelievedHead:
     """Move from a believed head to a later one of the same log. Raises NotProven for a fork or a step back."""
-    if known is None:
-        return new
     if new.head.size < known.head.size:
         raise NotProven(
             "The log shown is older than one already seen: entries were taken back. Nothing was believed."
         )
     verify_consistency(known.head.size, known.head.root, new.head.size, new.head.root, list(path))
-    return new if new.time >= known.time else known
+    return new if (new.head.size, new.time) >= (known.head.size, known.time) else known
 
 
 def empty_head(origin: str) -> BelievedHead:
@@ -136,12 +134,12 @@ def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
 
 def certified_subject(root: TrustRoot, known: Known, now: int) -> tuple[str, str, str]:
     """Subject, name and profession of someone who may receive a grant. Raises NotPermitted without a certificate."""
-    for entry in known.state.certified(now):
-        if entry.statement.scheme not in root.never_granted:
-            return entry.statement.subject, entry.statement.name, entry.statement.profession
-    raise NotPermitted(
-        "This person has no certificate that allows sharing. Nothing was shared. Ask them to be certified first."
-    )
+    may = known.state.may_receive(now, root.never_granted)
+    if not may:
+        raise NotPermitted(
+            "This person has no certificate that allows sharing. Nothing was shared. Ask them to be certified first."
+        )
+    return may[0].statement.subject, may[0].statement.name, may[0].statement.profession
 
 
 def check_pin(pin: Pin | None, known: Known) -> None:

@@ -1,4 +1,4 @@
-"""``python -m vault_server``: ``serve`` runs the vault server, ``registrar certify`` certifies a practitioner.
+"""``python -m vault_server``, reached as ``coffre``: ``serve`` runs the vault server, ``registrar certify`` certifies a practitioner.
 
 Exit codes: 0 done, 1 refused by a check, 2 usage, 3 something could not be reached, read or stored.
 """
@@ -23,10 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             _certify(options)
     except Refusal as error:
-        print(error, file=sys.stderr)
+        print(f"coffre: {error}", file=sys.stderr)
         return 1
     except Unavailable as error:
-        print(error, file=sys.stderr)
+        print(f"coffre: {error}", file=sys.stderr)
         return 3
     return 0
 
@@ -62,12 +62,13 @@ def _certify(options: argparse.Namespace) -> None:
         days=options.days,
         now=int(time.time()),
         as_json=options.json,
+        replace=options.replace,
     )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="coffre serve", description="The vault server: it stores what it cannot open."
+        prog="coffre", description="The vault server: it stores what it cannot open."
     )
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -97,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     act.add_argument("--name", required=True, help="the name to certify")
     act.add_argument("--profession", required=True, help="the profession to certify")
     act.add_argument("--days", type=int, default=365, help="for how long, at most 400")
+    act.add_argument(
+        "--replace", action="store_true", help="although the subject is certified for another identity"
+    )
     act.add_argument("--data", type=Path, required=True, help="the instance's data folder")
     act.add_argument("--json", action="store_true", help="answer as JSON")
     return parser

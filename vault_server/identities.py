@@ -12,8 +12,9 @@ from crypto import access_log as entries
 from crypto import merkle
 from crypto.encoding import decode
 from crypto.errors import BrokenChain, Conflict, NotFound, NotPermitted
-from crypto.identity_chain import IdentityState, Known, extend
+from crypto.identity_chain import Known, extend
 from crypto.identity_links import Chain, DisclosedLink, IdentityLink, Keyring, ReadingKey, identity_id
+from crypto.identity_state import IdentityState
 from crypto.locators import directory_slot
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope

@@ -117,7 +117,7 @@ def read_key(path: Path) -> SigningKey:
     """A signing key from its file of 32 bytes. Raises Damaged."""
     seed = read_whole(path)
     if len(seed) != 32:
-        raise Damaged(f"{path.name} does not hold a key. Nothing was started.")
+        raise Damaged(f"{path} does not hold a key. Nothing was done.")
     return SigningKey(SecretBytes(seed))
 
 

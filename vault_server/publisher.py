@@ -123,7 +123,10 @@ class Publisher:
                 self._stop(damaged)
                 return
             except Unreachable:
-                log_event("too few keepers answered", kind="cosigning")
+                if (
+                    log.published is not None
+                ):  # at a start the keepers are not there yet, and the start says it
+                    log_event("too few keepers answered", kind="cosigning")
                 await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
                 attempt += 1
                 continue

@@ -1,6 +1,10 @@
-"""The instance's own registrar: reads a card, signs a certificate with the operator's key, and publishes it."""
+"""The instance's own registrar: reads a card, signs a certificate with the operator's key, and publishes it.
+
+A subject stands for one identity: the registrar keeps a register, and a second identity needs its word (``replace``).
+"""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -12,21 +16,24 @@ import msgspec
 from crypto import labels, trust_root
 from crypto.checkpoint import CosignerKey, LogKey, cosignatures, open_checkpoint
 from crypto.encoding import decode, encode
-from crypto.errors import Malformed, NotProven, Unreachable
-from crypto.identity_chain import IdentityState, fold
+from crypto.errors import Conflict, Malformed, NotPermitted, NotProven, Unreachable
+from crypto.identity_chain import LONGEST_CERTIFICATE, fold
 from crypto.identity_links import Certify, IdentityLink
-from crypto.signing import Envelope, VerifyKey, sign
+from crypto.identity_state import IdentityState
+from crypto.signing import Envelope, SigningKey, VerifyKey, sign
 from crypto.statements import Head, View
 from crypto.trust_root import Accepted, InstanceCard, TrustRoot
-from crypto.wire.cards import card_fingerprint, read_card
+from crypto.wire.cards import IdentityCard, card_fingerprint, fingerprint, read_card
 from crypto.wire.messages import Logged, PublishLink, TrustRootChain, TrustRootQuery
 from crypto.wire.problems import Problem, error_of
 from crypto.wire.vault_api import PREFIX
+from vault_server import register
 from vault_server.instance import card_file, read_key
 from vault_server.settings import Settings
 from vault_server.store.files import read_whole
 
 SECONDS = 30
+DAY = 24 * 3600
 MAX_ANSWER = 1 << 24
 
 
@@ -40,13 +47,19 @@ def certify(
     days: int,
     now: int,
     as_json: bool,
+    replace: bool,
 ) -> None:
-    """Certify the identity on a card and say so. Raises when the card, the server's answers or the rules forbid it."""
+    """Certify the identity on a card and say so. Raises when the card, the server's answers or the rules forbid it.
+
+    Without ``replace`` a subject whose certificate is in force for another identity is refused.
+    """
+    _check_days(days)
     settings = Settings(data=data)
     key = read_key(settings.operator_folder / "registrar.key")
     instance = trust_root.read_card(read_whole(card_file(settings)).decode())
-    card = read_card(read_whole(card_path).decode())
+    card = _identity_card(card_path)
     accepted = _trust_root(instance)
+    _check_subject(subject, key, accepted.root)
     state = fold(card.chain, accepted.root.directory_origin, accepted.root.registrar_keys())
     step = Certify(
         kind=_kind(state, subject),
@@ -54,7 +67,7 @@ def certify(
         name=name,
         profession=profession,
         since=now,
-        until=now + days * 24 * 3600,
+        until=now + days * DAY,
     )
     head = _directory_head(instance, accepted.root)
     link = IdentityLink(
@@ -66,9 +79,67 @@ def certify(
         view=View(trust_root=accepted.ref, dir=head, seen=head),
     )
     envelope = sign(labels.IDENTITY_LINK, link, key)
-    answer = _ask(instance, "publish_link", PublishLink(envelope=envelope, parts=()))
+    entry = register.Entry(subject=subject, identity=state.identity, until=step.until)
+    with register.opened(settings.operator_folder) as book:
+        if not replace:
+            _check_free(book.holder(subject, now), entry)
+        with book.entered(entry):
+            answer = _publish(instance, card_path, PublishLink(envelope=envelope, parts=()))
     index = decode(answer, Logged, limit=MAX_ANSWER).disclosure.index
     _say(card_fingerprint(card), step, index, as_json=as_json)
+
+
+def _check_days(days: int) -> None:
+    longest = LONGEST_CERTIFICATE // DAY
+    if not 1 <= days <= longest:
+        raise NotPermitted(
+            f"A certificate lasts from 1 to {longest} days, not {days}. Nothing was certified. Give other --days."
+        )
+
+
+def _identity_card(path: Path) -> IdentityCard:
+    try:
+        return read_card(read_whole(path).decode())
+    except (Malformed, UnicodeDecodeError):
+        raise Malformed(
+            f"{path} is not an identity's card. Nothing was certified. Give the file that "
+            "`coffre practitioner card -o FILE` wrote."
+        ) from None
+
+
+def _check_subject(subject: str, key: SigningKey, root: TrustRoot) -> None:
+    scheme, colon, value = subject.partition(":")
+    if not (scheme and colon and value):
+        raise Malformed(
+            f"{subject} is not a subject. Nothing was certified. Write scheme:value, such as demo:10001234567."
+        )
+    own = [entry for entry in root.registrars if entry.key == key.public.raw]
+    schemes = [name for entry in own for name in entry.schemes]
+    if scheme not in schemes:
+        raise NotPermitted(
+            f"This registrar does not certify the scheme {scheme}. Nothing was certified. "
+            f"Its schemes: {', '.join(schemes) or 'none'}."
+        )
+
+
+def _check_free(holder: register.Entry | None, wanted: register.Entry) -> None:
+    """Raises Conflict when another identity holds the subject."""
+    if holder is not None and holder.identity != wanted.identity:
+        until = time.strftime("%Y-%m-%d", time.gmtime(holder.until))
+        raise Conflict(
+            f"{wanted.subject} is certified for another identity, {fingerprint(holder.identity)}, until {until}. "
+            "Nothing was certified. If both are the same person's, certify with --replace; the earlier certificate "
+            "stays in force until its end."
+        )
+
+
+def _publish(instance: InstanceCard, card_path: Path, query: PublishLink) -> bytes:
+    try:
+        return _ask(instance, "publish_link", query)
+    except Conflict:
+        raise Conflict(
+            f"{card_path} is older than its identity's chain. Nothing was certified. Ask for a new card."
+        ) from None
 
 
 def _kind(state: IdentityState, subject: str) -> Literal["practitioner", "team", "service"]:
@@ -125,7 +196,7 @@ def _fetch(
             raise error_of(decode(error.read(1 << 16), Problem)) from None
     except OSError:
         raise Unreachable(
-            "The server did not answer, so nothing was certified. Start it and try again."
+            f"The server did not answer at {instance.url}. Nothing is known to be certified. Start it and try again."
         ) from None
     if len(content) > MAX_ANSWER:
         raise Malformed("The server's answer is too long. Nothing was certified.")

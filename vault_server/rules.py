@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from crypto.errors import NotFound, NotPermitted, Stale
 from crypto.grants import GrantEvent
-from crypto.identity_chain import IdentityState
+from crypto.identity_state import IdentityState
 from crypto.requests import AccessRequest
 from crypto.statements import Head, RootRef
 from crypto.vault_chain import GrantEntry
@@ -67,8 +67,7 @@ def check_time(signed: int, now: int) -> None:
 
 def check_recipient(recipient: IdentityState, never_granted: Iterable[str], now: int) -> None:
     """``recipient`` holds a certificate in force, and none under a scheme that may never receive a grant."""
-    schemes = {entry.statement.scheme for entry in recipient.certified(now)}
-    if not schemes or schemes & set(never_granted):
+    if not recipient.may_receive(now, never_granted):
         raise NotPermitted(
             "The recipient of a grant is not certified, or by a registrar whose subjects may not receive grants. "
             "Nothing was granted."

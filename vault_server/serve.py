@@ -1,10 +1,10 @@
-"""Running the server: socket, instance, keeper, store, HTTP; and ending them in the opposite order."""
+"""Running the server: socket, data folder, instance, keeper, store, HTTP; and ending them in the opposite order."""
 
 import asyncio
+import errno
 import json
 import signal
 import socket
-import sys
 import time
 from contextlib import AsyncExitStack, nullcontext
 from typing import Any
@@ -14,10 +14,12 @@ import uvicorn
 from crypto.errors import Unavailable, Unreachable
 from vault_server import instance as instances
 from vault_server.app import make_app, running
+from vault_server.bounded_http import BoundedHttp
 from vault_server.event_log import configure
 from vault_server.instance import Instance
 from vault_server.keeper_process import KeeperProcess, make_card, read_card
 from vault_server.settings import Settings
+from vault_server.store.files import claimed
 from vault_server.vault import Vault
 
 READY_SECONDS = 60
@@ -40,9 +42,16 @@ async def serve(settings: Settings, *, with_keeper: bool, as_json: bool) -> None
     async with AsyncExitStack() as stack:
         listening = stack.enter_context(_listen(settings))
         port = int(listening.getsockname()[1])
-        own = await _instance(settings, port, with_keeper=with_keeper)
+        try:
+            stack.enter_context(claimed(settings.server_folder))
+            own = await _instance(settings, port, with_keeper=with_keeper)
+            vault = await stack.enter_async_context(running(settings, own))
+        except OSError as error:
+            raise Unavailable(
+                f"{error.filename or settings.data} could not be made or written ({error.strerror}). "
+                "Nothing was started. Choose another --data, or mend this one."
+            ) from None
         keeper = None
-        vault = await stack.enter_async_context(running(settings, own))
         server = _Server(_config(settings, vault))
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         stack.push_async_callback(_end, server, serving)
@@ -131,9 +140,11 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
-        print(f"Port {settings.port}: {error.strerror}.", file=sys.stderr)
+        why = f"{error.strerror}. Choose another --host or --port."
+        if error.errno == errno.EADDRINUSE:
+            why = "it is taken. Stop what listens there, or choose another --port."
         raise Unavailable(
-            f"The server was not started: it cannot listen on {settings.host} port {settings.port}."
+            f"The server was not started: it cannot listen on {settings.host} port {settings.port}: {why}"
         ) from None
 
 
@@ -141,7 +152,7 @@ def _config(settings: Settings, vault: Vault) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(vault),
         loop="none",
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -4,7 +4,7 @@ A method here is verify, rule, store, log, receipt, in the modules it names; no 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from crypto.errors import NotFound, NotPermitted, Unauthenticated
 from crypto.identity_links import Chain
@@ -66,7 +66,7 @@ class Vault:
         keepers: Sequence[Cosigner],
         clock: Callable[[], float],
     ) -> "Vault":
-        """Open the store, check it, and begin to take requests. Raises Damaged or NotPermitted in words."""
+        """Open the store, check it, and begin to take requests. Raises Damaged in words."""
         database = await Database.open(settings.server_folder)
         vault = cls(settings, instance, database, keepers, clock)
         try:
@@ -184,7 +184,7 @@ class VaultSession:
         """Raises unless a part of this vault may be sent by this account: asked before its bytes are read."""
         await self._vault.records.check_holder(self._me(), query.vault)
 
-    async def ciphertext(self, query: m.CiphertextQuery) -> AsyncIterator[bytes]:
+    async def ciphertext(self, query: m.CiphertextQuery) -> AsyncGenerator[bytes, None]:
         """Ciphertext from a byte on, for a holder or under an answered request."""
         me = self._me()
         if (query.vault is None) == (query.request is None):

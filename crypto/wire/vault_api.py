@@ -5,7 +5,7 @@ operation is ``POST /coffre/v1/<name>`` with the canonical JSON of its request; 
 of ciphertext goes up as raw bytes with its query, base64url of canonical JSON, in the header ``Coffre-Query``. The logs are served as C2SP tlog-tiles says, under ``/coffre/log/<shard>/`` and ``/coffre/directory/``.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,7 +76,7 @@ class VaultApi(Protocol):
         """Store one part, create-only: the same bytes again are no error, other bytes are a Conflict."""
         ...
 
-    def ciphertext(self, query: m.CiphertextQuery) -> AsyncIterator[bytes]:
+    def ciphertext(self, query: m.CiphertextQuery) -> AsyncGenerator[bytes, None]:
         """Ciphertext from a byte on."""
         ...
 

@@ -76,13 +76,19 @@ async def test_a_server_cannot_name_its_own_keepers(
         }
         for envelope, error in lies.values():
             with monkeypatch.context() as lie:
-                show(lie, envelope)
+                show(lie, first, envelope)
                 with pytest.raises(error):
+                    await Service.connect(store)
+            assert store.get("trust", TrustRecord) == before
+        for shown in ((), (forged,)):
+            with monkeypatch.context() as lie:
+                show(lie, *shown)
+                with pytest.raises(NotPermitted, match="Another service"):
                     await Service.connect(store)
             assert store.get("trust", TrustRecord) == before
 
         with monkeypatch.context() as twin:
-            show(twin, forged)
+            show(twin, first, forged)
             twin.setattr(trust_root, "_check", lambda *_: None)
             async with await Service.connect(store) as service:
                 assert service.accepted.ref.version == 2

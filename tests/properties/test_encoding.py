@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from crypto.encoding import Body, Natural, acceptable, decode, encode, pae
 from crypto.errors import Malformed
-from crypto.identity_chain import IdentityState, Known, Waiting
+from crypto.identity_chain import Known
+from crypto.identity_state import IdentityState, Waiting
 from crypto.unicode14 import is_permitted
 from tests.strategies import all_kinds, bodies, edits, permitted_text
 

@@ -176,6 +176,11 @@ def test_a_story_by_separate_processes(tmp_path: Path) -> None:
         assert code == 0, (result, errors)
         return result
 
+    def refused(*words: str | Path) -> tuple[str, str]:
+        code, result, _ = coffre("patient", *words, secret="celui de Camille", env=at_home)
+        assert code == 1
+        return result["error"], result["message"]
+
     def practitioner(*words: str | Path) -> tuple[int, Any]:
         code, result, _ = coffre("practitioner", *words, secret="celui du médecin", env=at_work)
         return code, result
@@ -188,13 +193,17 @@ def test_a_story_by_separate_processes(tmp_path: Path) -> None:
         code, result = practitioner("enrol", "--card", instance_card, "--kit", tmp_path / "kit-2")
         assert (code, result["trust"]) == (0, "instance card")
         assert practitioner("card", "-o", card)[0] == 0
-        asyncio.run(server.certify(card, subject="demo:1", name="Dr X", profession="médecin"))
-        assert [each["subject"] for each in practitioner("card", "-o", card)[1]["certificates"]] == ["demo:1"]
+        assert practitioner("card", "-o", letter)[1]["error"] == "Conflict"
 
         added = patient("add", letter, letter)["documents"]
         assert [each["title"] for each in added] == ["lettre", "lettre"]
         listed = patient("list")["documents"]
         assert {each["id"] for each in listed} == {each["id"] for each in added}
+        error, message = refused("authorise", card, "1")
+        assert (error, "no certificate" in message) == ("NotPermitted", True)
+        asyncio.run(server.certify(card, subject="demo:1", name="Dr X", profession="médecin"))
+        assert [each["subject"] for each in practitioner("card", "-o", card)[1]["certificates"]] == ["demo:1"]
+
         grant = patient("authorise", card, "1", "--days", "30")
         assert (grant["documents"], grant["state"]) == ([listed[0]["id"]], "in force")
         code, seen = practitioner("list")
@@ -202,11 +211,18 @@ def test_a_story_by_separate_processes(tmp_path: Path) -> None:
         assert practitioner("read", listed[0]["id"][:6], "-o", back)[0] == 0
         assert back.read_bytes() == FILES["lettre.txt"]
         assert practitioner("read", "1", "-o", back)[1]["error"] == "Conflict"
+        assert practitioner("read", "1", "-o", tmp_path / "none" / "back")[0] == 3
 
         patient("extend", grant["grant"][:8], "2")
         assert len(practitioner("list")[1]["documents"]) == 2
+        assert "already in this grant" in refused("extend", grant["grant"], "1", "2")[1]
         assert patient("mask", "2")["masked"]
         entries = patient("log")["entries"]
+        assert [entry["text"] for entry in entries if entry["kind"] == "change"] == [
+            *("founded", "added", "added", "shared", "shared", "masked")
+        ]
+        shared = [entry["documents"] for entry in entries if entry["text"] == "shared"]
+        assert shared == [[listed[0]["id"]], [listed[1]["id"]]]
         assert [entry["act"] for entry in entries if entry["kind"] == "access"] == ["list", "release", "list"]
         assert [each["grant"] for each in patient("grants")["grants"]] == [grant["grant"]]
         assert patient("revoke", "1")["state"] == "ended"

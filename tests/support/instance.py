@@ -86,6 +86,7 @@ class Instance:
             days=300,
             now=int(time.time()),
             as_json=True,
+            replace=True,
         )
 
 

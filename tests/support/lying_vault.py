@@ -3,7 +3,7 @@
 ``heard`` keeps every question in order: what the server got to know.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from crypto.wire import messages as m
@@ -88,7 +88,7 @@ class LyingVault:
 
         return call
 
-    async def ciphertext(self, query: m.CiphertextQuery) -> AsyncIterator[bytes]:
+    async def ciphertext(self, query: m.CiphertextQuery) -> AsyncGenerator[bytes, None]:
         """Ciphertext from a byte on, or what is served in its place."""
         self.heard.append(("ciphertext", query))
         if self._stream is not None:

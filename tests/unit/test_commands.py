@@ -8,17 +8,22 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from crypto.errors import Conflict, Damaged, Full, NotFound, NotPermitted, Unreachable
 from crypto.sealed.recovery import Kit
 from crypto.secret_bytes import SecretBytes
+from crypto.vault_links import AnyOperation, Block, Mask
 from vault_client import __main__ as program
+from vault_client import audit_report
+from vault_client.audit_report import Entry, change_of
 from vault_client.commands import output, processes, secrets_input
+from vault_client.commands.confirmation import confirm
 from vault_client.commands.names import pick, pick_all, remember, short
 from vault_client.commands.output import Screen, Usage, amount
+from vault_client.commands.patient_log import CHANGES, deed
 from vault_client.device_store import DeviceStore
 
 NOBODY = "http://127.0.0.1:1"
@@ -149,10 +154,103 @@ def test_enrolling_can_be_tried_again(capsys: pytest.CaptureFixture[str], tmp_pa
         str(tmp_path / "kit"),
     )
     for _ in range(2):
-        code, result = run(capsys, *words, "--passphrase-fd", str(passed(b"secret\n")))
+        code, result = run(capsys, *words, "--passphrase-fd", str(passed(b"several words\n")))
         assert (code, result["error"], (tmp_path / "kit").exists()) == (3, "Unreachable", False)
     code, result = run(capsys, *words, "--passphrase-fd", str(passed(b"another\n")))
     assert (code, result["error"]) == (1, "CannotOpen")
+    assert result["message"].startswith("The passphrase is wrong")
+
+
+def test_nobody_is_enrolled_twice(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Where somebody is enrolled already, that is said before the passphrase is asked for."""
+    (tmp_path / "home" / "spool").mkdir(parents=True)
+    words = ("patient", "enrol", "--server", NOBODY, "--home", str(tmp_path / "home"))
+    code, result = run(capsys, *words, "--kit", str(tmp_path / "kit"))
+    assert (code, result["error"]) == (1, "Conflict")
+
+
+@pytest.mark.parametrize("word", ["--card", "authorise"])
+def test_what_is_no_card_is_named(capsys: pytest.CaptureFixture[str], tmp_path: Path, word: str) -> None:
+    """A file that is no card, or another kind of card, is refused by its name."""
+    letter = tmp_path / "letter.pdf"
+    letter.write_bytes(b"{}")
+    words = ("authorise", str(letter), "1") if word == "authorise" else ("enrol", word, str(letter))
+    kit = () if word == "authorise" else ("--kit", str(tmp_path / "kit"))
+    code, result = run(capsys, "patient", *words, *kit)
+    assert (code, result["error"]) == (1, "Malformed")
+    assert f"{letter} is not a " in result["message"]
+
+
+def test_all_files_are_looked_at_first(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A file that is missing, or is a folder, is refused before any is added."""
+    (tmp_path / "letter").write_text("letter")
+    for wrong, why in ((tmp_path, "is a folder"), (tmp_path / "none", "cannot be read")):
+        code, result = run(capsys, "patient", "add", str(tmp_path / "letter"), str(wrong))
+        assert (code, why in result["message"]) == (3, True)
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "1096"])
+def test_a_grant_lasts_three_years_at_most(capsys: pytest.CaptureFixture[str], days: str) -> None:
+    """A grant for no day, or for more than three years, is not understood."""
+    code, result = run(capsys, "patient", "authorise", "card", "1", "--days", days)
+    assert (code, "1095" in result["message"]) == (2, True)
+
+
+@pytest.mark.parametrize(("answer", "goes_on"), [("yes", True), ("Yes ", True), ("", False), ("y", False)])
+def test_what_cannot_be_taken_back_is_confirmed(
+    monkeypatch: pytest.MonkeyPatch, answer: str, goes_on: bool
+) -> None:
+    """At a terminal only a yes goes on; without one, with --json or with --yes nobody is asked."""
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    confirm(Namespace(yes=False, json=False), "Sure?")
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    confirm(Namespace(yes=True, json=False), "Sure?")
+    confirm(Namespace(yes=False, json=True), "Sure?")
+    if goes_on:
+        confirm(Namespace(yes=False, json=False), "Sure?")
+    else:
+        with pytest.raises(NotPermitted):
+            confirm(Namespace(yes=False, json=False), "Sure?")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"kind": "change", "text": "founded"}, "founded the record"),
+        ({"kind": "change", "text": "unmasked"}, "unmasked"),
+        (
+            {"kind": "change", "text": "shared", "name": "Dr X", "documents": (bytes(16),) * 2},
+            "let Dr X open 2 documents",
+        ),
+        ({"kind": "change", "text": "ended", "name": "{0}"}, "ended what {0} may open"),
+        ({"kind": "access", "act": "release"}, "opened"),
+        ({"kind": "refused", "act": "list"}, "was refused"),
+    ],
+)
+def test_the_log_is_told_in_plain_words(entry: dict[str, Any], said: str) -> None:
+    """Each entry of the log is a sentence, whatever names stand in it."""
+    blank = {
+        "index": 0,
+        "time": 0,
+        "act": "",
+        "identity": None,
+        "name": "",
+        "documents": (),
+        "text": "",
+        "purpose": "",
+    }
+    assert deed(Entry(**{**blank, **entry})) == said
+
+
+def test_every_operation_has_a_word() -> None:
+    """Whatever a link may hold, the log can say."""
+    words = {change_of(Mask(doc=bytes(16), masked=masked)) for masked in (True, False)} | {
+        change_of(Block(identity=bytes(32), blocked=blocked)) for blocked in (True, False)
+    }
+    assert words == {"masked", "unmasked", "blocked", "unblocked"}
+    assert set(audit_report._CHANGES) == set(get_args(AnyOperation))
+    assert set(audit_report._CHANGES.values()) | words | {"founded"} == set(CHANGES)
 
 
 def test_a_kit_is_never_lost(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -165,9 +263,9 @@ def test_a_kit_is_never_lost(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 def test_a_profile_that_is_not_there_ends_in_three(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """A profile that does not exist cannot be opened, and is not made."""
-    words = ("patient", "list", "--home", str(tmp_path / "home"), "--passphrase-fd", str(passed(b"secret")))
-    assert run(capsys, *words)[0] == 3
+    """A profile that does not exist cannot be opened, and is not made; that is said before any passphrase."""
+    code, result = run(capsys, "patient", "list", "--home", str(tmp_path / "home"))
+    assert (code, "patient enrol" in result["message"]) == (3, True)
     assert not (tmp_path / "home").exists()
 
 
@@ -189,15 +287,16 @@ def test_a_passphrase_that_cannot_be_read_is_a_usage_error(number: int) -> None:
 
 def test_a_passphrase_is_asked_for_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new one twice, an old one once; never when nobody can answer."""
-    answers = iter(["one", "other", "same", "same", "old"])
+    answers = iter(["a new passphrase", "another", "too short", "the same again", "the same again", "old"])
     monkeypatch.setattr(secrets_input, "getpass", lambda _: next(answers))
     nothing = Namespace(passphrase_fd=None)
     with pytest.raises(Usage):
         secrets_input.passphrase(nothing)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    with pytest.raises(Usage):
-        secrets_input.passphrase(nothing, new=True)
-    assert secrets_input.passphrase(nothing, new=True) == "same"
+    for _ in range(2):
+        with pytest.raises(Usage):
+            secrets_input.passphrase(nothing, new=True)
+    assert secrets_input.passphrase(nothing, new=True) == "the same again"
     assert secrets_input.passphrase(nothing) == "old"
 
 
@@ -207,13 +306,15 @@ def test_a_kit_file_is_private_and_new(tmp_path: Path) -> None:
     arguments = Namespace(kit=path, json=False)
     keep = secrets_input.kit_keeper(arguments)
     keep(kit)
-    assert Kit.from_text(path.read_text()).to_text() == kit.to_text()
+    *title, text = path.read_text().splitlines()
+    assert Kit.from_text(text).to_text() == kit.to_text()
+    assert all(line.startswith("# ") for line in title)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(Conflict):
         keep(Kit.generate())
     with pytest.raises(Conflict):
         secrets_input.kit_keeper(arguments)
-    assert path.read_text() == f"{kit.to_text()}\n"
+    assert path.read_text().endswith(f"\n{kit.to_text()}\n")
 
 
 @pytest.mark.parametrize(("answer", "kept"), [("OK", True), ("ok ", True), ("", False), ("later", False)])

@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault_client.commands.output import Screen
@@ -12,28 +13,47 @@ if TYPE_CHECKING:
 
 # What people read
 WRITTEN = "The card was written to {path}. It is no secret."
+HOW_TO_WRITE = "To write the card to a file: coffre {noun} card -o FILE"
+THERE = "{path} exists already and is not a card of yours. It was not touched. Name another file."
 FINGERPRINT = "Fingerprint, to compare in person: {fingerprint}"
 
 
 def show_card(arguments: Namespace, screen: Screen, service: "Service", card: "IdentityCard") -> None:
-    """Write ``card`` to the file named, or else to stdout, where nothing else then stands."""
+    """Show the fingerprint of ``card``, and write it to the file named.
+
+    Raises Conflict when something else than an older card of the same person is there.
+    """
     from crypto.identity_links import identity_id
     from crypto.wire.cards import card_fingerprint, card_text
     from vault_client.commands.profiles import write_text
-    from vault_client.commands.trust_line import note_trust, trust_sentences
+    from vault_client.commands.trust_line import show_trust
 
     text = card_text(card)
     if arguments.output is not None:
+        _check_place(arguments.output, card_fingerprint(card))
         write_text(arguments.output, text)
-        screen.aside(WRITTEN.format(path=arguments.output))
+        screen.say(WRITTEN.format(path=arguments.output))
     else:
-        screen.say(text)
+        screen.say(HOW_TO_WRITE.format(noun=arguments.noun))
     screen.result |= {
         "identity": identity_id(card.chain.links[0].envelope).hex(),
         "fingerprint": card_fingerprint(card),
         "card": json.loads(text),
     }
-    screen.aside(FINGERPRINT.format(fingerprint=card_fingerprint(card)))
-    note_trust(screen, service)
-    for sentence in trust_sentences(service):
-        screen.aside(sentence)
+    screen.say(FINGERPRINT.format(fingerprint=card_fingerprint(card)))
+    show_trust(screen, service)
+
+
+def _check_place(path: Path, fingerprint: str) -> None:
+    from crypto.errors import Conflict, Malformed
+    from crypto.wire.cards import card_fingerprint
+    from vault_client.commands.profiles import identity_card
+
+    if not path.exists():
+        return
+    try:
+        is_own = card_fingerprint(identity_card(path)) == fingerprint
+    except Malformed:
+        is_own = False
+    if not is_own:
+        raise Conflict(THERE.format(path=path))

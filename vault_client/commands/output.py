@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crypto.encoding import acceptable
+from crypto.errors import Unreachable
 
 Progress = Callable[[int, int], None]
 
-# A column of cells no longer than this, such as ids and dates, is never broken into lines.
+# Columns whose cells are compared or copied, and those of short cells, are never broken into lines.
+_WHOLE = {"Id", "Subject", "Root", "When (UTC)", "Cosigned (UTC)"}
 _SHORT = 12
 
 
@@ -52,8 +54,8 @@ class Screen:
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         shown = [[acceptable(cell) for cell in row] for row in rows]
         for number, column in enumerate(columns):
-            is_short = all(len(row[number]) <= _SHORT for row in shown)
-            table.add_column(Text(column), overflow="fold", no_wrap=is_short)
+            is_whole = column in _WHOLE or all(len(row[number]) <= _SHORT for row in shown)
+            table.add_column(Text(column), overflow="fold", no_wrap=is_whole)
         for row in shown:
             table.add_row(*map(Text, row))
         Console(highlight=False).print(table)
@@ -89,6 +91,20 @@ class Screen:
             print(json.dumps({**self.result, "error": error, "message": message}))
         else:
             print(f"coffre: {acceptable(message)}", file=sys.stderr)
+
+
+@contextmanager
+def unless_reached(meaning: str) -> Iterator[None]:
+    """When the block reaches nobody, say what that means for what was asked."""
+    try:
+        yield
+    except Unreachable as error:
+        raise Unreachable(f"{error} {meaning}") from None
+
+
+def counted(count: int, thing: str, things: str = "") -> str:
+    """So many things, as it is shown."""
+    return f"{count} {thing}" if count == 1 else f"{count} {things or f'{thing}s'}"
 
 
 def day(time: int) -> str:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault_client.commands import patient_documents, patient_log, patient_sharing
+from vault_client.commands.confirmation import add_yes
 from vault_client.commands.output import Screen
-from vault_client.commands.profiles import add_profile
+from vault_client.commands.profiles import add_output, add_profile
 from vault_client.commands.secrets_input import add_kit
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ SHARING_DAYS = 365
 # What people read
 ENROLLED = "The record is founded. Its profile is in {folder}."
 FINGERPRINT = "Fingerprint: {fingerprint}"
+NEXT = "Next: coffre patient add FILE"
 
 
 def add(commands: "Subcommands") -> None:
@@ -42,17 +44,23 @@ def add(commands: "Subcommands") -> None:
     parser = commands("get", patient_documents.get, "fetch a document, verify it, write it to a file")
     add_profile(parser)
     parser.add_argument("document", metavar="DOC", help=DOC)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", required=True)
+    add_output(parser, "the new file to write")
 
     parser = commands("card", card, "show one's own card")
     add_profile(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE")
+    add_output(parser, "the file to write, or one's older card", required=False)
 
     parser = commands("authorise", patient_sharing.authorise, "let a practitioner open documents")
     add_profile(parser)
     parser.add_argument("card", type=Path, metavar="CARD", help="the file of the practitioner's card")
     parser.add_argument("documents", nargs="+", metavar="DOC", help=DOC)
-    parser.add_argument("--days", type=int, default=SHARING_DAYS, help="for how long (default: %(default)s)")
+    parser.add_argument(
+        "--days",
+        type=int,
+        default=SHARING_DAYS,
+        help=f"for how long, {patient_sharing.MAX_DAYS} at most (default: %(default)s)",
+    )
+    add_yes(parser)
 
     parser = commands("extend", patient_sharing.extend, "add documents to a grant")
     add_profile(parser)
@@ -73,6 +81,8 @@ def add(commands: "Subcommands") -> None:
         parser = commands(name, run, purpose)
         add_profile(parser)
         parser.add_argument("document", metavar="DOC", help=DOC)
+        if run is patient_documents.delete:
+            add_yes(parser)
 
     for name, run, purpose in (
         ("block", patient_sharing.block, "grant nothing more to someone"),
@@ -89,7 +99,7 @@ async def enrol(arguments: Namespace, screen: Screen) -> None:
     """Make an identity and found a record."""
     from crypto.wire.cards import fingerprint
     from vault_client.commands.profiles import folder, fresh_store, instance_card
-    from vault_client.commands.secrets_input import kit_keeper
+    from vault_client.commands.secrets_input import KIT_WRITTEN, kit_keeper
     from vault_client.commands.trust_line import show_trust
     from vault_client.patient import Patient
 
@@ -107,11 +117,14 @@ async def enrol(arguments: Namespace, screen: Screen) -> None:
         }
         screen.say(ENROLLED.format(folder=place))
         screen.say(FINGERPRINT.format(fingerprint=print_of))
+        if arguments.kit is not None:
+            screen.say(KIT_WRITTEN.format(path=arguments.kit))
+        screen.say(NEXT)
         show_trust(screen, patient.service)
 
 
 async def card(arguments: Namespace, screen: Screen) -> None:
-    """One's own card, to a file or to stdout."""
+    """One's own card, to a file, and its fingerprint."""
     from vault_client.commands.cards import show_card
     from vault_client.commands.profiles import patient
 

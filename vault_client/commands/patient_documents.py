@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.names import pick, remember, short
-from vault_client.commands.output import Screen, Usage, amount
+from vault_client.commands.output import Screen, Usage, amount, unless_reached
 
 if TYPE_CHECKING:
     from vault_client.patient import Patient, PatientDocument
@@ -14,6 +14,10 @@ DOCUMENTS = "documents"
 
 # What people read
 ADDED = "Added {id}  {title} ({size})"
+SO_FAR = "{done} of {count} were added."
+ADD_UNSURE = "Only what was named as added is sure to be in the record: list it before adding again."
+DELETE_UNSURE = "Whether the document is deleted is not known: list the record."
+REALLY_DELETE = "{title} will be deleted for ever."
 NO_DOCUMENTS = "There is no document in this record yet. Add one: coffre patient add FILE"
 WRITTEN = "{title} was verified and written to {path}."
 MASKED = "{title} is left out of every new grant. Grants in force are ended one by one, with revoke."
@@ -23,19 +27,27 @@ GONE = "This document is no longer in the record. Nothing was done. Show the lis
 
 
 async def add_files(arguments: Namespace, screen: Screen) -> None:
-    """Add files one after the other; those before a refusal stay."""
+    """Add files one after the other, once all were looked at; those before a refusal stay."""
     from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
+    from vault_client.patient import check_source
 
-    async with patient(arguments) as (record, _):
-        screen.result["documents"] = []
-        for path in arguments.files:
-            with screen.progress(path.name) as progress:
-                document = await record.add(path, progress=progress)
-            screen.result["documents"].append(_described(document))
-            descriptor = document.descriptor
-            screen.say(
-                ADDED.format(id=short(document.doc), title=descriptor.title, size=amount(descriptor.length))
-            )
+    for path in arguments.files:
+        check_source(path)
+    added = screen.result["documents"] = []
+    with unless_reached(ADD_UNSURE):
+        async with patient(arguments) as (record, _):
+            try:
+                for path in arguments.files:
+                    with screen.progress(path.name) as progress:
+                        document = await record.add(path, progress=progress)
+                    added.append(_described(document))
+                    title, size = document.descriptor.title, amount(document.descriptor.length)
+                    screen.say(ADDED.format(id=short(document.doc), title=title, size=size))
+            finally:
+                if len(added) < len(arguments.files):
+                    screen.aside(SO_FAR.format(done=len(added), count=len(arguments.files)))
+            show_trust(screen, record.service)
 
 
 async def list_documents(arguments: Namespace, screen: Screen) -> None:
@@ -62,17 +74,20 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
 async def show(arguments: Namespace, screen: Screen) -> None:
     """One document, as its descriptor has it."""
     from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments) as (record, store):
         document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
         screen.result |= _described(document)
         for name, value in _described(document).items():
             screen.say(f"{name:<9} {value}")
+        show_trust(screen, record.service)
 
 
 async def get(arguments: Namespace, screen: Screen) -> None:
     """A document into a file that is not there yet."""
     from vault_client.commands.profiles import check_free, patient
+    from vault_client.commands.trust_line import show_trust
 
     check_free(arguments.output)
     async with patient(arguments) as (record, store):
@@ -81,6 +96,7 @@ async def get(arguments: Namespace, screen: Screen) -> None:
             document = await record.get(doc, arguments.output, progress=progress)
         screen.result |= {**_described(document), "path": str(arguments.output)}
         screen.say(WRITTEN.format(title=document.descriptor.title, path=arguments.output))
+        show_trust(screen, record.service)
 
 
 async def mask(arguments: Namespace, screen: Screen) -> None:
@@ -95,23 +111,30 @@ async def unmask(arguments: Namespace, screen: Screen) -> None:
 
 async def delete(arguments: Namespace, screen: Screen) -> None:
     """Delete a document for ever."""
+    from vault_client.commands.confirmation import confirm
     from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, store):
-        document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
-        await record.delete(document.doc)
-        screen.result |= _described(document)
-        screen.say(DELETED.format(title=document.descriptor.title))
+    with unless_reached(DELETE_UNSURE):
+        async with patient(arguments) as (record, store):
+            document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
+            confirm(arguments, REALLY_DELETE.format(title=document.descriptor.title))
+            await record.delete(document.doc)
+            screen.result |= _described(document)
+            screen.say(DELETED.format(title=document.descriptor.title))
+            show_trust(screen, record.service)
 
 
 async def _mask(arguments: Namespace, screen: Screen, *, masked: bool) -> None:
     from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments) as (record, store):
         document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
         await record.mask(document.doc, masked=masked)
         screen.result |= {**_described(document), "masked": masked}
         screen.say((MASKED if masked else UNMASKED).format(title=document.descriptor.title))
+        show_trust(screen, record.service)
 
 
 def document_ids(record: "Patient") -> list[bytes]:

@@ -4,25 +4,47 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.names import short
-from vault_client.commands.output import Screen, moment
+from vault_client.commands.output import Screen, counted, moment
 
 if TYPE_CHECKING:
     from vault_client.audit_report import AuditReport, Entry
 
+NAMED = 3
+
 # What people read
-KINDS = {
-    "access": "opened",
-    "refused": "was refused",
-    "change": "changed the record",
-    "granted": "was granted",
-    "ended": "is granted nothing more",
+READINGS = {
+    "release": "opened",
+    "prefetch": "fetched ahead",
+    "list": "listed",
+    "reopen": "opened again",
+    "export": "exported",
 }
+CHANGES = {
+    "founded": "founded the record",
+    "added": "added",
+    "adopted": "took in",
+    "deleted": "deleted",
+    "masked": "masked",
+    "unmasked": "unmasked",
+    "shared": "let {name} open {documents}",
+    "ended": "ended what {name} may open",
+    "blocked": "blocked someone",
+    "unblocked": "unblocked someone",
+    "rekeyed": "changed the keys",
+    "resealed": "sealed the keys anew",
+}
+REFUSED, GRANTED, ENDED = "was refused", "was given the grant", "is granted nothing more"
+PURPOSES = {"TREAT": "treatment"}
+AND_MORE = ", and {count} more"
 YOU = "You"
 UNKNOWN = "unknown"
-HOLDS = "Checked up to entry {size}, cosigned {time} UTC: every entry holds and follows from the one before."
+HOLDS = (
+    "{count} of yours among {size} in the log, cosigned {time} UTC. All were checked: each holds and follows from "
+    "the one before."
+)
 ALARM = "ALARM {code}: {text}"
 ALARMED = (
-    "The log does not hold: {count} alarm(s). Keep this profile as it is: it holds the evidence. Do not add "
+    "The log does not hold: {alarms}. Keep this profile as it is: it holds the evidence. Do not add "
     "anything more, and ask the operator, or someone you trust, what happened."
 )
 
@@ -38,14 +60,16 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         titles = {document.doc: document.descriptor.title for document in record.documents()}
         screen.result |= report_object(report)
         columns = ("", "When (UTC)", "Who", "What", "Documents", "Why")
-        screen.table(columns, [_row(entry, titles, record.own.identity) for entry in report.entries])
+        rows = [_row(entry, titles, record.own.identity) for entry in report.entries]
+        screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
         for alarm in report.alarms:
             screen.say(ALARM.format(code=alarm.code, text=alarm.text))
         if not report.alarms:
-            screen.say(HOLDS.format(size=report.size, time=moment(report.time)))
+            count = counted(len(report.entries), "entry", "entries")
+            screen.say(HOLDS.format(count=count, size=report.size, time=moment(report.time)))
         show_trust(screen, record.service)
         if report.alarms:
-            raise NotProven(ALARMED.format(count=len(report.alarms)))
+            raise NotProven(ALARMED.format(alarms=counted(len(report.alarms), "alarm")))
 
 
 def report_object(report: "AuditReport") -> dict[str, Any]:
@@ -76,7 +100,28 @@ def _row(entry: "Entry", titles: dict[bytes, str], own: bytes) -> tuple[str, ...
     who = YOU if entry.identity == own else entry.name
     if not who:
         who = short(entry.identity) if entry.identity is not None else UNKNOWN
-    what = f"{KINDS[entry.kind]} {f'({entry.act or entry.text})' if entry.act or entry.text else ''}".rstrip()
     # A listing is opened as a document of its own, which the record does not name.
-    documents = ", ".join(titles[doc] for doc in entry.documents if doc in titles)
-    return (str(entry.index), moment(entry.time), who, what, documents, entry.purpose)
+    named = () if entry.act == "list" else entry.documents
+    documents = ", ".join(titles.get(doc) or short(doc) for doc in named[:NAMED])
+    if len(named) > NAMED:
+        documents += AND_MORE.format(count=len(named) - NAMED)
+    code, *stated = entry.purpose.split(" · ")
+    why = " · ".join((PURPOSES.get(code, code), *stated))
+    return (moment(entry.time), who, deed(entry), documents, why)
+
+
+def deed(entry: "Entry") -> str:
+    """What was done, in plain words."""
+    match entry.kind:
+        case "access":
+            return READINGS[entry.act]
+        case "refused":
+            return REFUSED
+        case "granted":
+            return GRANTED
+        case "ended":
+            return ENDED
+    name = entry.name or UNKNOWN
+    documents = counted(len(entry.documents), "document") if entry.documents else "documents"
+    words = (CHANGES.get(word, word) for word in entry.text.split(", "))
+    return ", ".join(words).format(name=name, documents=documents)

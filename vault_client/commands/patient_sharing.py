@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.names import pick, pick_all, remember, short
-from vault_client.commands.output import Screen, Usage, day
+from vault_client.commands.output import Screen, Usage, counted, day, unless_reached
 from vault_client.commands.patient_documents import DOCUMENTS, document_ids
 
 if TYPE_CHECKING:
@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from vault_client.vault_replica import LocalGrant
 
 GRANTS = "grants"
+MAX_DAYS = 1095  # three years
 
 # What people read
-NO_DAY = "--days must be at least 1. Nothing was shared."
-AUTHORISED = "{name} ({subject}) may open {count} document(s) until {until}. Grant {id}."
-COMPARE = "Compare in person: their fingerprint is {fingerprint}"
-EXTENDED = "Grant {id} was extended: {name} may open {count} document(s) more."
+BAD_DAYS = f"--days must be from 1 to {MAX_DAYS}, three years. Nothing was shared."
+COMPARE = "The fingerprint on this card is {fingerprint}. Compare it with theirs, in person."
+SHARE_UNSURE = "Nothing is known to be shared: look at the grants before trying again."
+AUTHORISED = "{name} ({subject}) may open {documents} until {until}. Grant {id}."
+FINGERPRINT = "Their fingerprint, to compare in person: {fingerprint}"
+EXTENDED = "Grant {id} was extended: {name} may open {documents} more."
 NO_GRANTS = "Nobody may open anything."
+REVOKE_UNSURE = "Take the grant to be in force still, and revoke it again."
 REVOKED = "Grant {id} is ended. What {name} opened already cannot be unread."
 BLOCKED = "Nothing more will be granted to {who}. Grants in force are ended one by one, with revoke."
 UNBLOCKED = "{who} may be granted documents again."
@@ -32,28 +36,32 @@ IN_FORCE, ENDED, ENDING, EXPIRED = "in force", "ended", "sent, not yet in force"
 
 async def authorise(arguments: Namespace, screen: Screen) -> None:
     """Let the person on a card open documents."""
-    from crypto.wire.cards import card_fingerprint, read_card
-    from vault_client.commands.profiles import patient, read_text
+    from crypto.wire.cards import card_fingerprint
+    from vault_client.commands.confirmation import confirm
+    from vault_client.commands.profiles import identity_card, patient
     from vault_client.commands.trust_line import show_trust
 
-    if arguments.days < 1:
-        raise Usage(NO_DAY)
-    recipient = read_card(read_text(arguments.card))
-    async with patient(arguments) as (record, store):
-        documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
-        grant = await record.authorise(recipient, documents, days=arguments.days)
-        screen.result |= {**_granted(grant, record), "fingerprint": card_fingerprint(recipient)}
-        screen.say(
-            AUTHORISED.format(
-                name=grant.name,
-                subject=grant.subject,
-                count=len(documents),
-                until=day(grant.expiry),
-                id=short(grant.entry.gid),
+    if not 1 <= arguments.days <= MAX_DAYS:
+        raise Usage(BAD_DAYS)
+    recipient = identity_card(arguments.card)
+    print_of = card_fingerprint(recipient)
+    confirm(arguments, COMPARE.format(fingerprint=print_of))
+    with unless_reached(SHARE_UNSURE):
+        async with patient(arguments) as (record, store):
+            documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
+            grant = await record.authorise(recipient, documents, days=arguments.days)
+            screen.result |= {**_granted(grant, record), "fingerprint": print_of}
+            screen.say(
+                AUTHORISED.format(
+                    name=grant.name,
+                    subject=grant.subject,
+                    documents=counted(len(documents), "document"),
+                    until=day(grant.expiry),
+                    id=short(grant.entry.gid),
+                )
             )
-        )
-        screen.say(COMPARE.format(fingerprint=card_fingerprint(recipient)))
-        show_trust(screen, record.service)
+            screen.say(FINGERPRINT.format(fingerprint=print_of))
+            show_trust(screen, record.service)
 
 
 async def extend(arguments: Namespace, screen: Screen) -> None:
@@ -61,13 +69,16 @@ async def extend(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, store):
-        gid = pick(store, GRANTS, arguments.grant, _gids(record))
-        documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
-        grant = await record.extend(gid, documents)
-        screen.result |= _granted(grant, record)
-        screen.say(EXTENDED.format(id=short(gid), name=grant.name, count=len(documents)))
-        show_trust(screen, record.service)
+    with unless_reached(SHARE_UNSURE):
+        async with patient(arguments) as (record, store):
+            gid = pick(store, GRANTS, arguments.grant, _gids(record))
+            documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
+            before = set(record.replica.granted(gid))
+            grant = await record.extend(gid, documents)
+            more = counted(len(set(record.replica.granted(gid)) - before), "document")
+            screen.result |= _granted(grant, record)
+            screen.say(EXTENDED.format(id=short(gid), name=grant.name, documents=more))
+            show_trust(screen, record.service)
 
 
 async def grants(arguments: Namespace, screen: Screen) -> None:
@@ -106,11 +117,12 @@ async def revoke(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, store):
-        grant = await record.revoke(pick(store, GRANTS, arguments.grant, _gids(record)))
-        screen.result |= _granted(grant, record)
-        screen.say(REVOKED.format(id=short(grant.entry.gid), name=grant.name))
-        show_trust(screen, record.service)
+    with unless_reached(REVOKE_UNSURE):
+        async with patient(arguments) as (record, store):
+            grant = await record.revoke(pick(store, GRANTS, arguments.grant, _gids(record)))
+            screen.result |= _granted(grant, record)
+            screen.say(REVOKED.format(id=short(grant.entry.gid), name=grant.name))
+            show_trust(screen, record.service)
 
 
 async def block(arguments: Namespace, screen: Screen) -> None:
@@ -126,22 +138,24 @@ async def unblock(arguments: Namespace, screen: Screen) -> None:
 async def _block(arguments: Namespace, screen: Screen, *, blocked: bool) -> None:
     from crypto.wire.cards import fingerprint
     from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments) as (record, _):
         identity = _identity(arguments.identity, record)
         await record.block(identity, blocked=blocked)
         screen.result |= {"identity": identity.hex(), "blocked": blocked}
         screen.say((BLOCKED if blocked else UNBLOCKED).format(who=fingerprint(identity)))
+        show_trust(screen, record.service)
 
 
 def _identity(word: str, record: "Patient") -> bytes:
     """Whom ``word`` means: the person on a card, a whole id, or someone a grant was made for."""
     from crypto.identity_links import identity_id
-    from crypto.wire.cards import fingerprint, read_card
-    from vault_client.commands.profiles import read_text
+    from crypto.wire.cards import fingerprint
+    from vault_client.commands.profiles import identity_card
 
     if Path(word).is_file():
-        return identity_id(read_card(read_text(Path(word))).chain.links[0].envelope)
+        return identity_id(identity_card(Path(word)).chain.links[0].envelope)
     if len(word) == 64 and set(word.lower()) <= set("0123456789abcdef"):
         return bytes.fromhex(word)
     met = {grant.entry.recipient for grant in record.grants()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.names import pick, remember, short
 from vault_client.commands.output import Screen, amount, day
-from vault_client.commands.profiles import add_profile
+from vault_client.commands.profiles import add_output, add_profile
 from vault_client.commands.secrets_input import add_kit
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ DOC = "a number of the last list, or four or more characters of an id"
 
 # What people read
 ENROLLED = "The identity is made. Its profile is in {folder}."
-NOT_CERTIFIED = (
-    "Patients can share with it once a registrar has certified it: give them the file of its card."
-)
+NOT_CERTIFIED = "Patients can share with it once a registrar has certified its card. Next: coffre practitioner card -o FILE"
 CERTIFIED = "Certified as {name}, {profession} ({subject})."
 FINGERPRINT = "Fingerprint: {fingerprint}"
+GONE = "{title} may have been deleted or masked, or the grant has ended"
+NOT_GRANTED = "This document is not granted to you any more"
 NOTHING = "Nothing is granted to you now."
 REFUSED = "A delivery was not believed: {why}"
 WRITTEN = "{title} was verified and written to {path}. The patient's log shows that you opened it."
@@ -39,21 +39,21 @@ def add(commands: "Subcommands") -> None:
 
     parser = commands("card", card, "show one's own card, for patients and the registrar")
     add_profile(parser)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE")
+    add_output(parser, "the file to write, or one's older card", required=False)
 
     add_profile(commands("list", list_documents, "list what was granted"))
 
     parser = commands("read", read, "open a document into a file; the patient sees it in the log")
     add_profile(parser)
     parser.add_argument("document", metavar="DOC", help=DOC)
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", required=True)
+    add_output(parser, "the new file to write")
 
 
 async def enrol(arguments: Namespace, screen: Screen) -> None:
     """Make an identity."""
     from crypto.wire.cards import fingerprint
     from vault_client.commands.profiles import folder, fresh_store, instance_card
-    from vault_client.commands.secrets_input import kit_keeper
+    from vault_client.commands.secrets_input import KIT_WRITTEN, kit_keeper
     from vault_client.commands.trust_line import show_trust
     from vault_client.practitioner import Practitioner
 
@@ -70,12 +70,14 @@ async def enrol(arguments: Namespace, screen: Screen) -> None:
         }
         screen.say(ENROLLED.format(folder=place))
         screen.say(FINGERPRINT.format(fingerprint=print_of))
+        if arguments.kit is not None:
+            screen.say(KIT_WRITTEN.format(path=arguments.kit))
         screen.say(NOT_CERTIFIED)
         show_trust(screen, practitioner.service)
 
 
 async def card(arguments: Namespace, screen: Screen) -> None:
-    """One's own card with the certificates on it, to a file or to stdout."""
+    """One's own card with the certificates on it, to a file, and its fingerprint."""
     from vault_client.commands.cards import show_card
     from vault_client.commands.profiles import practitioner
 
@@ -84,9 +86,9 @@ async def card(arguments: Namespace, screen: Screen) -> None:
         show_card(arguments, screen, reader.service, shown)
         screen.result["certificates"] = await _certificates(reader)
         for certificate in screen.result["certificates"]:
-            screen.aside(CERTIFIED.format(**certificate))
+            screen.say(CERTIFIED.format(**certificate))
         if not screen.result["certificates"]:
-            screen.aside(NOT_CERTIFIED)
+            screen.say(NOT_CERTIFIED)
 
 
 async def list_documents(arguments: Namespace, screen: Screen) -> None:
@@ -127,6 +129,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
 
 async def read(arguments: Namespace, screen: Screen) -> None:
     """Open a document into a file that is not there yet."""
+    from crypto.errors import NotFound
     from vault_client.commands.profiles import check_free, practitioner
     from vault_client.commands.trust_line import show_trust
 
@@ -135,13 +138,15 @@ async def read(arguments: Namespace, screen: Screen) -> None:
         documents = {each.document.doc: each for each in _newest(reader.documents())}
         doc = pick(store, GRANTED, arguments.document, documents)
         if doc not in documents:  # a number of a list that is out of date
-            from crypto.errors import NotFound
-
-            raise NotFound("This document is not granted to you any more")
+            raise NotFound(NOT_GRANTED)
+        title = documents[doc].document.title
         with screen.progress(arguments.output.name) as progress:
-            await reader.read(documents[doc], arguments.output, progress=progress)
+            try:
+                await reader.read(documents[doc], arguments.output, progress=progress)
+            except NotFound:
+                raise NotFound(GONE.format(title=title)) from None
         screen.result |= {**_described(documents[doc]), "path": str(arguments.output)}
-        screen.say(WRITTEN.format(title=documents[doc].document.title, path=arguments.output))
+        screen.say(WRITTEN.format(title=title, path=arguments.output))
         show_trust(screen, reader.service)
 
 

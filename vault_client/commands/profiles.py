@@ -11,15 +11,29 @@ from vault_client.commands.secrets_input import add_passphrase, passphrase
 
 if TYPE_CHECKING:
     from crypto.trust_root import InstanceCard
+    from crypto.wire.cards import IdentityCard
     from vault_client.device_store import DeviceStore
     from vault_client.patient import Patient
     from vault_client.practitioner import Practitioner
 
+# A profile has it from the end of its enrolment on.
+SPOOL = "spool"
+
 # What people read
 UNREADABLE = "{path} could not be read ({why}). Nothing was done. Check the path."
 NOT_TEXT = "{path} is not a card. Nothing was done. Check the path."
+NOT_A_PERSON = "{path} is not a practitioner's card. Nothing was done. Ask them for the file of their card."
+NOT_A_SERVER = "{path} is not a server's instance card. Nothing was done. Ask the operator for it."
+NO_PROFILE = "There is no profile in {place}. Nothing was done. Enrol first: coffre {noun} enrol --help"
+ENROLLED_ALREADY = "Somebody is enrolled in {place}. Nothing was done. Name another folder with --home."
+NOT_OPENED = "The passphrase is wrong, or the profile is damaged. Nothing was done. Try again."
 UNWRITTEN = "{path} could not be written ({why}). Try another place."
 THERE = "{path} exists already and was not touched. Nothing was opened. Name another file."
+
+
+def add_output(parser: ArgumentParser, what: str, *, required: bool = True) -> None:
+    """The option that names the file to write."""
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", required=required, help=what)
 
 
 def add_profile(parser: ArgumentParser) -> None:
@@ -42,38 +56,56 @@ def folder(arguments: Namespace) -> Path:
 
 
 def fresh_store(arguments: Namespace) -> "DeviceStore":
-    """A profile to enrol in: a new one, or one left empty by an enrolment that did not come through."""
+    """A profile to enrol in: a new one, or one left empty by an enrolment that did not come through.
+
+    Raises Conflict, before the passphrase is asked for, when somebody is enrolled there.
+    """
+    from crypto.errors import Conflict
     from vault_client import profile_file
     from vault_client.device_store import DeviceStore
 
     place = folder(arguments)
+    if (place / SPOOL).exists():
+        raise Conflict(ENROLLED_ALREADY.format(place=place))
     if (place / profile_file.FILE).exists():
-        return DeviceStore.open(place, passphrase(arguments))
+        return _opened(arguments)
     return DeviceStore.create(place, passphrase(arguments, new=True))
 
 
 @asynccontextmanager
 async def patient(arguments: Namespace) -> "AsyncIterator[tuple[Patient, DeviceStore]]":
     """The patient of the profile, with the store in which commands remember what they showed."""
-    from vault_client.device_store import DeviceStore
     from vault_client.patient import Patient
 
-    place = folder(arguments)
-    store = DeviceStore.open(place, passphrase(arguments))
-    async with await Patient.resume(store, place) as opened:
+    store = _opened(arguments)
+    async with await Patient.resume(store, folder(arguments)) as opened:
         yield opened, store
 
 
 @asynccontextmanager
 async def practitioner(arguments: Namespace) -> "AsyncIterator[tuple[Practitioner, DeviceStore]]":
     """The practitioner of the profile, with the store in which commands remember what they showed."""
-    from vault_client.device_store import DeviceStore
     from vault_client.practitioner import Practitioner
 
-    place = folder(arguments)
-    store = DeviceStore.open(place, passphrase(arguments))
-    async with await Practitioner.resume(store, place) as opened:
+    store = _opened(arguments)
+    async with await Practitioner.resume(store, folder(arguments)) as opened:
         yield opened, store
+
+
+def _opened(arguments: Namespace) -> "DeviceStore":
+    """The profile's store. Raises Unavailable, before the passphrase is asked for, when there is none."""
+    from crypto.errors import CannotOpen, Unavailable
+    from vault_client import profile_file
+    from vault_client.device_store import DeviceStore
+
+    place = folder(arguments)
+    if not (place / profile_file.FILE).exists():
+        raise Unavailable(NO_PROFILE.format(place=place, noun=arguments.noun))
+    try:
+        return DeviceStore.open(place, passphrase(arguments))
+    except CannotOpen as error:
+        error.args = (NOT_OPENED,)
+        raise
 
 
 def read_text(path: Path) -> str:
@@ -100,10 +132,25 @@ def write_text(path: Path, text: str) -> None:
 
 
 def instance_card(path: Path | None) -> "InstanceCard | None":
-    """The instance card in a file, if one was named."""
+    """The instance card in a file, if one was named. Raises Unavailable or Malformed."""
+    from crypto.errors import Malformed, TooLarge
     from crypto.trust_root import read_card
 
-    return None if path is None else read_card(read_text(path))
+    try:
+        return None if path is None else read_card(read_text(path))
+    except (Malformed, TooLarge):
+        raise Malformed(NOT_A_SERVER.format(path=path)) from None
+
+
+def identity_card(path: Path) -> "IdentityCard":
+    """The card of a person in a file. Raises Unavailable or Malformed."""
+    from crypto.errors import Malformed, TooLarge
+    from crypto.wire.cards import read_card
+
+    try:
+        return read_card(read_text(path))
+    except (Malformed, TooLarge):
+        raise Malformed(NOT_A_PERSON.format(path=path)) from None
 
 
 def check_free(path: Path) -> None:

@@ -14,21 +14,29 @@ if TYPE_CHECKING:
     from crypto.sealed.recovery import Kit
 
 MAX_PASSPHRASE = 4096
+MIN_NEW = 12
 
 # What people read
+NEEDED = "Needs the server, a new passphrase, and a place for the recovery kit: --kit FILE, or the terminal."
 ASK = "Passphrase: "
-ASK_NEW = "New passphrase: "
+ASK_NEW = "New passphrase, of several words: "
 ASK_AGAIN = "The same again: "
 NOT_THE_SAME = "The two passphrases differ. Nothing was done. Try again."
+TOO_SHORT = f"A passphrase needs {MIN_NEW} characters at least: several words. Nothing was done. Try again."
 NO_TERMINAL = "There is no terminal to ask for the passphrase at. Nothing was done. Use --passphrase-fd N."
 BAD_DESCRIPTOR = "No passphrase could be read from file descriptor {number}. Nothing was done."
 NO_PLACE_FOR_KIT = (
     "There is no terminal to show the recovery kit on. Nothing was done. Give it a file with --kit FILE."
 )
 KIT = (
-    "Your recovery kit. It is shown this once and kept nowhere. With it, and only with it, a lost record can be "
-    "opened again; whoever has it can do so too. Write it down and put it away."
+    "Your recovery kit. It is shown this once and kept nowhere. Keys of yours are derived from it: whoever has it "
+    "has them. Restoring a lost record with it comes in a later version. Write it down and put it away."
 )
+KIT_FILE = (
+    "# A recovery kit of Coffre. Keys are derived from it: whoever has it has them. Keep it apart from the computer.\n"
+    "# Restoring a lost record with it comes in a later version.\n{kit}\n"
+)
+KIT_WRITTEN = "The recovery kit is in {path}. Keep it apart from this computer."
 KIT_CONFIRM = "Type OK when it is written down: "
 KIT_UNCONFIRMED = (
     "The recovery kit was not confirmed. Nobody was enrolled. Start again when you can write it down."
@@ -47,20 +55,25 @@ def add_passphrase(parser: ArgumentParser) -> None:
 
 
 def add_kit(parser: ArgumentParser) -> None:
-    """The option by which the kit goes to a file."""
+    """The option by which the kit goes to a file, and what enrolling needs."""
+    parser.epilog = NEEDED
     parser.add_argument(
         "--kit", type=Path, metavar="FILE", help="write the recovery kit to a new file only you can read"
     )
 
 
 def passphrase(arguments: Namespace, *, new: bool = False) -> str:
-    """The passphrase of the profile; a new one is asked for twice. Raises Usage when there is no way to get it."""
-    if arguments.passphrase_fd is not None:
-        return _from_descriptor(arguments.passphrase_fd)
-    if not sys.stdin.isatty():
+    """The passphrase of the profile; a new one is asked for twice.
+
+    Raises Usage when there is no way to get it, or when a new one is too short.
+    """
+    is_given = arguments.passphrase_fd is not None
+    if not is_given and not sys.stdin.isatty():
         raise Usage(NO_TERMINAL)
-    first = getpass(ASK_NEW if new else ASK)
-    if new and getpass(ASK_AGAIN) != first:
+    first = _from_descriptor(arguments.passphrase_fd) if is_given else getpass(ASK_NEW if new else ASK)
+    if new and len(first) < MIN_NEW:
+        raise Usage(TOO_SHORT)
+    if new and not is_given and getpass(ASK_AGAIN) != first:
         raise Usage(NOT_THE_SAME)
     return first
 
@@ -94,7 +107,7 @@ def _write_kit(path: Path, kit: "Kit") -> None:
 
     try:
         with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(kit.to_text().encode() + b"\n")
+            file.write(KIT_FILE.format(kit=kit.to_text()).encode())
             file.flush()
             os.fsync(file.fileno())
     except FileExistsError:

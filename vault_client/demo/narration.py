@@ -48,12 +48,12 @@ LINES = {
         "{count} documents encrypted here, each with its own key, then sent",
     ),
     "granted": (
-        "{name} : {count} document(s), rien d'autre",
-        "{name}: {count} document(s), and nothing else",
+        "Documents confiés à {name} : {count}, rien d'autre",
+        "Documents granted to {name}: {count}, and nothing else",
     ),
     "received": (
-        "{name} a reçu {count} document(s)",
-        "{name} received {count} document(s)",
+        "Documents reçus par {name} : {count}",
+        "Documents received by {name}: {count}",
     ),
     "original": ("Le document de Camille commence ainsi", "Camille's document begins"),
     "stored": ("Le serveur en a ceci", "The server has this"),
@@ -65,7 +65,11 @@ LINES = {
         "The keeper has {size} entries of 97 bytes that say nothing, and no document or name",
     ),
     "reader-sees": ("{name} voit : {titles}", "{name} sees just this"),
-    "entries": ("{count} entrées, {alarms} alarme(s)", "{count} entries, {alarms} alarm(s)"),
+    "entries": ("{count} entrées, alarmes : {alarms}", "{count} entries, alarms: {alarms}"),
+    "asked": (
+        "Une demande y reste même quand rien n'a été remis ensuite : ainsi l'essai où le serveur change un bit",
+        "An opening stays there even when nothing was released after it, as when the server changed one bit",
+    ),
     "ended": (
         "{name} n'a plus accès : ce qui fut lu ne peut être repris",
         "{name} is granted nothing more: what was read cannot be unread",
@@ -104,19 +108,19 @@ ATTEMPTS = {
     ),
 }
 
-KINDS = {
-    "access": "a lu / opened",
+DEEDS = {
+    "list": "voit la liste / listed",
+    "release": "ouvre / opened",
     "refused": "refusé / refused",
     "granted": "reçoit / was granted",
     "ended": "n'a plus rien / ended",
+    "founded": "fonde / founded",
+    "added": "ajoute / added",
+    "shared": "confie / shared",
 }
-CHANGES = {
-    "genesis": "ouvre / founded",
-    "add_version": "ajoute / added",
-    "grant": "confie / shared",
-    "end": "retire / revoked",
-}
-LOG_COLUMNS = ("", "Qui / who", "Quoi / what", "Document")
+LOG_COLUMNS = ("", "UTC", "Qui / who", "Quoi / what", "Document")
+ROW_COLUMNS = ("Table", "Colonne / column", "Contenu / content")
+WRAPPED = ("Document", ROW_COLUMNS[-1])
 SUMMARY_COLUMNS = ("Document", "Octets / bytes", "SHA-256", "Identique / identical")
 REFUSED, WENT_THROUGH = "refusé / refused", "ACCEPTÉ / ACCEPTED"
 YES, NO = "oui / yes", "NON / NO"
@@ -151,7 +155,9 @@ class Narration:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows of a scene."""
-        table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for column in columns:
+            table.add_column(Text(column), overflow="fold", no_wrap=column not in WRAPPED)
         for row in rows:
             table.add_row(*(Text(acceptable(cell)) for cell in row))
         self._print(table, 3)

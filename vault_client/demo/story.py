@@ -13,7 +13,8 @@ from typing import Any
 
 from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import LinkQuery
-from vault_client.audit_report import AuditReport, Entry
+from vault_client.audit_report import AuditReport
+from vault_client.commands.output import moment
 from vault_client.commands.patient_log import report_object
 from vault_client.commands.trust_line import keepers
 from vault_client.demo import narration as words
@@ -167,7 +168,7 @@ async def _views(
     narration.scene("views")
     patient = cast.patient
     report = await patient.log()
-    index = next(entry.index for entry in report.entries if entry.text == "add_version")
+    index = next(entry.index for entry in report.entries if entry.text == "added")
     links = await patient.service.api.links(LinkQuery(vault=patient.replica.vault, since=1))
     link = links.links[0].body.decode("utf-8")[:_LINK_SHOWN]
     view = await look(cast.instance.data / "server", patient, document, index, link)
@@ -177,8 +178,13 @@ async def _views(
     narration.say("stored")
     narration.show(view.ciphertext.hex(" ", 4))
     narration.say("rows")
-    for row in view.rows:
-        narration.show(f"{row.table}: {'  '.join(f'{name}={value}' for name, value in row.columns)}")
+    first_rows = {row.table: row for row in reversed(view.rows)}
+    cells = [
+        ("" if number else table, *column)
+        for table, row in sorted(first_rows.items())
+        for number, column in enumerate(row.columns)
+    ]
+    narration.table(words.ROW_COLUMNS, cells)
     narration.say("leaf", index=index)
     narration.show(view.leaf.hex())
     narration.say("link")
@@ -216,14 +222,18 @@ async def _log(
     titles = {document.doc: document.descriptor.title for document in documents}
     shown = [
         (
-            str(entry.index),
-            entry.name or "Camille",
-            _deed(entry),
-            ", ".join(titles[doc] for doc in entry.documents if doc in titles),
+            str(number),
+            moment(entry.time).split()[1],
+            "Camille" if entry.identity == cast.patient.own.identity else entry.name,
+            words.DEEDS[entry.text or (entry.act if entry.kind == "access" else entry.kind)],
+            ", ".join(titles[doc] for doc in entry.documents if doc in titles)
+            if len(entry.documents) < 2
+            else f"{len(entry.documents)} documents",
         )
-        for entry in report.entries
+        for number, entry in enumerate(report.entries, 1)
     ]
-    narration.table(words.LOG_COLUMNS, shown if len(shown) <= 40 else [*shown[:15], ("…",) * 4, *shown[-15:]])
+    narration.table(words.LOG_COLUMNS, shown if len(shown) <= 40 else [*shown[:15], ("…",) * 5, *shown[-15:]])
+    narration.say("asked")
     narration.say("entries", count=len(report.entries), alarms=len(report.alarms))
     for alarm in report.alarms:
         told.require(False, f"the log has the alarm {alarm.code}: {alarm.text}")
@@ -264,12 +274,6 @@ def _note(attempt: Attempt, narration: Narration, told: Told) -> None:
     told.attempts.append(attempt)
     told.require(attempt.held, f"the attempt {attempt.attempt} was not refused as it must be")
     narration.attempt(attempt)
-
-
-def _deed(entry: Entry) -> str:
-    if entry.kind == "change":
-        return words.CHANGES.get(entry.text, entry.text)
-    return f"{words.KINDS[entry.kind]} ({entry.act})" if entry.act else words.KINDS[entry.kind]
 
 
 def _summary(narration: Narration, told: Told) -> None:

@@ -162,10 +162,9 @@ class Releases:
     def _check_reader(self, query: ReleaseQuery, shown: list[Known]) -> None:
         reader, *teams = shown
         request = check_request(query.request, reader, teams[0] if teams else None)
-        never = set(self._trust.newest.never_granted)
+        never = self._trust.newest.never_granted
         for known in shown:
-            in_force = known.state.certified(request.time)
-            if not any(entry.statement.scheme not in never for entry in in_force):
+            if not known.state.may_receive(request.time, never):
                 raise NotPermitted(
                     "A request is by somebody whom no registrar certifies. Nothing was opened."
                 )

@@ -12,6 +12,7 @@ import uvicorn
 
 from crypto.errors import NotPermitted
 from crypto.trust_root import read_card
+from vault_server.bounded_http import BoundedHttp
 from vault_server.keeper.app import make_app
 from vault_server.keeper.event_log import EventLog
 from vault_server.keeper.keeper import Keeper
@@ -44,7 +45,7 @@ async def serve(settings: Settings) -> None:
     events = EventLog(sys.stderr)
     try:
         card = read_card(settings.card.read_text())
-    except OSError:
+    except (OSError, UnicodeDecodeError):
         raise NotPermitted(
             f"The instance card {settings.card} cannot be read. The keeper was not started. Name the card's file."
         ) from None
@@ -65,7 +66,7 @@ async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
     config = uvicorn.Config(
         make_app(keeper, events),
         loop="none",
-        http="httptools",
+        http=BoundedHttp,
         access_log=False,
         log_config=None,
         server_header=False,
@@ -82,9 +83,11 @@ async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
     following = asyncio.create_task(keeper.follow_trust())
     following.add_done_callback(lambda _: setattr(server, "should_exit", True))
     counting = asyncio.create_task(_count(events))
-    await server.serve(sockets=[listening])
-    following.cancel()
-    counting.cancel()
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        following.cancel()
+        counting.cancel()
     for ended in await asyncio.gather(following, counting, return_exceptions=True):
         if isinstance(ended, Exception):
             raise ended

@@ -1,4 +1,4 @@
-"""SQLite: opened, migrated, locked; one writer that commits in groups; one connection that reads.
+"""SQLite: opened, migrated; one writer that commits in groups; one connection that reads.
 
 Nothing is acknowledged before COMMIT returned. Jobs are queued; the writer takes what is there, up to 256, runs each in
 a savepoint (its refusal undoes only itself) and commits once, so durable writes do not depend on the speed of one
@@ -7,18 +7,17 @@ stops for good. A new process reads what is there.
 """
 
 import asyncio
-import fcntl
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
 
-from crypto.errors import Conflict, Damaged, Full, NotPermitted, TooMany, Unavailable
+from crypto.errors import Conflict, Damaged, Full, TooMany, Unavailable
 from vault_server.store.files import make_folder
 
 BATCH = 256
@@ -125,11 +124,13 @@ class Writer:
                     self._queue.task_done()
 
     async def _commit(self, batch: list[tuple[Job[Any], asyncio.Future[Any]]]) -> None:
+        if self._stopped is not None:
+            for _, future in batch:
+                future.set_exception(self._stopped)
+            return
         transaction = Transaction(self._connection)
         outcomes: list[tuple[Any, Exception | None]] = []
         try:
-            if self._stopped is not None:
-                raise self._stopped
             await transaction.all("BEGIN IMMEDIATE")
             for job, _ in batch:
                 outcomes.append(await self._attempt(transaction, job))
@@ -139,13 +140,12 @@ class Writer:
             if self.integrate is not None:
                 await self.integrate(transaction)
             await transaction.all("COMMIT")
-        except (sqlite3.Error, Unavailable) as error:
+            for callback in transaction.after:
+                callback()
+        except Exception as error:  # whatever it is, nobody may go on waiting: the outcome is unknown
             cause = error if isinstance(error, Unavailable) else _unknown_outcome(error)
             self.fail(cause)
             outcomes = [(None, cause)] * len(batch)
-        else:
-            for callback in transaction.after:
-                callback()
         for (_, future), (value, refusal) in zip(batch, outcomes, strict=True):
             if future.cancelled():
                 continue
@@ -177,38 +177,29 @@ class Writer:
 class Database:
     """An open database. ``reader`` sees what is committed."""
 
-    def __init__(self, write: aiosqlite.Connection, read: aiosqlite.Connection, lock: IO[bytes]) -> None:
+    def __init__(self, write: aiosqlite.Connection, read: aiosqlite.Connection) -> None:
         self.write = write
         self.reader = Statements(read)
         self._read = read
-        self._lock = lock
 
     @classmethod
     async def open(cls, folder: Path) -> "Database":
-        """Open or make the database in ``folder``. Raises NotPermitted when another process has it."""
+        """Open or make the database in ``folder``, which this process has claimed. Raises Damaged, or an OSError."""
         make_folder(folder)
-        lock = (folder / "lock").open("wb")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            raise NotPermitted(
-                "The server was not started: another process is using this data folder. Stop that one first."
-            ) from None
+        with (folder / "coffre.db").open("ab"):
+            pass  # where it cannot be written, this names the file and the reason; SQLite would not
         write = await _connect(folder / "coffre.db")
         try:
             await _migrate(write)
-            return cls(write, await _connect(folder / "coffre.db"), lock)
+            return cls(write, await _connect(folder / "coffre.db"))
         except BaseException:
             await write.close()
-            lock.close()
             raise
 
     async def close(self) -> None:
-        """Close both connections and give up the folder."""
+        """Close both connections."""
         await self._read.close()
         await self.write.close()
-        self._lock.close()
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:
@@ -254,7 +245,7 @@ def _translated(sql: str) -> str:
     return re.sub(r"\$(\d+)", r"?\1", sql)
 
 
-def _unknown_outcome(error: sqlite3.Error) -> Unavailable:
+def _unknown_outcome(error: Exception) -> Unavailable:
     full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
     kind: type[Unavailable] = Full if full else Unavailable
     why = "the disk is full" if full else "the database failed"

@@ -1,9 +1,12 @@
 """Files that survive a power cut: written beside their place, synced, moved, and the folder synced."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from crypto.errors import Damaged
+from crypto.errors import Damaged, NotPermitted
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
@@ -18,6 +21,21 @@ def make_folder(folder: Path) -> None:
     for each in reversed(missing):
         each.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
         sync_folder(each.parent)
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep ``folder``, made now if it is new, to this process. Raises NotPermitted when another one has it."""
+    make_folder(folder)
+    with (folder / "lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotPermitted(
+                "The server was not started: another process is using this data folder. Nothing was changed. "
+                "Stop that one first."
+            ) from None
+        yield
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -46,4 +64,4 @@ def read_whole(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise Damaged(f"{path.name} could not be read ({error.strerror}). Nothing was started.") from None
+        raise Damaged(f"{path} could not be read ({error.strerror}). Nothing was done.") from None

@@ -12,13 +12,16 @@ from crypto.wire import messages as m
 from tests.contract.in_process import CosigningKeeper, InProcess, serving
 from tests.contract.test_vault_api import granted, leaves, leaves_after
 from tests.contract.vault_story import Person, Stored, World, everything, fresh
+from vault_server import publisher
 from vault_server.log_tree import Edge, edge_tiles
 
 
 async def test_a_silent_keeper_delays_proofs_and_loses_nothing(
-    running: InProcess, world: World, keeper: CosigningKeeper, tmp_path: Path
+    running: InProcess, world: World, keeper: CosigningKeeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The leaf is stored, the request fails in words, and the same request gets its proof later."""
+    """The leaf is stored, the request fails in words, the log says why, and the same request gets its proof later."""
+    said: list[str] = []
+    monkeypatch.setattr(publisher, "log_event", lambda event, **_: said.append(event))
     stored = Stored.random()
     granting = await granted(world, stored)
     api = await granting.recipient.api()
@@ -29,6 +32,7 @@ async def test_a_silent_keeper_delays_proofs_and_loses_nothing(
     with pytest.raises(Unreachable, match="is stored"):
         await api.open(m.OpenRequest(request=envelope))
     assert await leaves(world, granting.record.origin) == size
+    assert "too few keepers answered" in said
     keeper.silent = False
     running.vault.log._seconds = 5
     answer = await api.open(m.OpenRequest(request=envelope))

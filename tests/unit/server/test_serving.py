@@ -23,6 +23,7 @@ from tests.contract.vault_story import Person, World
 from vault_server.__main__ import main
 from vault_server.keepers import HttpKeepers
 from vault_server.publisher import Behind
+from vault_server.register import NAME
 from vault_server.registrar import _fetch, _trust_root
 
 JSON = {"Content-Type": "application/json"}
@@ -69,12 +70,31 @@ def card_of(ready: dict[str, Any]) -> trust_root.InstanceCard:
     return trust_root.read_card(Path(ready["card"]).read_text())
 
 
-async def stop(process: asyncio.subprocess.Process) -> int:
-    """End it as an operator does."""
+async def stop(process: asyncio.subprocess.Process) -> str:
+    """End it as an operator does; returns what it wrote on standard error."""
     process.send_signal(signal.SIGTERM)
     _, errors = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 0, errors.decode()
-    return process.returncode
+    return errors.decode()
+
+
+async def _refused(*options: str) -> tuple[int | None, str]:
+    """The exit code and words of a server that does not start."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vault_server", "serve", *options), stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+    return process.returncode, errors.decode()
+
+
+def _files(data: Path) -> dict[Path, tuple[int, bytes]]:
+    """When each file was written and what it holds, apart from the running database."""
+    own = [path for part in ("server", "operator") for path in (data / part).rglob("*") if path.is_file()]
+    return {
+        path: (path.stat().st_mtime_ns, path.read_bytes())
+        for path in own
+        if not path.name.startswith("coffre.db")
+    }
 
 
 def _first_link(url: str, accepted: Accepted) -> tuple[Person, m.Logged]:
@@ -97,6 +117,13 @@ def _first_link(url: str, accepted: Accepted) -> tuple[Person, m.Logged]:
     return person, logged
 
 
+def _card_file(path: Path, url: str, person: Person, logged: m.Logged) -> Path:
+    """Somebody's card, written to ``path``."""
+    shown = Chain(links=(DisclosedLink(envelope=person.first.envelope, disclosure=logged.disclosure),))
+    path.write_text(card_text(IdentityCard(suite=labels.SUITE, url=url, chain=shown)))
+    return path
+
+
 async def test_the_program_serves_certifies_stops_and_goes_on(
     tmp_path: Path, start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,25 +133,19 @@ async def test_the_program_serves_certifies_stops_and_goes_on(
     assert card.url == ready["serving"]
     accepted = await asyncio.to_thread(_trust_root, card)
     person, logged = await asyncio.to_thread(_first_link, ready["serving"], accepted)
-    shown = Chain(links=(DisclosedLink(envelope=person.first.envelope, disclosure=logged.disclosure),))
-    path = tmp_path / "card.json"
-    path.write_text(card_text(IdentityCard(suite=labels.SUITE, url=card.url, chain=shown)))
+    path = _card_file(tmp_path / "card.json", card.url, person, logged)
     certify = ["registrar", "certify", str(path), "--data", str(tmp_path), "--subject", "demo:1", "--json"]
     certify += ["--name", "Dr Exemple", "--profession", "general practitioner"]
     assert await asyncio.to_thread(main, certify) == 0
     assert json.loads(capsys.readouterr().out)["subject"] == "demo:1"
     assert await asyncio.to_thread(main, certify) == 1
-    assert "moved" in capsys.readouterr().err
-    wrong = ["rpps:1" if word == "demo:1" else word for word in certify]
-    assert await asyncio.to_thread(main, wrong) == 1
+    assert f"coffre: {path} is older than its identity's chain" in capsys.readouterr().err
 
-    second = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "vault_server", "serve", "--data", str(tmp_path), "--port", "0"),
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, errors = await second.communicate()
-    assert second.returncode == 1
-    assert b"another process" in errors
+    before = _files(tmp_path)
+    code, errors = await _refused("--data", str(tmp_path), "--port", "0")
+    assert code == 1
+    assert "another process" in errors
+    assert _files(tmp_path) == before
 
     keepers = HttpKeepers(accepted.root.live_keepers, 5)
     note = await asyncio.to_thread(_fetch, card, "/coffre/directory/checkpoint")
@@ -132,13 +153,57 @@ async def test_the_program_serves_certifies_stops_and_goes_on(
         await keepers.keepers[0].add_checkpoint(b"old 0\n\n" + note)
     assert behind.value.size == 2
     await keepers.close()
-    assert await stop(process) == 0
+    assert "too few keepers" not in await stop(process)
 
     process, ready = await start(tmp_path)
     card = card_of(ready)
     again = await asyncio.to_thread(_fetch, card, "/coffre/directory/checkpoint")
     assert again.splitlines()[:3] == note.splitlines()[:3]
-    assert await stop(process) == 0
+    assert "too few keepers" not in await stop(process)
+
+
+async def test_the_registrar_names_the_fault_and_keeps_a_register(
+    tmp_path: Path, start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong with a request is said; a subject goes to a second identity only on purpose."""
+    process, ready = await start(tmp_path)
+    card = card_of(ready)
+    accepted = await asyncio.to_thread(_trust_root, card)
+    cards = []
+    for number in range(2):
+        person, logged = await asyncio.to_thread(_first_link, card.url, accepted)
+        cards.append(_card_file(tmp_path / f"{number}.json", card.url, person, logged))
+    letter = tmp_path / "letter.pdf"
+    letter.write_bytes(b"%PDF-\xff")
+
+    async def certify(path: Path, *more: str) -> tuple[int, str]:
+        words = ["registrar", "certify", str(path), "--data", str(tmp_path), "--subject", "demo:1"]
+        words += ["--name", "Dr Exemple", "--profession", "general practitioner", *more]
+        code = await asyncio.to_thread(main, words)
+        return code, capsys.readouterr().err
+
+    for path, more, fault in (
+        (letter, (), f"coffre: {letter} is not an identity's card."),
+        (Path(ready["card"]), (), "is not an identity's card."),
+        (tmp_path / "none.json", (), f"{tmp_path / 'none.json'} could not be read"),
+        (cards[0], ("--subject", "rpps:1"), "does not certify the scheme rpps."),
+        (cards[0], ("--subject", "10001234567"), "10001234567 is not a subject."),
+        (cards[0], ("--days", "401"), "from 1 to 400 days, not 401."),
+    ):
+        code, errors = await certify(path, *more)
+        assert (code in (1, 3), fault in errors) == (True, True), errors
+    assert not (tmp_path / "operator" / NAME).exists()
+
+    assert await certify(cards[0]) == (0, "")
+    code, errors = await certify(cards[1])
+    assert code == 1
+    assert "certify with --replace" in errors
+    assert await certify(cards[1], "--replace") == (0, "")
+    assert (await certify(cards[1]))[0] == 1  # the card is older than its chain: nothing is entered
+    lines = [json.loads(line) for line in (tmp_path / "operator" / NAME).read_text().splitlines()]
+    assert [line["subject"] for line in lines] == ["demo:1", "demo:1"]
+    assert len({line["identity"] for line in lines}) == 2
+    await stop(process)
 
 
 async def test_a_killed_server_comes_back_with_what_it_acknowledged(tmp_path: Path, start: Start) -> None:
@@ -154,25 +219,37 @@ async def test_a_killed_server_comes_back_with_what_it_acknowledged(tmp_path: Pa
         query = encode(person.first)
         answer = await asyncio.to_thread(_fetch, card_of(ready), f"{PREFIX}/publish_link", query, JSON)
         assert decode(answer, m.Logged).disclosure == logged.disclosure
-    assert await stop(process) == 0
+    await stop(process)
 
 
 async def test_starting_wrongly_is_refused_in_words(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Reachable without TLS: 1. A port in use: 3. No arguments: 2."""
+    """Reachable without TLS: 1. A port in use, a folder that cannot be made: 3. No arguments: 2."""
     outside = ["serve", "--data", str(tmp_path), "--host", "0.0.0.0"]  # noqa: S104
     assert await asyncio.to_thread(main, outside) == 1
     assert "without TLS" in capsys.readouterr().err
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        busy = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "vault_server", "serve", "--data", str(tmp_path), "--port", port),
-            stderr=asyncio.subprocess.PIPE,
-        )
-        _, errors = await busy.communicate()
-    assert busy.returncode == 3
-    assert b"cannot listen" in errors
+        code, errors = await _refused("--data", str(tmp_path / "data"), "--port", port)
+    assert code == 3
+    assert "cannot listen" in errors
+    assert "Stop what listens there, or choose another --port." in errors
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "file").touch()
+    code, errors = await _refused("--data", str(tmp_path / "file" / "x"), "--port", "0")
+    assert code == 3
+    assert "could not be made" in errors
+    assert "Nothing was started" in errors
+    assert "Traceback" not in errors
     with pytest.raises(SystemExit) as usage:
         main([])
     assert usage.value.code == 2
+
+
+@pytest.mark.parametrize("words", [("serve",), ("registrar", "certify")])
+def test_the_help_shows_what_is_typed(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """The usage begins with the words that reached it, each once."""
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: coffre {' '.join(words)} [")

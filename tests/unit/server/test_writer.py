@@ -9,6 +9,7 @@ import pytest
 
 from crypto.errors import Conflict, NotPermitted, TooMany, Unavailable
 from vault_server.store.database import Database, Transaction, Writer
+from vault_server.store.files import claimed
 
 
 @pytest.fixture
@@ -147,7 +148,16 @@ async def test_what_nobody_waits_for_is_written_before_the_end(database: Databas
     assert await rows(database) == [5]
 
 
-async def test_two_processes_cannot_open_one_folder(database: Database, tmp_path: Path) -> None:
-    """The folder is locked."""
-    with pytest.raises(NotPermitted, match="another process"):
+def test_two_processes_cannot_claim_one_folder(tmp_path: Path) -> None:
+    """The folder is locked until the first gives it up."""
+    with claimed(tmp_path), pytest.raises(NotPermitted, match="another process"), claimed(tmp_path):
+        pass
+    with claimed(tmp_path):
+        pass
+
+
+async def test_a_database_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """A folder in the place of the database: the start is refused with its name and the reason."""
+    (tmp_path / "coffre.db").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"coffre\.db"):
         await Database.open(tmp_path)
