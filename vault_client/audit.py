@@ -58,6 +58,7 @@ class Audit:
 
     async def run(self) -> AuditReport:
         """Scan and judge what is new, keep it, and report everything."""
+        held = self._replica.local.head.n  # what another device has just written may not be cosigned yet
         await self._replica.sync()
         origin = self._replica.origin
         place = self._store.get("audit", AuditPlace) or AuditPlace(
@@ -68,13 +69,14 @@ class Audit:
         result = log_scan.scan(place.scanned, blocks, self._keys(), believed.head)
         openings = await self._openings(place.scanned.size, believed.head.size)
         entries, place = await self._judge_all(place, result, openings)
-        if place.next_link <= self._replica.local.head.n:
+        if place.next_link <= held:
             self._alarm("UNLOGGED", None, "A change to the record is not in the log. The service hid it.")
         with self._store.transaction():
             for entry in entries:
                 self._store.put(f"entry/{entry.index:012d}", entry)
-            for number, alarm in enumerate(self._alarms):
-                self._store.put(f"alarm/{believed.head.size:012d}-{number}", alarm)
+            for alarm in self._alarms:
+                where = believed.head.size if alarm.index is None else alarm.index
+                self._store.put(f"alarm/{where:012d}-{alarm.code}", alarm)
             self._store.put("audit", place)
         return AuditReport(
             entries=tuple(entry for _, entry in sorted(self._store.scan("entry", Entry))),

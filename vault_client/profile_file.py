@@ -41,7 +41,7 @@ FILE: Final = "profile.sqlite3"
 LOCK: Final = "profile.lock"
 APPLICATION_ID: Final = 0x436F6672  # "Cofr"
 FORMAT: Final = 1
-REMEDY: Final = "Restore the profile from a copy, or set this machine up again with the recovery kit."
+REMEDY: Final = "Restore the profile from a copy."
 
 _SCHEMA: Final = (
     "CREATE TABLE profile (suite TEXT NOT NULL, key_check BLOB NOT NULL, sealed_key BLOB) STRICT",

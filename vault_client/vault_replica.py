@@ -150,7 +150,7 @@ class VaultReplica:
             if keys.epoch == wanted:
                 return keys
         raise NotPermitted(
-            "The keys of an epoch are not on this device. Nothing was opened. Restore from the kit."
+            "The keys of an epoch are not on this device. Nothing was opened. Use a device that has them."
         )
 
     def document(self, doc: bytes) -> LocalDocument:
