@@ -1,10 +1,13 @@
-"""What every test shares: where the material from elsewhere is, and one line when it is not there."""
+"""What every test shares: where the material from elsewhere is, and how much of it ran."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+_counted: Counter[str] = Counter()
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +24,18 @@ def shared_samples() -> Path:
     if not (SHARED / "samples").is_dir():
         pytest.skip("the folder of sample documents is not beside this checkout")
     return SHARED / "samples"
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up what tests say they ran, in whole numbers, by ``record_property``."""
+    if report.when == "teardown":
+        for name, value in report.user_properties:
+            if isinstance(value, int):
+                _counted[name] += value
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the counts."""
+    if _counted:
+        counts = ", ".join(f"{name} {number}" for name, number in sorted(_counted.items()))
+        terminalreporter.write_line(f"Vectors from elsewhere that ran: {sum(_counted.values())} ({counts})")

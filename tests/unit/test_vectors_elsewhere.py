@@ -1,12 +1,11 @@
 """Signatures, derivation, sealing and joining against vectors that nobody here wrote.
 
-Each test notes how many it ran from which file; the last lines printed give the sums: run with ``-s`` to see them.
+Each test notes how many it ran from which file; the run's last lines give the sums.
 """
 
 import base64
 import json
 import zlib
-from collections import Counter
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -28,23 +27,12 @@ KEMS = {MLKEM768_X25519: hpke.KEM.MLKEM768_X25519, MLKEM768: hpke.KEM.MLKEM768, 
 BECH32 = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
-@pytest.fixture(scope="module")
-def ran():
-    """How many vectors of each file have run. Prints the sums when the last test is over."""
-    counts = Counter()
-    yield counts
-    for name, count in sorted(counts.items()):
-        print(f"\n{name}: {count} vectors run", end="")
-    print(f"\nvectors from elsewhere: {counts.total()}")
-
-
 @pytest.fixture
-def count(ran, record_property):
+def count(record_property):
     """Notes that ``number`` vectors of file ``name`` have run, and that it is not none."""
 
     def note(name, number):
         assert number > 0
-        ran[name] += number
         record_property(name, number)
 
     return note
