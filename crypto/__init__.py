@@ -4,10 +4,14 @@ Pure: no I/O, no clock, no framework. Read it from the bottom up:
 
 ``labels errors unicode14``        names and refusals
 ``encoding secret_bytes``          canonical JSON, pre-authentication encoding, secrets that do not print
-``statements``                     what every signed body carries
-``signing merkle pieces padding``  envelopes, RFC 6962 trees, the geometry of ciphertext
-``access_log checkpoint locators sealing``   leaves and openings, C2SP notes, finding one's own leaves, HPKE
-``trust_root identity_chain vault_chain grants requests``   what is signed, and the rules that fold it
+``statements derivation``          what every signed body carries; keyed hashes
+``signing merkle padding pieces``  envelopes, RFC 6962 trees, padding, the geometry of ciphertext
+``checkpoint tiles receipt``       C2SP notes, tiles and proofs
+``access_log locators sealing``    leaves and openings, finding one's own leaves, HPKE
+``identity_links identity_state identity_chain``   a person's keys: the forms, what they add up to, the rules
+``trust_root``                     who the log, the keepers and the registrars are
+``vault_links vault_chain``        a record's history: the forms and the rules
+``grants requests descriptors``    who may open what, what is signed before opening, what documents are called
 ``sealed``                         the half that opens; nothing of the server outside the keeper may import it
 ``wire``                           the messages both sides speak
 """

@@ -30,7 +30,6 @@ Bytes64 = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Sealed = Annotated[bytes, msgspec.Meta(min_length=1136, max_length=1 << 20)]
 SealingKey = Annotated[bytes, msgspec.Meta(min_length=1216, max_length=1216)]
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-LongText = Annotated[str, msgspec.Meta(max_length=4096)]
 
 T = TypeVar("T")
 

@@ -42,7 +42,7 @@ from crypto.identity_links import (
 from crypto.identity_state import Certificate, Device, IdentityState, Waiting
 from crypto.locators import directory_slot
 from crypto.sealing import check_public_key, key_hash
-from crypto.signing import Envelope, VerifyKey, verify
+from crypto.signing import Envelope, VerifyKey, verify, verify_keys
 from crypto.statements import IdentityRef
 
 SEVEN_DAYS = 7 * 24 * 3600
@@ -143,7 +143,7 @@ def _found(envelope: Envelope, link: IdentityLink) -> IdentityState:
         waiting={},
         hard_stops=(),
     )
-    keys = {VerifyKey(raw).key_id: VerifyKey(raw) for raw in (root.key, *_new_keys(link.operations))}
+    keys = verify_keys(root.key, *_new_keys(link.operations))
     if verify(envelope, labels.IDENTITY_LINK, keys) != frozenset(keys):
         raise BadSignature(
             "An identity's first link is not signed by all the keys it names. It was not believed."
@@ -168,7 +168,7 @@ def _registered(
         for key_id, entry in registrars.items()
         if entry.retired_since is None or time < entry.retired_since
     }
-    introduced = {VerifyKey(step.key).key_id: VerifyKey(step.key)} if isinstance(step, Reset) else {}
+    introduced = verify_keys(step.key) if isinstance(step, Reset) else {}
     signed = verify(envelope, labels.IDENTITY_LINK, keys | introduced)
     by = signed - set(introduced)
     if len(by) != 1 or not signed >= set(introduced):
@@ -188,8 +188,12 @@ def _registered(
             hard_stops=(*state.hard_stops, state.n),
         )
     if isinstance(step, Certify):
-        scheme, _, value = step.subject.partition(":")
-        if scheme not in schemes or not value or not 0 < step.until - step.since <= LONGEST_CERTIFICATE:
+        has_value = len(step.subject) > len(step.scheme) + 1
+        if (
+            step.scheme not in schemes
+            or not has_value
+            or not 0 < step.until - step.since <= LONGEST_CERTIFICATE
+        ):
             raise NotPermitted("A registrar certified what it may not, or for too long. It was not believed.")
         entry = Certificate(statement=step, registrar=registrar, link=state.n)
         return msgspec.structs.replace(state, certificates={**state.certificates, state.n: entry})
@@ -206,15 +210,9 @@ def _changed(state: IdentityState, envelope: Envelope, link: IdentityLink, time:
     """A link of the identity itself, by a device, the root or a recovery key; some of them wait seven days."""
     steps = link.operations
     root = VerifyKey(state.root)
-    recovery = {
-        VerifyKey(entry.recovery).key_id: VerifyKey(entry.recovery)
-        for entry in state.unlock_keys.values()
-        if entry.recovery is not None
-    }
-    introduced = {VerifyKey(raw).key_id: VerifyKey(raw) for raw in _new_keys(steps)}
-    waiting = {
-        VerifyKey(raw).key_id: VerifyKey(raw) for entry in state.waiting.values() for raw in entry.keys
-    }
+    recovery = verify_keys(*(entry.recovery for entry in state.unlock_keys.values() if entry.recovery))
+    introduced = verify_keys(*_new_keys(steps))
+    waiting = verify_keys(*(raw for entry in state.waiting.values() for raw in entry.keys))
     devices = state.device_keys()
     known = {**waiting, **introduced, **recovery, root.key_id: root, **devices}
     signed = verify(envelope, labels.IDENTITY_LINK, known)

@@ -95,6 +95,14 @@ class TrustRoot(Body, frozen=True):
         """The keepers that new grants may name."""
         return tuple(keeper for keeper in self.keepers if keeper.retired_until is None)
 
+    @property
+    def policy(self) -> Policy:
+        """The policy in force: the strictest that the live keepers can carry. Raises NotPermitted without one."""
+        possible = [policy for policy in self.policies if policy.n == len(self.live_keepers)]
+        if not possible:
+            raise NotPermitted("The trust root names no usable number of keepers. Nothing was done.")
+        return max(possible, key=lambda policy: policy.k)
+
     def registrar_keys(self) -> Registrars:
         """Registrars by key id."""
         found = [

@@ -31,7 +31,6 @@ from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import IdentityRef, View, part_hash
 from crypto.trust_root import Keeper, TrustRoot
-from vault_client.trust import policy_of
 
 # Documents one keeper releases for one grant within an hour: far above a consultation, far below a theft.
 RATE = 2048
@@ -156,7 +155,7 @@ def make_event(
 
 def _policy(root: TrustRoot, keepers: Sequence[Keeper]) -> ReleasePolicy:
     """The release policy without its blobs' hashes, which are known once the blobs are sealed."""
-    chosen = policy_of(root)
+    chosen = root.policy
     return ReleasePolicy(
         k=chosen.k,
         n=chosen.n,

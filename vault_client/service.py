@@ -161,7 +161,7 @@ class Service:
         """Have a quorum of keepers vouch that ``chain`` is complete at a head at least as new as ours."""
         answers = await self.ask_keepers(
             lambda _, keeper: keeper.identity_head(IdentityHeadQuery(chain=chain)),
-            trust.policy_of(self.root).k,
+            self.root.policy.k,
         )
         return ShownChain(chain=chain, heads=tuple(answer.envelope for answer in answers.values()))
 

@@ -136,7 +136,7 @@ class Sharing:
             stated = read(answer.envelope, labels.END_ACKNOWLEDGEMENT, EndAcknowledgement, keys)
             if (stated.origin, stated.gid, stated.tag) == (origin, gid, tag):
                 times.append(stated.time)
-        needed = trust.policy_of(root).k
+        needed = root.policy.k
         return len(times) >= needed and max(times) - min(times) <= trust.FRESH
 
     async def _grant(

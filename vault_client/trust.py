@@ -17,7 +17,7 @@ from crypto.merkle import EMPTY_ROOT, verify_consistency
 from crypto.receipt import Receipt
 from crypto.signing import Envelope, VerifyKey, read, verify_keys
 from crypto.statements import Head
-from crypto.trust_root import Keeper, Policy, TrustRoot
+from crypto.trust_root import Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHead
 from crypto.wire.messages import Logged, ShownChain
 
@@ -44,19 +44,10 @@ class Pin(Body, frozen=True):
     met: Natural
 
 
-def policy_of(root: TrustRoot) -> Policy:
-    """The strictest policy that the live keepers can carry."""
-    live = len(root.live_keepers)
-    possible = [policy for policy in root.policies if policy.n == live]
-    if not possible:
-        raise NotPermitted("The trust root names no usable number of keepers. Nothing was done.")
-    return max(possible, key=lambda policy: policy.k)
-
-
 def independent(root: TrustRoot) -> bool:
     """Whether enough keepers are independent of the operator for the log to bind the operator too."""
     apart = sum(keeper.independent for keeper in root.live_keepers)
-    return apart >= policy_of(root).k
+    return apart >= root.policy.k
 
 
 def believe_note(root: TrustRoot, origin: str, note: bytes, now: int) -> BelievedHead:
@@ -71,7 +62,7 @@ def believe_note(root: TrustRoot, origin: str, note: bytes, now: int) -> Believe
 def quorum_times(root: TrustRoot, note: bytes) -> list[int]:
     """The times of a quorum of cosignatures on ``note``, dated within ten minutes of each other. Raises NotProven."""
     dated = sorted(cosignatures(note, map(_cosigner, root.live_keepers)).values())
-    needed = policy_of(root).k
+    needed = root.policy.k
     for first in range(len(dated) - needed, -1, -1):
         if dated[first + needed - 1] - dated[first] <= FRESH:
             return dated[first : first + needed]
@@ -127,7 +118,7 @@ def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
                 "The keepers' word about someone's keys is for another state. Nothing was believed."
             )
         answered |= set(envelope.signers)
-    if len(answered) < policy_of(root).k:
+    if len(answered) < root.policy.k:
         raise NotProven("Too few keepers vouch that someone's keys are complete. Nothing was believed.")
     return known_at(shown.chain, at.size, origin, root.registrar_keys())
 

@@ -7,7 +7,6 @@ records of their own, so one more link costs the same however long the record is
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TypeVar
 
 import msgspec
 
@@ -41,8 +40,6 @@ from crypto.wire.messages import (
 from vault_client.device_store import DeviceStore
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
-
-Entry = TypeVar("Entry", bound=msgspec.Struct)
 
 _TRIES = 4
 

@@ -39,7 +39,7 @@ class Instance:
     @property
     def cosignatures_needed(self) -> int:
         """How many keepers must cosign a head before it is published."""
-        return max(policy.k for policy in self.root.policies)
+        return self.root.policy.k
 
     def log_origin(self, shard: int) -> str:
         """The origin of a shard's log."""

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crypto.encoding import Body, LongText, Natural, SecretBody
+from crypto.encoding import Body, Natural, SecretBody
 from crypto.errors import CannotOpen, Conflict, Damaged, Full, Malformed, NotPermitted, TooLarge
 from crypto.sealed.local_records import MAX_RECORD, LocalRecords
 from crypto.secret_bytes import SecretBytes
@@ -30,7 +30,7 @@ class Note(Body, frozen=True):
     """A record of these tests."""
 
     number: Natural
-    text: LongText
+    text: str
 
 
 class Secret(SecretBody, frozen=True):

@@ -37,7 +37,7 @@ def keepers(root: "TrustRoot") -> dict[str, Any]:
     """How many keepers must sign, of how many, and whether they bind the operator too."""
     from vault_client import trust
 
-    policy = trust.policy_of(root)
+    policy = root.policy
     return {"needed": policy.k, "of": policy.n, "independent": trust.independent(root)}
 
 

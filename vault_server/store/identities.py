@@ -24,12 +24,6 @@ async def add_link(db: Statements, identity: bytes, n: int, link: DisclosedLink)
     return await db.one(sql, identity, n, encode(link.envelope), encode(link.disclosure)) is not None
 
 
-async def link_count(db: Statements, identity: bytes) -> int:
-    """How many links an identity has."""
-    row = await db.one("SELECT COUNT(*) FROM identity_links WHERE identity = $1", identity)
-    return 0 if row is None else int(row[0])
-
-
 async def add_parts(db: Statements, owner: bytes, parts: Iterable[tuple[bytes, bytes]]) -> None:
     """Keep parts, by hash."""
     rows = [(owner, name, data) for name, data in parts]

@@ -162,11 +162,6 @@ async def write(db: Statements, before: VaultView, changes: Changes) -> None:
         )  # fmt: skip
 
 
-async def has_version(db: Statements, vault: bytes, ver: bytes) -> bool:
-    """Whether a version of this id is in the vault."""
-    return await db.one("SELECT 1 FROM versions WHERE vault = $1 AND ver = $2", vault, ver) is not None
-
-
 async def reservation(db: Statements, account: bytes) -> tuple[str, int] | None:
     """The place that ``account`` has reserved: origin and slot."""
     row = await db.one("SELECT origin, slot FROM reservations WHERE account = $1", account)
