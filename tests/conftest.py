@@ -1,6 +1,9 @@
 """What every test shares: where the material from elsewhere is, and how much of it ran."""
 
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,18 @@ def shared_samples() -> Path:
     if not (SHARED / "samples").is_dir():
         pytest.skip("the folder of sample documents is not beside this checkout")
     return SHARED / "samples"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_thread_is_left() -> Iterator[None]:
+    """A database connection that is not closed keeps its thread, and the process could never end."""
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    while left := [each for each in threading.enumerate() if each not in before and not each.daemon]:
+        if time.monotonic() > deadline:
+            pytest.fail(f"threads were left running: {left}")
+        time.sleep(0.05)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
