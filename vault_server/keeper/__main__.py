@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 3
     except OSError as error:
-        print(f"{options.data} cannot be used ({error.strerror}). The keeper was not started.", file=sys.stderr)
+        print(
+            f"{options.data} cannot be used ({error.strerror}). The keeper was not started.", file=sys.stderr
+        )
         return 3
     return 0
 

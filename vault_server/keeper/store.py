@@ -305,7 +305,12 @@ class Store:
 async def _connect(path: Path) -> aiosqlite.Connection:
     connection = await aiosqlite.connect(path, isolation_level=None)
     try:
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000"):
+        for pragma in (
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "busy_timeout = 5000",
+        ):
             await connection.execute(f"PRAGMA {pragma}")
     except sqlite3.Error:
         await connection.close()  # a connection left open keeps its thread, and with it the process
