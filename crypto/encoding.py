@@ -12,7 +12,7 @@ parts: each is preceded by its length, so no two lists of parts join to the same
 
 import unicodedata
 from functools import cache
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 
@@ -30,6 +30,7 @@ Bytes64 = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]
 Sealed = Annotated[bytes, msgspec.Meta(min_length=1136, max_length=1 << 20)]
 SealingKey = Annotated[bytes, msgspec.Meta(min_length=1216, max_length=1216)]
 ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Suite = Literal["coffre-1"]
 
 T = TypeVar("T")
 
@@ -80,7 +81,9 @@ def decode(data: bytes, kind: type[T], *, limit: int = MAX_BODY) -> T:
     try:
         body: T = _decoder(cast(Any, kind)).decode(data)
     except (msgspec.DecodeError, RecursionError):
-        raise Malformed("A message was refused: it does not have the form its type asks for.") from None
+        raise Malformed(
+            "A message was refused: it does not have the form that this version of Coffre knows."
+        ) from None
     if _encoder.encode(body) != data:
         raise Malformed("A message was refused: it is not in the one accepted encoding.")
     return body

@@ -25,6 +25,7 @@ from crypto.encoding import (
     Sealed,
     SealingKey,
     ShortText,
+    Suite,
     decode,
 )
 from crypto.errors import BrokenChain, Malformed, NotPermitted
@@ -92,7 +93,7 @@ class GrantEvent(Body, frozen=True):
     ``expiry`` in seconds since 1970. ``excluded``: members of a team who may not open.
     """
 
-    suite: ShortText
+    suite: Suite
     vault: Bytes32
     genesis: bytes | None
     origin: ShortText
@@ -202,8 +203,6 @@ def accept(
     chains folded at the event's ``dir``, complete there.
     """
     event = read_event(envelope)
-    if event.suite != labels.SUITE:
-        raise BrokenChain(f"A grant is for another suite than {labels.SUITE}. It was not believed.")
     holders, rule = _first(event) if previous is None else _next(event, previous)
     check_signers(envelope, labels.GRANT_EVENT, event.signers, signers, holders, rule)
     if recipient.ref != event.recipient or event.reading_key != recipient.state.reading_key:
@@ -229,7 +228,7 @@ def _first(event: GrantEvent) -> tuple[tuple[bytes, ...], int]:
     if (event.j, event.rekey, event.prev) != (0, 0, None) or event.genesis is None:
         raise BrokenChain("A grant does not start at its first event. It was not believed.")
     genesis = decode(event.genesis, Genesis)
-    if (vault_id(event.genesis), genesis.origin, genesis.suite) != (event.vault, event.origin, labels.SUITE):
+    if (vault_id(event.genesis), genesis.origin) != (event.vault, event.origin):
         raise BrokenChain("A grant shows the founding of another record. It was not believed.")
     return genesis.holders, genesis.rule
 

@@ -12,7 +12,7 @@ import msgspec
 
 from crypto import labels, merkle
 from crypto.access_log import Disclosure
-from crypto.encoding import Body, Bytes32, Natural, SealingKey, ShortText, pae
+from crypto.encoding import Body, Bytes32, Natural, SealingKey, ShortText, Suite, pae
 from crypto.errors import NotPermitted
 from crypto.signing import Envelope
 from crypto.statements import IdentityRef, View
@@ -172,7 +172,7 @@ AnyOperation = (
 class IdentityLink(Body, frozen=True):
     """One link. ``identity``, ``prev`` and ``view`` are absent from link 0 only."""
 
-    suite: ShortText
+    suite: Suite
     identity: Bytes32 | None
     n: Natural
     prev: Bytes32 | None

@@ -105,7 +105,6 @@ class Changes:
 def found(envelope: Envelope, signers: Sequence[Known]) -> Changes:
     """Check a genesis. Raises unless enough of its holders signed it by devices live at its ``dir``."""
     genesis = decode(envelope.body, Genesis)
-    _suite(genesis.suite)
     if len(set(genesis.holders)) != len(genesis.holders) or genesis.rule > len(genesis.holders):
         raise NotPermitted("A record's founding statement contradicts itself. Nothing was founded.")
     if genesis.keyring.epoch != 0:
@@ -128,7 +127,6 @@ def found(envelope: Envelope, signers: Sequence[Known]) -> Changes:
 def follow(view: VaultView, envelope: Envelope, signers: Sequence[Known]) -> Changes:
     """What ``envelope`` changes. Raises BrokenChain, BadSignature or NotPermitted; then nothing may be changed."""
     link, head = decode(envelope.body, VaultLink), view.head
-    _suite(link.suite)
     if (link.vault, link.n, link.prev) != (head.vault, head.n + 1, head.link):
         raise BrokenChain("A link does not follow from the newest one of its record. It was not believed.")
     check_signers(envelope, labels.VAULT_LINK, link.signers, signers, head.holders, head.rule)
@@ -250,11 +248,6 @@ def _present(view: VaultView, changes: Changes, doc: bytes) -> Document:
 def _check_keys(keys: Rotate) -> None:
     for key in (keys.log_key, keys.deposit_key, *keys.category_keys):
         check_public_key(key)
-
-
-def _suite(suite: str) -> None:
-    if suite != labels.SUITE:
-        raise BrokenChain(f"A link is for another suite than {labels.SUITE}. It was not believed.")
 
 
 def _refuse(wrong: bool, why: str) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 
 from crypto import labels
-from crypto.encoding import Body, Bytes16, Bytes32, Natural, Positive, SealingKey, ShortText, pae
+from crypto.encoding import Body, Bytes16, Bytes32, Natural, Positive, SealingKey, ShortText, Suite, pae
 from crypto.statements import IdentityRef, View
 
 Signers = Annotated[tuple[IdentityRef, ...], msgspec.Meta(min_length=1, max_length=16)]
@@ -114,7 +114,7 @@ class Continues(Body, frozen=True):
 class Genesis(Body, frozen=True):
     """Link 0. ``rule``: how many holders must sign. ``person``: a salted commitment. ``slot``: reserved place."""
 
-    suite: ShortText
+    suite: Suite
     holders: Annotated[tuple[Bytes32, ...], msgspec.Meta(min_length=1, max_length=8)]
     rule: Positive
     person: Bytes32
@@ -130,7 +130,7 @@ class Genesis(Body, frozen=True):
 class VaultLink(Body, frozen=True):
     """Link ``n`` of a vault, from 1 on."""
 
-    suite: ShortText
+    suite: Suite
     vault: Bytes32
     n: Positive
     prev: Bytes32

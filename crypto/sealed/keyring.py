@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import msgspec
 
 from crypto import labels, sealing
-from crypto.encoding import Body, Bytes32, Natural, Sealed, SecretBody, ShortText, decode, encode, pae
+from crypto.encoding import Body, Bytes32, Natural, Sealed, SecretBody, ShortText, Suite, decode, encode, pae
 from crypto.errors import CannotOpen, NotPermitted
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.statements import Head
@@ -63,7 +63,7 @@ class Box(Body, frozen=True):
 class SealedKeyring(Body, frozen=True):
     """A keyring as it is stored: one box for each unlock key, in order of key hash."""
 
-    suite: ShortText
+    suite: Suite
     boxes: Annotated[tuple[Box, ...], msgspec.Meta(min_length=1, max_length=256)]
 
 
@@ -82,8 +82,6 @@ def open_keyring(label: str, kind: type[T], data: bytes, unlock: UnsealingKey) -
     """Open the box for ``unlock``. Raises CannotOpen when there is none or it does not open."""
     name = sealing.key_hash(unlock.public)
     sealed = decode(data, SealedKeyring, limit=1 << 24)
-    if sealed.suite != labels.SUITE:
-        raise CannotOpen("A keyring")
     for box in sealed.boxes:
         if box.key == name:
             return decode(unlock.open(pae(label, name), box.box), kind)

@@ -1,13 +1,14 @@
 """Canonical JSON and the joining of parts, for any input."""
 
 import json
+from typing import get_type_hints
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crypto.encoding import Body, Natural, acceptable, decode, encode, pae
+from crypto.encoding import Body, Natural, Suite, acceptable, decode, encode, pae
 from crypto.errors import Malformed
 from crypto.identity_chain import Known
 from crypto.identity_state import IdentityState, Waiting
@@ -138,6 +139,28 @@ def test_only_naturals_below_two_to_the_53(value):
     else:
         with pytest.raises(Malformed):
             decode(text, Numbered)
+
+
+SUITED = [kind for kind in all_kinds() if get_type_hints(kind).get("suite") == Suite]
+
+
+@pytest.mark.parametrize("kind", SUITED, ids=lambda kind: kind.__name__)
+@QUICK
+@given(data=st.data())
+def test_another_suite_is_refused(kind, data):
+    """Whatever names its suite is Malformed when it names another one."""
+    encoded = encode(data.draw(bodies(kind)))
+    assert encoded.startswith(b'{"suite":"coffre-1"')
+    with pytest.raises(Malformed):
+        decode(encoded.replace(b"coffre-1", b"coffre-2", 1), kind)
+
+
+def test_what_names_its_suite():
+    """Links, founding statements, grants, requests, trust roots, keyrings and cards name the suite they are of."""
+    assert {kind.__name__ for kind in SUITED} == {
+        *("AccessRequest", "Genesis", "GrantEvent", "IdentityCard", "IdentityLink", "InstanceCard"),
+        *("SealedKeyring", "TrustRoot", "VaultLink"),
+    }
 
 
 def test_all_kinds_are_found():

@@ -98,7 +98,7 @@ def grants() -> Iterator[Case]:
     yield events("not-a-box", "a box that does not open", first, outcome="cannot-open")
     one = fixed("another founding")
     wrong: dict[str, tuple[str, str, GrantEvent]] = {
-        "other-suite": ("another suite", "broken-chain", replace(first, suite="coffre-2")),
+        "other-suite": ("another suite", "malformed", replace(first, suite="coffre-2")),
         "other-founding": ("the founding of another record", "broken-chain", replace(first, vault=one)),
         "other-origin": (
             "another log than the genesis names",

@@ -105,16 +105,15 @@ def test_an_honest_first_link_founds_an_identity(person):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"suite": "coffre-2"}, BrokenChain),
         ({"n": 1}, BrokenChain),
         ({"prev": NOTHING}, BrokenChain),
         ({"identity": NOTHING}, BrokenChain),
         ({"view": SERVICE.view}, BrokenChain),
     ],
-    ids=["suite", "number", "previous", "identity", "view"],
+    ids=["number", "previous", "identity", "view"],
 )
 def test_a_first_link_stands_alone(person, changes, error):
-    """Link 0 has number 0 and names no predecessor, identity or view, and is of this suite."""
+    """Link 0 has number 0 and names no predecessor, identity or view."""
     with pytest.raises(error):
         extend(None, founding(person, **changes), NOW, REGISTRARS)
 
@@ -181,12 +180,11 @@ def test_unsound_keys_found_nothing(person):
         {"prev": None},
         {"identity": NOTHING},
         {"view": None},
-        {"suite": "x"},
     ],
     ids=lambda change: repr(change)[:18],
 )
 def test_a_link_follows_the_one_before(person, changes):
-    """Number, predecessor, identity, view and suite must be those of the next link of this chain."""
+    """Number, predecessor, identity and view must be those of the next link of this chain."""
     assert extended(person, keyring_step()).n == 1
     refused(BrokenChain, person, keyring_step(), **changes)
 

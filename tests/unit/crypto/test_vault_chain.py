@@ -89,14 +89,12 @@ def test_an_honest_genesis_founds_a_record(vault):
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"suite": "coffre-2"}, BrokenChain),
         ({"holders": (ALICE.identity, ALICE.identity)}, NotPermitted),
         ({"rule": 2}, NotPermitted),
         ({"holders": (BOB.identity,)}, BadSignature),
         ({"signers": (BOB.known().ref,)}, BadSignature),
     ],
     ids=[
-        "suite",
         "one holder twice",
         "a rule nobody can meet",
         "signed by no holder",
@@ -162,11 +160,11 @@ def test_as_many_holders_sign_as_the_rule_asks(shared):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"suite": "coffre-2"}, {"vault": fresh()}, {"n": 2}, {"prev": fresh()}],
-    ids=["suite", "vault", "number", "previous"],
+    [{"vault": fresh()}, {"n": 2}, {"prev": fresh()}],
+    ids=["vault", "number", "previous"],
 )
 def test_a_link_follows_the_newest(vault, changes):
-    """Suite, record, number and predecessor must be those of the next link."""
+    """Record, number and predecessor must be those of the next link."""
     operation = version()
     honest = follow(vault.view, vault.link(operation), vault.known)
     assert (honest.head.n, honest.head.link) == (1, vault.link(operation).digest)
