@@ -34,6 +34,7 @@ Wrapped = list[tuple[bytes, bytes, bytes, bytes]]
 NAMED = Descriptor(
     title="Compte rendu d'hospitalisation, évolution",
     category="Compte rendu",
+    author="Dr Camille Moreau",
     mime="application/pdf",
     date="2026-03-14",
     length=184_320,
@@ -102,7 +103,7 @@ class _World:
             policies=(policy,),
             registrars=(),
             never_granted=(),
-            minimum_client="0",
+            minimum_client="0.0.0",
             successors=(),
             expiry=2**40,
             root_keys=(bytes(32),),
@@ -112,7 +113,7 @@ class _World:
         self.view = View(trust_root=RootRef(version=1, digest=bytes(32)), dir=head, seen=head)
         self.epoch, self.gid, self.device = epoch, secrets.token_bytes(32), SigningKey.generate()
         self.vault = Vault(
-            vault=vault, genesis=bytes(4096), origin="bench/coffre/log/0", log_key=reader.public
+            vault=vault, genesis=bytes(4096), person=None, origin="bench/coffre/log/0", log_key=reader.public
         )
         self.recipient = Known(ref=_ref(), state=_state(reader))
 
@@ -176,6 +177,7 @@ def _state(reader: UnsealingKey) -> IdentityState:
         kind="person",
         n=0,
         head=bytes(32),
+        time=0,
         root=bytes(32),
         devices={},
         reading_keys={0: reader.public},
@@ -186,6 +188,7 @@ def _state(reader: UnsealingKey) -> IdentityState:
         certificates={},
         waiting={},
         hard_stops=(),
+        retired=frozenset(),
     )
 
 

@@ -52,7 +52,7 @@ SIZES = (100, 1_000, 10_000, 100_000)
 DOCUMENT = 4096
 IN_A_JOB = 1_000
 DESCRIPTOR = Descriptor(
-    title="Compte rendu", category="", mime="application/pdf", date="2026-03-14", length=DOCUMENT
+    title="Compte rendu", category="", author="", mime="application/pdf", date="2026-03-14", length=DOCUMENT
 )
 
 Row = dict[str, Any]
@@ -70,7 +70,7 @@ def run(quick: bool) -> list[Row]:
 async def _measure(folder: Path, sizes: tuple[int, ...], rounds: int) -> list[Row]:
     found: dict[int, Times] = {}
     async with (
-        _server(Settings(data=folder / "data", port=0, cover_leaves_a_day=0)) as (vault, card),
+        _server(Settings(data=folder / "data", cover_leaves_a_day=0)) as (vault, card),
         people(folder, folder / "data", card) as both,
     ):
         held = 0
@@ -187,7 +187,7 @@ async def _add_leaves(both: People, vault: Vault, size: int) -> None:
 async def _server(settings: Settings) -> AsyncIterator[tuple[Vault, InstanceCard]]:
     """A server in this process, its keeper in another."""
     async with AsyncExitStack() as stack:
-        listening = stack.enter_context(socket.create_server((settings.host, 0)))
+        listening = stack.enter_context(socket.create_server((settings.listening.host, 0)))
         port = int(listening.getsockname()[1])
         now = int(time.time())
         instances.found(settings, await make_card(settings, port), port, now)

@@ -19,6 +19,7 @@ from crypto.signing import Envelope
 
 LEAF = 97
 LEAF_VERSION = 1
+MAP_ROOT_VERSION = 2
 FIRST = bytes(32)
 
 Outcome = Literal["accepted", "granted", "refused"]
@@ -85,10 +86,15 @@ class Opening(SecretBody, frozen=True):
         return decode(unpad_record(record), cls, limit=2 * MAX_BODY)
 
 
-def parse_leaf(data: bytes) -> Leaf:
-    """Take a leaf apart. Raises Malformed for another length or version (version 2 is reserved)."""
-    if len(data) != LEAF or data[0] != LEAF_VERSION:
-        raise Malformed("A log entry was refused: it is not a leaf of version 1.")
+def parse_leaf(data: bytes) -> Leaf | None:
+    """Take a leaf apart. Raises Malformed for another length or version.
+
+    None for one of version 2, which is reserved for a map root: it counts in the tree, and has no slots.
+    """
+    if len(data) != LEAF or data[0] not in (LEAF_VERSION, MAP_ROOT_VERSION):
+        raise Malformed("A log entry was refused: it is not a leaf of a known version.")
+    if data[0] == MAP_ROOT_VERSION:
+        return None
     return Leaf(slot_one=data[1:33], slot_two=data[33:65], commitment=data[65:97])
 
 

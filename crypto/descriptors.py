@@ -13,19 +13,25 @@ from crypto.derivation import derive
 from crypto.encoding import Body, Bytes16, Natural, ShortText, decode, encode, pae
 from crypto.padding import pad_record, unpad_record
 from crypto.secret_bytes import SecretBytes
+from crypto.vault_links import Person
 
 MAX_LISTING = 1 << 26
 
 Label = Annotated[str, msgspec.Meta(max_length=256)]
+Date = Annotated[str, msgspec.Meta(pattern=r"\A([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z")]
 
 
 class Descriptor(Body, frozen=True):
-    """Title, category, MIME type, date (``YYYY-MM-DD``) and true length of one document version."""
+    """Title, category, author, MIME type, date (``YYYY-MM-DD``) and true length of one document version.
+
+    ``author`` is empty for what the patient adds; an adopted deposit has its author's name.
+    """
 
     title: ShortText
     category: Label
+    author: Label
     mime: Label
-    date: Label
+    date: Date
     length: Natural
 
 
@@ -36,14 +42,19 @@ class ListedDocument(Body, frozen=True, array_like=True):
     ver: Bytes16
     title: ShortText
     category: Label
+    author: Label
     mime: Label
-    date: Label
+    date: Date
     length: Natural
 
 
 class ListingBody(Body, frozen=True):
-    """The documents of one grant event, in the order of its rows."""
+    """Who the record is about, as the patient says, and the documents of one grant event in the order of its rows.
 
+    ``person`` is nobody's word but the patient's, and is to be checked against the genesis (``check_person``).
+    """
+
+    person: Person | None
     documents: tuple[ListedDocument, ...]
 
 

@@ -38,6 +38,7 @@ from crypto.vault_links import Genesis, Signers, vault_id
 
 ROW = 112
 MAX_ROWS = 1 << 20
+END_OF_TIME = 253402300800  # the year 10000: no calendar goes on behind it
 
 Act = Literal["release", "prefetch", "list", "reopen", "export"]
 
@@ -90,6 +91,7 @@ class GrantEvent(Body, frozen=True):
     """Event ``j`` of grant ``gid``. ``genesis`` is the vault's genesis body in event 0, absent later.
 
     ``a_box``: HPKE of (A ‖ Kg) to the recipient's reading key ``reading_key``; present where a rekey starts.
+    ``standing``: private halves of category keys, for a recipient who may open deposits (``crypto.deposits``).
     ``expiry`` in seconds since 1970. ``excluded``: members of a team who may not open.
     """
 
@@ -105,6 +107,7 @@ class GrantEvent(Body, frozen=True):
     excluded: Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=256)]
     rekey: Natural
     a_box: Sealed | None
+    standing: Sealed | None
     rows: Rows
     listing: Listing
     policy: ReleasePolicy
@@ -150,17 +153,24 @@ def check_policy(policy: ReleasePolicy, root: TrustRoot) -> None:
     """Raises NotPermitted unless ``policy`` is one that ``root`` allows, over keepers that it names.
 
     Retired keepers count: they go on answering for what was granted before."""
+    check_keepers(policy.k, policy.n, policy.keepers, root)
+    if len(policy.blobs) != policy.n or policy.subsets != subsets_of(policy.k, policy.n):
+        raise NotPermitted("A grant divides its keys otherwise than its policy. It was not believed.")
+
+
+def check_keepers(k: int, n: int, keepers: tuple[bytes, ...], root: TrustRoot) -> None:
+    """Raises NotPermitted unless ``k`` of ``n`` is a policy of ``root`` and ``keepers`` are n that it lists, sorted."""
     allowed = {(entry.k, entry.n) for entry in root.policies} & set(POLICIES)
     known = {keeper.key_hash for keeper in root.keepers}
     if (
-        (policy.k, policy.n) not in allowed
-        or policy.keepers != tuple(sorted(set(policy.keepers)))
-        or len(policy.keepers) != policy.n
-        or len(policy.blobs) != policy.n
-        or policy.subsets != subsets_of(policy.k, policy.n)
-        or not set(policy.keepers) <= known
+        (k, n) not in allowed
+        or keepers != tuple(sorted(set(keepers)))
+        or len(keepers) != n
+        or not set(keepers) <= known
     ):
-        raise NotPermitted("A grant names keepers that the trust root does not allow. It was not believed.")
+        raise NotPermitted(
+            "A statement names keepers that the trust root does not allow. It was not believed."
+        )
 
 
 def rows_root(rows: Sequence[bytes]) -> bytes:
@@ -199,15 +209,20 @@ def accept(
 
     Checks that it follows from ``previous`` (none for event 0), that the genesis it shows hashes to the vault, that
     enough holders signed by devices live at its ``dir``, that it names ``recipient`` and the recipient's newest
-    reading key there, that a due rekey is there, and that its keepers are allowed. ``signers`` and ``recipient`` are
+    reading key there, that a due rekey is there, that its keepers are allowed, and that it ends before the year 10000. ``signers`` and ``recipient`` are
     chains folded at the event's ``dir``, complete there.
     """
     event = read_event(envelope)
-    holders, rule = _first(event) if previous is None else _next(event, previous)
+    holders, rule = _first(event, root) if previous is None else _next(event, previous)
     check_signers(envelope, labels.GRANT_EVENT, event.signers, signers, holders, rule)
     if recipient.ref != event.recipient or event.reading_key != recipient.state.reading_key:
         raise NotPermitted("A grant is for somebody else, or for an old reading key. It was not believed.")
     check_policy(event.policy, root)
+    for named in (event.excluded, event.acts, event.purposes):
+        if len(set(named)) != len(named):
+            raise NotPermitted("A grant names something twice. It was not believed.")
+    if event.expiry >= END_OF_TIME:
+        raise NotPermitted("A grant lasts longer than any calendar. It was not believed.")
     fresh = previous is None or event.rekey != previous.event.rekey
     if fresh != (event.a_box is not None) or (fresh and event.rows.count == 0):
         raise NotPermitted("A grant starts a rekey without its keys or its rows. It was not believed.")
@@ -224,13 +239,24 @@ def check_blob(policy: ReleasePolicy, blob: SealedPolicy) -> None:
         raise NotPermitted("A keeper's policy is not the one that was signed. It was not used.")
 
 
-def _first(event: GrantEvent) -> tuple[tuple[bytes, ...], int]:
+def check_founding(
+    genesis_body: bytes, vault: bytes, origin: str, root: TrustRoot
+) -> tuple[tuple[bytes, ...], int]:
+    """The holders and the rule of the record that ``genesis_body`` founds.
+
+    Raises BrokenChain unless it is ``vault``, written in the log ``origin``: the one that the genesis names, or what
+    took its place by the trust root.
+    """
+    genesis = decode(genesis_body, Genesis)
+    if vault_id(genesis_body) != vault or origin not in {genesis.origin, root.newest_origin(genesis.origin)}:
+        raise BrokenChain("The founding shown is of another record. Nothing that shows it was believed.")
+    return genesis.holders, genesis.rule
+
+
+def _first(event: GrantEvent, root: TrustRoot) -> tuple[tuple[bytes, ...], int]:
     if (event.j, event.rekey, event.prev) != (0, 0, None) or event.genesis is None:
         raise BrokenChain("A grant does not start at its first event. It was not believed.")
-    genesis = decode(event.genesis, Genesis)
-    if (vault_id(event.genesis), genesis.origin) != (event.vault, event.origin):
-        raise BrokenChain("A grant shows the founding of another record. It was not believed.")
-    return genesis.holders, genesis.rule
+    return check_founding(event.genesis, event.vault, event.origin, root)
 
 
 def _next(event: GrantEvent, previous: GrantState) -> tuple[tuple[bytes, ...], int]:
@@ -247,7 +273,9 @@ def _next(event: GrantEvent, previous: GrantState) -> tuple[tuple[bytes, ...], i
         raise BrokenChain("A grant's event does not follow from the one before. It was not believed.")
     if event.rekey not in (before.rekey, before.rekey + 1):
         raise BrokenChain("A grant's rekeys do not follow. It was not believed.")
-    due = event.reading_key != before.reading_key or event.policy.keepers != before.policy.keepers
-    if due and event.rekey == before.rekey:
+    secrets, before_secrets = (
+        (each.reading_key, each.log_key, each.policy.keepers) for each in (event, before)
+    )
+    if secrets != before_secrets and event.rekey == before.rekey:
         raise NotPermitted("A grant changes its keys or keepers without a rekey. It was not believed.")
     return previous.holders, previous.rule

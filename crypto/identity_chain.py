@@ -8,48 +8,54 @@ raises. Nothing here knows a clock: delays are measured between the server's tim
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import msgspec
 
 from crypto import labels
+from crypto.access_log import FIRST
 from crypto.encoding import Body, decode
 from crypto.errors import BadSignature, BrokenChain, NotPermitted
 from crypto.identity_links import (
     AddDevice,
-    AddMember,
     AnyOperation,
     Certify,
     Chain,
     Complete,
-    Delegate,
-    EndDelegation,
     IdentityLink,
     Keyring,
     ReadingKey,
     Recover,
-    RemoveMember,
     RemoveUnlockKey,
     Reset,
-    RevokeDevice,
     Root,
     RotateRoot,
     Stop,
     UnlockKey,
+    UseRoot,
     Withdraw,
     identity_id,
 )
-from crypto.identity_state import Certificate, Device, IdentityState, Waiting
+from crypto.identity_state import (
+    MAX_WAITING,
+    Certificate,
+    IdentityState,
+    Waiting,
+    applied,
+    hard_stop,
+    refuse,
+    replaced_root,
+    without_devices,
+)
 from crypto.locators import directory_slot
-from crypto.sealing import check_public_key, key_hash
-from crypto.signing import Envelope, VerifyKey, verify, verify_keys
+from crypto.signing import Envelope, VerifyKey, key_id, verify, verify_keys
 from crypto.statements import IdentityRef
 
 SEVEN_DAYS = 7 * 24 * 3600
 LONGEST_CERTIFICATE = 400 * 24 * 3600
 
-Key = TypeVar("Key")
-Entry = TypeVar("Entry")
+# A completed link would bring back an older keyring; the others stand at the beginning of a link, or alone, only.
+_NEVER_WAITS = (Keyring, ReadingKey, Root, Certify, Withdraw, Reset, Complete, UseRoot)
 
 
 class RegistrarKey(NamedTuple):
@@ -80,15 +86,16 @@ def fold(chain: Chain, origin: str, registrars: Registrars) -> IdentityState:
     """Verify a disclosed chain from link 0 and return what it says.
 
     Checks every signature and rule, that each leaf opens to its link, that slot one names (identity, n) in the
-    directory log ``origin``, and that indexes grow. Raises BrokenChain, BadSignature or NotPermitted. Whether the
-    leaves are in the log, and whether a further link exists, is for a keeper to answer.
+    directory log ``origin``, and that indexes grow. Raises BrokenChain, BadSignature, NotPermitted, NotProven or
+    Malformed. Whether the leaves are in the log, whether their times are true, and whether a further link exists, is
+    for a keeper to answer.
     """
     state: IdentityState | None = None
     identity, index = identity_id(chain.links[0].envelope), -1
     for n, link in enumerate(chain.links):
         disclosure = link.disclosure
         disclosure.leaf(link.envelope)
-        if disclosure.part.outcome != "accepted":
+        if disclosure.part.outcome != "accepted" or disclosure.part.prev != FIRST:
             raise BrokenChain("An identity's link was not accepted into the directory. It was not believed.")
         if disclosure.index <= index or disclosure.slot_one != directory_slot(origin, identity, n):
             raise BrokenChain(
@@ -107,7 +114,7 @@ def extend(
     """The state after ``envelope``, whose leaf carries the server time ``time``. Raises when it may not follow."""
     link = decode(envelope.body, IdentityLink)
     if state is None:
-        return _found(envelope, link)
+        return _found(envelope, link, time)
     if (
         link.n != state.n + 1
         or link.prev != state.head
@@ -115,13 +122,15 @@ def extend(
         or link.view is None
     ):
         raise BrokenChain("A link does not follow from the one before. It was not believed.")
-    state = msgspec.structs.replace(state, n=link.n, head=envelope.digest)
+    if time < state.time:
+        raise BrokenChain("A link is dated before the one it follows. It was not believed.")
+    state = msgspec.structs.replace(state, n=link.n, head=envelope.digest, time=time)
     if isinstance(link.operations[0], Certify | Withdraw | Reset):
         return _registered(state, envelope, link, time, registrars)
     return _changed(state, envelope, link, time)
 
 
-def _found(envelope: Envelope, link: IdentityLink) -> IdentityState:
+def _found(envelope: Envelope, link: IdentityLink, time: int) -> IdentityState:
     root = link.operations[0]
     if not isinstance(root, Root) or (link.n, link.prev, link.identity, link.view) != (0, None, None, None):
         raise BrokenChain("An identity's first link does not found one. It was not believed.")
@@ -130,6 +139,7 @@ def _found(envelope: Envelope, link: IdentityLink) -> IdentityState:
         kind=root.kind,
         n=0,
         head=envelope.digest,
+        time=time,
         root=root.key,
         devices={},
         reading_keys={},
@@ -140,13 +150,14 @@ def _found(envelope: Envelope, link: IdentityLink) -> IdentityState:
         certificates={},
         waiting={},
         hard_stops=(),
+        retired=frozenset(),
     )
     keys = verify_keys(root.key, *_new_keys(link.operations))
     if verify(envelope, labels.IDENTITY_LINK, keys) != frozenset(keys):
         raise BadSignature(
             "An identity's first link is not signed by all the keys it names. It was not believed."
         )
-    state = _apply_all(fresh, link.operations[1:], 0)
+    state = applied(fresh, link.operations[1:])
     if not state.devices or not state.reading_keys or state.keyring is None:
         raise NotPermitted(
             "An identity's first link must name a device and a reading key. It was not believed."
@@ -175,16 +186,9 @@ def _registered(
     schemes = registrars[registrar].schemes
     if isinstance(step, Reset):
         known = {entry.statement.scheme for entry in state.certificates.values()}
-        _refuse(not known & set(schemes), "A registrar reset an identity that it does not vouch for.")
-        return msgspec.structs.replace(
-            state,
-            root=step.key,
-            devices={},
-            unlock_keys={},
-            waiting={},
-            delegations={},
-            hard_stops=(*state.hard_stops, state.n),
-        )
+        refuse(not known & set(schemes), "A registrar reset an identity that it does not vouch for.")
+        fresh = without_devices(replaced_root(state, step.key))
+        return hard_stop(msgspec.structs.replace(fresh, unlock_keys={}, waiting={}, delegations={}))
     if isinstance(step, Certify):
         has_value = len(step.subject) > len(step.scheme) + 1
         if (
@@ -206,37 +210,54 @@ def _registered(
 
 def _changed(state: IdentityState, envelope: Envelope, link: IdentityLink, time: int) -> IdentityState:
     """A link of the identity itself, by a device, the root or a recovery key; some of them wait seven days."""
-    steps = link.operations
-    root = VerifyKey(state.root)
-    recovery = verify_keys(*(entry.recovery for entry in state.unlock_keys.values() if entry.recovery))
+    steps, first = link.operations, link.operations[0]
     introduced = verify_keys(*_new_keys(steps))
-    waiting = verify_keys(*(raw for entry in state.waiting.values() for raw in entry.keys))
-    devices = state.device_keys()
-    known = {**waiting, **introduced, **recovery, root.key_id: root, **devices}
-    signed = verify(envelope, labels.IDENTITY_LINK, known)
+    root = key_id(state.root)
+    recovery = {
+        key_id(entry.recovery): entry.recovery for entry in state.unlock_keys.values() if entry.recovery
+    }
+    own = {name: device.signing for name, device in state.devices.items()} | {root: state.root}
+    waiting = {name: key for entry in state.waiting.values() for name, key in entry.keys.items()}
+    named = {name: key for name, key in {**waiting, **recovery, **own}.items() if name in envelope.signers}
+    signed = verify(envelope, labels.IDENTITY_LINK, {**introduced, **verify_keys(*named.values())})
     if not signed >= set(introduced):
         raise BadSignature("A new key did not sign the link that adds it. The link was not believed.")
-    by_root, by_device, by_recovery = (
-        root.key_id in signed,
-        bool(signed & set(devices)),
-        bool(signed & set(recovery)),
-    )
-    first = steps[0]
+    by_root, by_device = root in signed, bool(signed & set(state.devices))
+    if isinstance(first, UseRoot):
+        if len(steps) != 1 or not by_root or not signed <= set(own):
+            raise NotPermitted("A link shows a use of the root as it may not. It was not believed.")
+        return state
     if isinstance(first, Complete):
-        return _completed(state, signed, {*devices, *recovery}, steps, first.link, time)
-    waits = not by_root and any(_must_wait(state, step) for step in steps)
-    if waits and (by_recovery or (by_device and not any(isinstance(step, Recover) for step in steps))):
+        return _completed(state, signed, {*own, *recovery}, steps, first.link, time)
+    if _waits(state, steps, by_root=by_root, by_device=by_device):
+        recovers = any(isinstance(step, Recover) for step in steps)
+        if not (by_root or signed & set(recovery) or (by_device and not recovers)):
+            raise BadSignature("A link is not signed by whom it takes to ask for that. It was not believed.")
+        refuse(any(isinstance(step, _NEVER_WAITS) for step in steps), "A link holds a step that cannot wait.")
+        refuse(len(state.waiting) >= MAX_WAITING, "Too many links wait already.")
         entry = Waiting(
-            operations=steps, signers=tuple(sorted(signed)), keys=tuple(_new_keys(steps)), since=time
+            operations=steps,
+            signers=tuple(sorted(signed)),
+            keys={name: key.raw for name, key in introduced.items()},
+            since=time,
         )
         return msgspec.structs.replace(state, waiting={**state.waiting, state.n: entry})
-    if waits or not (by_root or by_device):
+    if not (by_root or by_device):
         raise BadSignature("A link is not signed by a live device or the root. It was not believed.")
-    return _apply_all(state, steps, state.n)
+    return applied(state, steps)
 
 
-def _must_wait(state: IdentityState, step: AnyOperation) -> bool:
-    """Whether ``step`` takes seven days when the root does not sign it: recovery, and whatever changes the kit."""
+def _waits(state: IdentityState, steps: Sequence[AnyOperation], *, by_root: bool, by_device: bool) -> bool:
+    """Whether a link takes seven days: what is the root's, without the root; all else, with nothing but the root."""
+    if not by_root:
+        return any(_is_of_root(state, step) for step in steps)
+    if by_device or isinstance(steps[0], Recover):
+        return False
+    return not all(isinstance(step, Stop) or _is_of_root(state, step) for step in steps)
+
+
+def _is_of_root(state: IdentityState, step: AnyOperation) -> bool:
+    """Whether ``step`` is the root's own affair: recovery, and whatever changes the kit."""
     match step:
         case Recover() | RotateRoot() | UnlockKey(kind="kit"):
             return True
@@ -265,59 +286,10 @@ def _completed(
             "The seven days of a recovery are not over. Nothing changed. Try again when they are."
         )
     rest = {n: other for n, other in state.waiting.items() if n != number}
-    return _apply_all(msgspec.structs.replace(state, waiting=rest), entry.operations, state.n)
-
-
-def _apply_all(state: IdentityState, steps: Sequence[AnyOperation], n: int) -> IdentityState:
-    for step in steps:
-        state = _apply(state, step, n)
-    return state
-
-
-def _apply(state: IdentityState, step: AnyOperation, n: int) -> IdentityState:
-    replace = msgspec.structs.replace
-    match step:
-        case AddDevice(signing=signing, sealing=sealing):
-            check_public_key(sealing)
-            key = VerifyKey(signing).key_id
-            _refuse(key in state.devices, "A device was added twice.")
-            return replace(state, devices={**state.devices, key: Device(signing=signing, sealing=sealing)})
-        case RevokeDevice(device=device):
-            kept = _without(state.devices, device, "A device")
-            unlock = key_hash(state.devices[device].sealing)  # no keyring is sealed to it any more
-            others = {name: key for name, key in state.unlock_keys.items() if name != unlock}
-            return replace(state, devices=kept, unlock_keys=others)
-        case ReadingKey(number=number, key=public, keyring=keyring):
-            check_public_key(public)
-            _refuse(number != max(state.reading_keys, default=-1) + 1, "Reading keys are numbered in order.")
-            return replace(state, reading_keys={**state.reading_keys, number: public}, keyring=keyring)
-        case UnlockKey(key=public):
-            check_public_key(public)
-            _refuse(key_hash(public) in state.unlock_keys, "An unlock key was added twice.")
-            return replace(state, unlock_keys={**state.unlock_keys, key_hash(public): step})
-        case RemoveUnlockKey(key=name):
-            return replace(state, unlock_keys=_without(state.unlock_keys, name, "An unlock key"))
-        case Keyring(keyring=keyring):
-            return replace(state, keyring=keyring)
-        case AddMember(identity=member):
-            _refuse(state.kind != "team", "Only a team has members.")
-            return replace(state, members=state.members | {member})
-        case RemoveMember(identity=member):
-            _refuse(member not in state.members, "A member was removed who is none.")
-            return replace(state, members=state.members - {member})
-        case Delegate(identity=delegate):
-            return replace(state, delegations={**state.delegations, delegate: step})
-        case EndDelegation(identity=delegate):
-            return replace(state, delegations=_without(state.delegations, delegate, "A delegation"))
-        case RotateRoot(key=root):
-            return replace(state, root=root)
-        case Recover():
-            kept_keys = {name: key for name, key in state.unlock_keys.items() if key.kind != "device"}
-            return replace(state, devices={}, unlock_keys=kept_keys, hard_stops=(*state.hard_stops, n))
-        case Stop(link=link):
-            return replace(state, waiting=_without(state.waiting, link, "A waiting link"))
-        case _:
-            raise NotPermitted("A link holds a step that may not stand there. It was not believed.")
+    done = applied(msgspec.structs.replace(state, waiting=rest), entry.operations)
+    rotated = any(isinstance(step, RotateRoot) for step in entry.operations)
+    by_root = key_id(state.root) in signed | set(entry.signers)
+    return hard_stop(done) if rotated and not by_root else done
 
 
 def _new_keys(steps: Sequence[AnyOperation]) -> list[bytes]:
@@ -331,13 +303,3 @@ def _new_keys(steps: Sequence[AnyOperation]) -> list[bytes]:
         elif isinstance(step, UnlockKey) and step.recovery is not None:
             keys.append(step.recovery)
     return keys
-
-
-def _without(entries: dict[Key, Entry], key: Key, what: str) -> dict[Key, Entry]:
-    _refuse(key not in entries, f"{what} was removed that is not there.")
-    return {name: entry for name, entry in entries.items() if name != key}
-
-
-def _refuse(wrong: bool, why: str) -> None:
-    if wrong:
-        raise NotPermitted(f"{why} The link was not believed.")

@@ -38,7 +38,7 @@ class AddDevice(Operation, frozen=True, tag="add_device"):
 
 
 class RevokeDevice(Operation, frozen=True, tag="revoke_device"):
-    """A device, by the id of its signing key, is live no more."""
+    """A device, by the id of its signing key, is live no more, and never again."""
 
     device: Bytes32
 
@@ -52,7 +52,10 @@ class ReadingKey(Operation, frozen=True, tag="reading_key"):
 
 
 class UnlockKey(Operation, frozen=True, tag="unlock_key"):
-    """A public key to which keyrings may be sealed; ``recovery`` a signing key from the same secret."""
+    """A public key to which keyrings may be sealed; ``recovery`` a signing key from the same secret.
+
+    That of a device is its sealing key.
+    """
 
     kind: Literal["device", "kit", "passkey", "contacts"]
     key: SealingKey
@@ -84,10 +87,10 @@ class RemoveMember(Operation, frozen=True, tag="remove_member"):
 
 
 class Delegate(Operation, frozen=True, tag="delegate"):
-    """Another identity may act for this one, for the named purposes, until a time."""
+    """Another identity may act for this one, as a member of a team does, for the named purposes, until a time."""
 
     identity: Bytes32
-    purposes: tuple[ShortText, ...]
+    purposes: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=32)]
     until: Natural
 
 
@@ -98,13 +101,13 @@ class EndDelegation(Operation, frozen=True, tag="end_delegation"):
 
 
 class RotateRoot(Operation, frozen=True, tag="rotate_root"):
-    """A new kit. Continuity when the old root signs; after seven days when a device does."""
+    """A new kit. Continuity when the old root signs; by a device after seven days, and then a hard stop."""
 
     key: Bytes32
 
 
 class Recover(Operation, frozen=True, tag="recover"):
-    """All devices are revoked; the other steps of the link add new ones. A hard stop for whoever pinned them."""
+    """All devices are revoked and nothing waits; the steps after it add new ones. A hard stop for whoever pinned them."""
 
 
 class Complete(Operation, frozen=True, tag="complete"):
@@ -119,6 +122,12 @@ class Stop(Operation, frozen=True, tag="stop"):
     link: Natural
 
 
+class UseRoot(Operation, frozen=True, tag="use_root"):
+    """Shows all devices that the root was used, and for what. It changes nothing."""
+
+    purpose: ShortText
+
+
 class Reset(Operation, frozen=True, tag="reset"):
     """A new root vouched for by a registrar alone. A hard stop for whoever pinned the old one."""
 
@@ -126,9 +135,12 @@ class Reset(Operation, frozen=True, tag="reset"):
 
 
 class Certify(Operation, frozen=True, tag="certify"):
-    """A registrar states that this identity belongs to ``subject`` (``scheme:value``), for at most 400 days."""
+    """A registrar states that this identity belongs to ``subject`` (``scheme:value``), for at most 400 days.
 
-    kind: Literal["practitioner", "team", "service"]
+    ``kind``: what it is, such as ``practitioner`` or ``team``; each registrar has its own.
+    """
+
+    kind: ShortText
     subject: ShortText
     name: ShortText
     profession: ShortText
@@ -163,6 +175,7 @@ AnyOperation = (
     | Recover
     | Complete
     | Stop
+    | UseRoot
     | Reset
     | Certify
     | Withdraw

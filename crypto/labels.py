@@ -22,6 +22,8 @@ ACCESS_REQUEST: Final = _label("access-request")
 IDHEAD: Final = _label("idhead")
 END_ACKNOWLEDGEMENT: Final = _label("end-acknowledgement")
 LOGIN: Final = _label("login")
+DEPOSIT_CARD: Final = _label("deposit-card")
+DEPOSIT: Final = _label("deposit")
 
 # Ids and hash chains
 IDENTITY: Final = _label("identity")
@@ -29,6 +31,7 @@ VAULT: Final = _label("vault")
 PERSON: Final = _label("person")
 PART: Final = _label("part")
 SCAN_KEY: Final = _label("scan-key")
+EXPORT: Final = _label("export")
 
 # The access log
 ENTRY: Final = _label("entry")
@@ -39,6 +42,7 @@ EVENT_TAG: Final = _label("event")
 END_TAG: Final = _label("end")
 OPENING: Final = _label("opening")
 PURPOSE: Final = _label("purpose")
+SUCCESSOR: Final = _label("successor")
 
 # Content (Cobblestone-256 contexts)
 DOCUMENT: Final = _label("document")
@@ -59,6 +63,15 @@ KEK: Final = _label("kek")
 KEK_DOCUMENT: Final = _label("kek-doc")
 RELEASE: Final = _label("release")
 SELF_WRAP: Final = _label("self")
+
+# Deposits
+CARD_BOX: Final = _label("card-box")
+DEPOSIT_KEY: Final = _label("deposit-key")
+STANDING_KEYS: Final = _label("standing-keys")
+STANDING_A: Final = _label("standing-a")
+STANDING_POLICY: Final = _label("standing-policy")
+SHARE_B_STANDING: Final = _label("share-b-standing")
+KEK_STANDING: Final = _label("kek-standing")
 
 # Keyrings, recovery, profile
 VAULT_KEYRING: Final = _label("vault-keyring")

@@ -20,16 +20,17 @@ from crypto.statements import View
 MAX_DOCUMENTS = 256
 
 Label = Annotated[str, msgspec.Meta(max_length=256)]
-SealedPurpose = Annotated[bytes, msgspec.Meta(min_length=1136, max_length=8192)]
+SealedPurpose = Annotated[bytes, msgspec.Meta(min_length=1136, max_length=16_384)]
 
 
 class RequestedDocument(Body, frozen=True):
-    """One document version, as the grant's row has it."""
+    """One document version, as the grant's row has it; for a standing reader, as the manifest ``deposit`` has it."""
 
     doc: Bytes16
     ver: Bytes16
     ct_root: Bytes32
     rekey: Natural
+    deposit: Bytes32 | None
 
 
 class AccessRequest(Body, frozen=True):
@@ -82,10 +83,11 @@ def read_request(envelope: Envelope) -> AccessRequest:
     return request
 
 
-def check_request(envelope: Envelope, reader: Known, team: Known | None) -> AccessRequest:
+def check_request(envelope: Envelope, reader: Known, team: Known | None, now: int) -> AccessRequest:
     """The request in ``envelope``, signed by just the device it names, live in ``reader`` as it stands.
 
-    ``reader`` and ``team`` are folded at the head the caller judges by. Raises BadSignature or NotPermitted.
+    ``reader`` and ``team`` are folded at the head the caller judges by, ``now`` is the time at which a delegate of
+    ``team`` must still be one. Raises BadSignature or NotPermitted.
     """
     request = read_request(envelope)
     if envelope.signers != (request.device,) or reader.ref.identity != request.identity:
@@ -94,7 +96,7 @@ def check_request(envelope: Envelope, reader: Known, team: Known | None) -> Acce
     if request.team is not None:
         if team is None or team.ref.identity != request.team:
             raise NotPermitted("A request acts for a team that is not shown. Nothing was opened.")
-        if request.identity not in team.state.members:
+        if not team.state.may_be_acted_for_by(request.identity, now):
             raise NotPermitted(
                 "A request acts for a team that its signer is no member of. Nothing was opened."
             )

@@ -19,6 +19,8 @@ PUBLIC_KEY = 1216
 OVERHEAD = 1136
 MAX_INFO = 1024
 
+_CURVE_PRIME = 2**255 - 19
+
 
 def seal(public_key: bytes, info: bytes, plaintext: bytes) -> bytes:
     """Seal ``plaintext`` to ``public_key`` (1216 bytes), bound to ``info``.
@@ -45,7 +47,8 @@ def key_hash(public_key: bytes) -> bytes:
 
 @lru_cache(maxsize=64)  # many seals go to the same few keys, and reading one costs as much as sealing
 def _load(public_key: bytes) -> hpke.MLKEM768X25519PublicKey:
-    if len(public_key) != PUBLIC_KEY:
+    # X25519 takes other spellings of a number for the same key; then one key would have two hashes.
+    if len(public_key) != PUBLIC_KEY or int.from_bytes(public_key[1184:], "little") >= _CURVE_PRIME:
         raise ValueError
     return hpke.MLKEM768X25519PublicKey(
         mlkem.MLKEM768PublicKey.from_public_bytes(public_key[:1184]),

@@ -5,14 +5,28 @@ client that holds one version can follow, and a server cannot swap anything in i
 digest on the instance card; without a card it is trusted on first use, and the client says so.
 """
 
-from collections.abc import Sequence
+import hashlib
+import re
+from collections.abc import Collection, Hashable, Sequence
 from typing import Annotated
 
 import msgspec
 
 from crypto import labels
-from crypto.checkpoint import CosignerKey
-from crypto.encoding import Body, Bytes32, Natural, Positive, SealingKey, ShortText, Suite, decode, encode
+from crypto.access_log import Leaf
+from crypto.checkpoint import CosignerKey, LogKey
+from crypto.encoding import (
+    Body,
+    Bytes32,
+    Natural,
+    Positive,
+    SealingKey,
+    ShortText,
+    Suite,
+    decode,
+    encode,
+    pae,
+)
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted, Stale
 from crypto.identity_chain import RegistrarKey, Registrars
 from crypto.sealing import check_public_key, key_hash
@@ -21,6 +35,12 @@ from crypto.statements import Head, RootRef
 
 # One number for cosigning and releasing. 1 of 1 stands beside the server and is not independent.
 POLICIES = ((1, 1), (3, 4), (4, 5), (5, 7))
+
+_HOST = re.compile(r"[a-z0-9.-]{1,253}(?::[1-9][0-9]{0,4})?")
+_LOG = re.compile(rf"({_HOST.pattern})/coffre/log/(?:0|[1-9][0-9]{{0,9}})")
+_FIRST_DIRECTORY = re.compile(rf"({_HOST.pattern})/coffre/directory")
+_NEXT_DIRECTORY = re.compile(rf"({_HOST.pattern})/coffre/directory/(?:0|[1-9][0-9]{{0,9}})")
+_CLIENT = re.compile(r"(?:(?:0|[1-9][0-9]{0,5})\.){2}(?:0|[1-9][0-9]{0,5})")
 
 
 class Policy(Body, frozen=True):
@@ -46,6 +66,11 @@ class Keeper(Body, frozen=True):
         """SHA-256 of the sealing key: the keeper's name in grants."""
         return key_hash(self.sealing_key)
 
+    @property
+    def cosigner(self) -> CosignerKey:
+        """The key of its cosignatures. Raises Malformed for a name or a key that is none."""
+        return CosignerKey(self.name, VerifyKey(self.cosigning_key))
+
 
 class Registrar(Body, frozen=True):
     """A key that may certify subjects of the named schemes.
@@ -59,15 +84,21 @@ class Registrar(Body, frozen=True):
 
 
 class Successor(Body, frozen=True):
-    """After a disaster: the log that takes the place of one that was lost."""
+    """After a disaster: the log that takes the place of one that was lost. ``last_head``: its last witnessed head."""
 
     old_origin: ShortText
     last_head: Head
     new_origin: ShortText
 
+    @property
+    def leaf(self) -> Leaf:
+        """Leaf 0 of the new log."""
+        digest = hashlib.sha256(pae(labels.SUCCESSOR, encode(self))).digest()
+        return Leaf(slot_one=digest, slot_two=bytes(32), commitment=bytes(32))
+
 
 class TrustRoot(Body, frozen=True):
-    """One version. ``expiry`` in seconds since 1970; ``minimum_client`` is a client version."""
+    """One version. ``expiry`` in seconds since 1970; ``minimum_client``: see ``check_client``."""
 
     suite: Suite
     version: Positive
@@ -77,7 +108,7 @@ class TrustRoot(Body, frozen=True):
     directory_key: Bytes32
     keepers: Annotated[tuple[Keeper, ...], msgspec.Meta(min_length=1, max_length=32)]
     policies: Annotated[tuple[Policy, ...], msgspec.Meta(min_length=1, max_length=8)]
-    registrars: Annotated[tuple[Registrar, ...], msgspec.Meta(max_length=64)]
+    registrars: Annotated[tuple[Registrar, ...], msgspec.Meta(max_length=1024)]
     never_granted: tuple[ShortText, ...]
     minimum_client: ShortText
     successors: tuple[Successor, ...]
@@ -87,8 +118,9 @@ class TrustRoot(Body, frozen=True):
 
     @property
     def directory_origin(self) -> str:
-        """The origin of the directory log."""
-        return f"{self.hosts[0]}/coffre/directory"
+        """The origin of the directory log: the first one's, or that of the last to take its place."""
+        lost = (entry.old_origin for entry in self.successors if _FIRST_DIRECTORY.fullmatch(entry.old_origin))
+        return self.newest_origin(next(lost, f"{self.hosts[0]}/coffre/directory"))
 
     @property
     def live_keepers(self) -> tuple[Keeper, ...]:
@@ -111,12 +143,24 @@ class TrustRoot(Body, frozen=True):
         ]
         return {entry.key.key_id: entry for entry in found}
 
-    def log_key_of(self, origin: str) -> bytes:
-        """The key that signs the heads of ``origin``. Raises NotPermitted for a log of another host."""
+    def log_origin(self, shard: int) -> str:
+        """The origin of a shard's log."""
+        return f"{self.hosts[0]}/coffre/log/{shard}"
+
+    def newest_origin(self, origin: str) -> str:
+        """The log that now stands where ``origin`` is named: itself, or the last to take its place."""
+        taken = {entry.old_origin: entry.new_origin for entry in self.successors}
+        while origin in taken:
+            origin = taken.pop(origin)  # taken out, so that a circle ends too
+        return origin
+
+    def log_key_of(self, origin: str) -> LogKey:
+        """The key that signs the heads of ``origin``. Raises NotPermitted for anything but a log of this service."""
         if origin == self.directory_origin:
-            return self.directory_key
-        if any(origin.startswith(f"{host}/coffre/log/") for host in self.hosts):
-            return self.log_key
+            return LogKey(origin, VerifyKey(self.directory_key))
+        log = _LOG.fullmatch(origin)
+        if log is not None and log[1] in self.hosts:
+            return LogKey(origin, VerifyKey(self.log_key))
         raise NotPermitted(f"The log {origin} is not one of this service. Nothing from it was believed.")
 
 
@@ -159,6 +203,7 @@ def advance(current: Accepted, chain: Sequence[Envelope]) -> Accepted:
         if body.version != current.ref.version + 1 or body.previous != current.ref.digest:
             raise BrokenChain("A new trust root does not follow from the known one. The known one was kept.")
         _check(envelope, body, current.root, body)
+        _check_continuity(current.root, body)
         current = Accepted(root=body, ref=RootRef(version=body.version, digest=envelope.digest))
     return current
 
@@ -171,28 +216,106 @@ def check_expiry(accepted: Accepted, now: int) -> None:
         )
 
 
+def check_client(accepted: Accepted, version: str) -> None:
+    """Raises NotPermitted when the trust root asks for a newer client than ``version``, Malformed when it is none."""
+    least = accepted.root.minimum_client
+    if _client_version(version) < _client_version(least):
+        raise NotPermitted(
+            f"This service asks for version {least} of Coffre or a newer one; this is {version}. Nothing was done. "
+            "Update Coffre and try again."
+        )
+
+
+def check_host(host: str) -> None:
+    """Raises Malformed unless ``host`` can stand in the name of a log."""
+    if _HOST.fullmatch(host) is None:
+        raise Malformed(
+            f"A trust root names the host {host}, which cannot stand in the name of a log: it takes small letters "
+            "without accents, digits, dots and hyphens, and a port. It was not believed."
+        )
+
+
 def _check(envelope: Envelope, body: TrustRoot, *judges: TrustRoot) -> None:
     """``envelope`` carries the threshold of each of ``judges``, nobody else's signature, and a body that is sound."""
     keys = [verify_keys(*judge.root_keys) for judge in judges]
     signed = verify(envelope, labels.TRUST_ROOT, {name: key for each in keys for name, key in each.items()})
     if any(len(signed & set(each)) < judge.threshold for judge, each in zip(judges, keys, strict=True)):
         raise BadSignature("A trust root is signed by too few of its keys. It was not believed.")
-    if body.threshold > len(set(body.root_keys)) or (body.version == 1) != (body.previous is None):
+    _check_sound(body)
+
+
+def _check_sound(body: TrustRoot) -> None:
+    """Raises Malformed for a body that contradicts itself or names what cannot be."""
+    if body.threshold > len(body.root_keys) or (body.version == 1) != (body.previous is None):
         raise Malformed("A trust root contradicts itself. It was not believed.")
-    verify_keys(body.log_key, body.directory_key)
+    for host in body.hosts:
+        check_host(host)
+    _client_version(body.minimum_client)
+    verify_keys(body.log_key, body.directory_key, *(entry.key for entry in body.registrars))
     for keeper in body.keepers:
-        CosignerKey(keeper.name, VerifyKey(keeper.cosigning_key))
         check_public_key(keeper.sealing_key)
-    if len(body.registrar_keys()) != len(body.registrars):
-        raise Malformed("A trust root names one registrar twice. It was not believed.")
     if any((policy.k, policy.n) not in POLICIES for policy in body.policies):
         raise Malformed(
             "A trust root allows a number of keepers that this suite does not know. It was not believed."
         )
-    if len({keeper.key_hash for keeper in body.keepers}) != len(body.keepers) or len(
-        {keeper.cosigning_key for keeper in body.keepers}
-    ) != len(body.keepers):
-        raise Malformed("A trust root names one keeper twice. It was not believed.")
+    _check_distinct("host", body.hosts)
+    _check_distinct("policy", body.policies)
+    _check_distinct("root key", body.root_keys)
+    _check_distinct("registrar", [entry.key for entry in body.registrars])
+    _check_distinct("keeper", [keeper.key_hash for keeper in body.keepers])
+    _check_distinct("keeper", [keeper.cosigner.key.raw for keeper in body.keepers])
+    _check_successors(body)
+
+
+def _check_distinct(what: str, entries: Collection[Hashable]) -> None:
+    if len(set(entries)) != len(entries):
+        raise Malformed(f"A trust root names one {what} twice. It was not believed.")
+
+
+def _check_successors(body: TrustRoot) -> None:
+    """Raises Malformed unless each log is taken over once, by a log of the same kind on a host of the service."""
+    old = [entry.old_origin for entry in body.successors]
+    _check_distinct("lost log", old)
+    _check_distinct("new log", [entry.new_origin for entry in body.successors])
+    _check_distinct("first directory", [None for origin in old if _FIRST_DIRECTORY.fullmatch(origin)])
+    for entry in body.successors:
+        lost, new = _LOG.fullmatch(entry.old_origin), _LOG.fullmatch(entry.new_origin)
+        if lost is None:
+            directory = _FIRST_DIRECTORY.fullmatch(entry.old_origin)
+            lost = directory or _NEXT_DIRECTORY.fullmatch(entry.old_origin)
+            new = _NEXT_DIRECTORY.fullmatch(entry.new_origin)
+        if lost is None or new is None or new[1] not in body.hosts:
+            raise Malformed("A trust root puts something in a log's place that is none. It was not believed.")
+        if body.newest_origin(entry.old_origin) in old:
+            raise Malformed("A trust root puts logs in each other's place. It was not believed.")
+
+
+def _check_continuity(known: TrustRoot, body: TrustRoot) -> None:
+    """Raises NotPermitted when ``body`` takes back what was believed of registrars and logs under ``known``."""
+    now = {entry.key: entry for entry in body.registrars}
+    for before in known.registrars:
+        after = now.get(before.key)
+        if (
+            after is None
+            or not set(before.schemes) <= set(after.schemes)
+            or before.retired_since not in (None, after.retired_since)
+        ):
+            raise NotPermitted(
+                "A new trust root takes back what a registrar was allowed. The known one was kept."
+            )
+    directory = body.newest_origin(known.directory_origin)
+    moved = body.hosts[0] != known.hosts[0] and not directory.startswith(f"{body.hosts[0]}/")
+    if not set(known.successors) <= set(body.successors) or body.directory_origin != directory or moved:
+        raise NotPermitted(
+            "A new trust root has other logs than the known one, and names no successor for them. The known one was "
+            "kept."
+        )
+
+
+def _client_version(text: str) -> tuple[int, ...]:
+    if _CLIENT.fullmatch(text) is None:
+        raise Malformed("A client version is not three numbers with dots between them. Nothing was done.")
+    return tuple(map(int, text.split(".")))
 
 
 def card_text(card: InstanceCard) -> str:

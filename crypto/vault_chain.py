@@ -29,8 +29,11 @@ from crypto.vault_links import (
     Genesis,
     Grant,
     Mask,
+    PolicyPart,
+    ProfilePart,
     Reseal,
     Rotate,
+    SnapshotPart,
     Tombstone,
     VaultLink,
     vault_id,
@@ -130,6 +133,8 @@ def follow(view: VaultView, envelope: Envelope, signers: Sequence[Known]) -> Cha
     if (link.vault, link.n, link.prev) != (head.vault, head.n + 1, head.link):
         raise BrokenChain("A link does not follow from the newest one of its record. It was not believed.")
     check_signers(envelope, labels.VAULT_LINK, link.signers, signers, head.holders, head.rule)
+    keyrings = sum(isinstance(operation, Rotate | Reseal) for operation in link.operations)
+    _refuse(keyrings > 1, "A link changes the keyring twice.")
     changes = Changes(head=msgspec.structs.replace(head, n=link.n, link=envelope.digest))
     for operation in link.operations:
         _apply(view, changes, operation)
@@ -202,6 +207,8 @@ def _apply(view: VaultView, changes: Changes, operation: AnyOperation) -> None:
         case Reseal(keyring=keyring):
             keys = msgspec.structs.replace(head.keys, keyring=keyring)
             changes.head = msgspec.structs.replace(head, keys=keys)
+        case PolicyPart() | ProfilePart() | SnapshotPart():
+            pass  # they name a part, and folding never needs one
 
 
 def _granted(view: VaultView, changes: Changes, step: Grant) -> GrantEntry:

@@ -11,14 +11,26 @@ from typing import Annotated
 import msgspec
 
 from crypto import labels
-from crypto.encoding import Body, Bytes16, Bytes32, Natural, Positive, SealingKey, ShortText, Suite, pae
+from crypto.encoding import (
+    Body,
+    Bytes16,
+    Bytes32,
+    Natural,
+    Positive,
+    SealingKey,
+    SecretBody,
+    ShortText,
+    Suite,
+    pae,
+)
+from crypto.errors import NotPermitted
 from crypto.statements import IdentityRef, View
 
 Signers = Annotated[tuple[IdentityRef, ...], msgspec.Meta(min_length=1, max_length=16)]
 
 
 class VaultOperation(Body, frozen=True, tag_field="op"):
-    """One operation of a link. The names ``policy``, ``profile`` and ``snapshot`` are reserved."""
+    """One operation of a link."""
 
 
 class AddVersion(VaultOperation, frozen=True, tag="add_version"):
@@ -101,14 +113,52 @@ class Reseal(VaultOperation, frozen=True, tag="reseal"):
     keyring: Bytes32
 
 
-AnyOperation = AddVersion | Adopt | Tombstone | Mask | Grant | End | Block | Rotate | Reseal
+class PolicyPart(VaultOperation, frozen=True, tag="policy"):
+    """Names one erasable part and changes nothing else. What such a part holds is for a later page to say."""
+
+    part: Bytes32
+
+
+class ProfilePart(VaultOperation, frozen=True, tag="profile"):
+    """Likewise."""
+
+    part: Bytes32
+
+
+class SnapshotPart(VaultOperation, frozen=True, tag="snapshot"):
+    """Likewise."""
+
+    part: Bytes32
+
+
+AnyOperation = (
+    AddVersion
+    | Adopt
+    | Tombstone
+    | Mask
+    | Grant
+    | End
+    | Block
+    | Rotate
+    | Reseal
+    | PolicyPart
+    | ProfilePart
+    | SnapshotPart
+)
 
 
 class Continues(Body, frozen=True):
-    """The vault that an imported one goes on from, and the digest of its export."""
+    """The vault that an imported one goes on from, and the ``export_digest`` of what was imported."""
 
     vault: Bytes32
     export: Bytes32
+
+
+class Person(SecretBody, frozen=True):
+    """Who a record is about, as the patient says, with the salt that opens the genesis' commitment."""
+
+    salt: Bytes32
+    name: ShortText
 
 
 class Genesis(Body, frozen=True):
@@ -149,6 +199,19 @@ def scan_key_commitment(scan_key: bytes) -> bytes:
     return hashlib.sha256(pae(labels.SCAN_KEY, scan_key)).digest()
 
 
-def person_commitment(salt: bytes, person: str) -> bytes:
-    """The genesis' commitment to who the record is about."""
-    return hashlib.sha256(pae(labels.PERSON, salt, person.encode())).digest()
+def person_commitment(salt: bytes, name: str) -> bytes:
+    """The genesis' commitment to who the record is about; ``name`` is empty when nobody is named."""
+    return hashlib.sha256(pae(labels.PERSON, salt, name.encode())).digest()
+
+
+def check_person(person: Person | None, commitment: bytes) -> None:
+    """Raises NotPermitted when somebody is named whom the genesis did not commit to."""
+    if person is not None and person_commitment(person.salt, person.name) != commitment:
+        raise NotPermitted(
+            "A record is said to be somebody's whom its founding does not name. It was not believed."
+        )
+
+
+def export_digest(manifest: bytes) -> bytes:
+    """What ``Continues`` says of an export: the digest of its manifest's bytes."""
+    return hashlib.sha256(pae(labels.EXPORT, manifest)).digest()

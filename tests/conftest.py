@@ -1,5 +1,7 @@
 """What every test shares: where the material from elsewhere is, and how much of it ran."""
 
+import os
+import sys
 import threading
 import time
 from collections import Counter
@@ -54,3 +56,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _counted:
         counts = ", ".join(f"{name} {number}" for name, number in sorted(_counted.items()))
         terminalreporter.write_line(f"Vectors from elsewhere that ran: {sum(_counted.values())} ({counts})")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """End the process when a thread would keep it for ever: all that there is to say has been said by now."""
+    left = [each for each in threading.enumerate() if each is not threading.main_thread() and not each.daemon]
+    if left:
+        print(f"The run was broken off, as threads were left running: {left}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)

@@ -83,6 +83,8 @@ def _of(info: kinds.Type) -> st.SearchStrategy[Any]:
             return st.integers(least, most)
         case kinds.BytesType(min_length=least, max_length=most):
             return _bytes(*_span(least, most, 40))
+        case kinds.StrType(pattern=str()):
+            return st.sampled_from(["", "2026-03-14", "0000-99-99"])
         case kinds.StrType(min_length=least, max_length=most):
             low, high = _span(least, most, 20)
             return permitted_text.map(lambda text: text[:high].ljust(low, "x"))

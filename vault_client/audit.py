@@ -12,8 +12,7 @@ import msgspec
 from crypto import labels
 from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
 from crypto.encoding import decode
-from crypto.errors import BadSignature, BrokenChain, NotFound, NotPermitted, NotProven, Refusal
-from crypto.identity_links import Chain
+from crypto.errors import NotProven, Refusal
 from crypto.locators import Locator, end_tag, event_tag
 from crypto.padding import unpad_record
 from crypto.requests import AccessRequest, Purpose, check_request, purpose_info, read_request
@@ -22,7 +21,7 @@ from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
 from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Tombstone, VaultLink
-from crypto.wire.messages import IdentityQuery, OpeningQuery, SealedOpening, ShownChain
+from crypto.wire.messages import OpeningQuery, SealedOpening
 from vault_client import log_scan, trust
 from vault_client.audit_report import (
     Alarm,
@@ -34,15 +33,12 @@ from vault_client.audit_report import (
     change_of,
 )
 from vault_client.device_store import DeviceStore
+from vault_client.local_vault import LocalGrant
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
 from vault_client.own_identity import OwnIdentity
+from vault_client.reader_keys import ReaderKeys
 from vault_client.service import Service
-from vault_client.vault_replica import LocalGrant, VaultReplica
-
-CLOCK_SKEW = 600
-
-# Why the keys shown for a reader are not those of the reader; any other refusal says nothing about them.
-_NOT_SHOWN = (BadSignature, BrokenChain, NotFound, NotPermitted, NotProven)
+from vault_client.vault_replica import VaultReplica
 
 
 class Audit:
@@ -53,7 +49,7 @@ class Audit:
         self._service = service
         self._own = own
         self._replica = replica
-        self._chains: dict[bytes, ShownChain] = {}
+        self._readers = ReaderKeys(service)
         self._alarms: list[Alarm] = []
 
     async def run(self) -> AuditReport:
@@ -266,29 +262,21 @@ class Audit:
             )
         if not refused:
             self._check_scope(leaf, opening, request, grant)
-        if abs(opening.part.time - request.time) > CLOCK_SKEW:
+        if abs(opening.part.time - request.time) > trust.TEN_MINUTES:
             self._alarm("BACKDATED", leaf, "The times of a reading do not agree.", opening)
 
     async def _check_reader(
         self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, refused: bool
     ) -> bool:
         """Whether the person that a request names is proven to have signed it."""
-        try:
-            shown = self._chains.get(request.identity)
-            if shown is None:
-                chain: Chain = await self._service.api.identity_chain(
-                    IdentityQuery(identity=request.identity)
-                )
-                shown = self._chains[request.identity] = await self._service.prove_chain(chain)
-            known = trust.believe_chain(self._service.root, shown, request.view.dir)
-            if known.ref.identity != request.identity:
-                raise NotProven("The service shows somebody else's keys.")
-        except _NOT_SHOWN:
+        known = await self._readers.known(request.identity, request.view.dir)
+        if known is None:
             if not refused:
-                self._alarm("KEY_NOT_VALID", leaf, "The service does not show the keys of a reader.", opening)
+                text = "The service shows no keys of a reader that can be checked."
+                self._alarm("KEY_NOT_VALID", leaf, text, opening)
             return False
         try:
-            check_request(opening.envelope, known, None)
+            check_request(opening.envelope, known, None, request.time)
         except Refusal:
             self._alarm("FORGED_READ", leaf, "A reading is not signed by the person it names.", opening)
             return False
@@ -342,6 +330,7 @@ class Audit:
         if leaf.by_tag is not None:
             place = EventPlace(gid=leaf.by_tag.gid, index=leaf.index, event=opening.envelope.digest)
             self._store.put(f"ended/{leaf.by_tag.gid.hex()}", place)
+            self._replica.keep_end_in_force(leaf.by_tag.gid)
         return Entry(
             index=leaf.index,
             time=opening.part.time,

@@ -12,8 +12,11 @@ from crypto.vault_links import (
     End,
     Grant,
     Mask,
+    PolicyPart,
+    ProfilePart,
     Reseal,
     Rotate,
+    SnapshotPart,
     Tombstone,
 )
 from vault_client.log_scan import Scanned
@@ -32,6 +35,9 @@ _CHANGES: Final[dict[type, str]] = {
     Block: "blocked",
     Rotate: "rekeyed",
     Reseal: "resealed",
+    PolicyPart: "ruled",
+    ProfilePart: "described",
+    SnapshotPart: "summed up",
 }
 
 

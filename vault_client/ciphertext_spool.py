@@ -7,23 +7,23 @@ the source did not change, or the signed root, the commitment, every tag, the pa
 deleted and the destination stays as it was.
 """
 
-import os
-import secrets
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import SEEK_END, FileIO
 from pathlib import Path
-from threading import Lock, Thread
-from typing import BinaryIO, Final, NamedTuple
+from threading import Event, Lock, Thread
+from typing import BinaryIO, Final, NamedTuple, TypeVar
 
 from crypto import merkle, pieces
 from crypto.errors import CannotOpen, Conflict, Damaged
 from crypto.padding import padded_length
 from crypto.sealed.content import Opener, Sealer
 from crypto.secret_bytes import SecretBytes
-from vault_client.file_errors import spoken_file_errors
+from vault_client.private_part import private_part
+from vault_client.progress import Progress
 
-Progress = Callable[[int, int], None]
+Result = TypeVar("Result")
 
 BLOCK: Final = 4  # pieces
 ALONE: Final = 1 << 20  # up to here a second thread costs more than it brings
@@ -60,7 +60,7 @@ def encrypt_file(
         total = pieces.ciphertext_length(padded)
         leaves = [b""] * pieces.piece_count(total)
         blocks = _Blocks(file, length, len(leaves), progress)
-        with _private_part(destination) as part:
+        with private_part(destination) as part:
             _run(blocks, lambda: _seal_blocks(blocks, sealer, part, padded, leaves))
             blocks.check_end()
     parts = pieces.part_hashes(leaves)
@@ -90,11 +90,37 @@ def decrypt_file(
         opener = Opener(key, context, file.read(pieces.HEADER))
         leaves = [b""] * pieces.piece_count(total)
         blocks = _Blocks(file, total - pieces.HEADER, len(leaves), progress)
-        with _private_part(destination) as part:
+        with private_part(destination) as part:
             _run(blocks, lambda: _open_blocks(blocks, opener, part, length, leaves))
             blocks.check_end()
             if merkle.root_of(leaves) != ct_root:
                 raise CannotOpen
+
+
+async def in_thread(work: Callable[[Progress], Result], progress: Progress | None) -> Result:
+    """Do ``work``, which reports to what it is handed, in a thread. When the task is cancelled, so is the work.
+
+    The thread has ended when this returns or raises: nothing is released after a command was stopped.
+    """
+    stopped = Event()
+
+    def report(done: int, total: int) -> None:
+        if stopped.is_set():
+            raise _Stopped
+        if progress is not None:
+            progress(done, total)
+
+    working = asyncio.ensure_future(asyncio.to_thread(work, report))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        stopped.set()
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+
+
+class _Stopped(Exception):
+    """Ends the threads of a task that was cancelled."""
 
 
 class _Blocks:
@@ -229,33 +255,6 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         ) from None
     with file:
         yield file
-
-
-@contextmanager
-def _private_part(destination: Path) -> Iterator[Path]:
-    """A new empty file beside ``destination``, which becomes it, durably, or disappears."""
-    # A name of its own, so that two runs towards one destination cannot mix.
-    part = destination.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with spoken_file_errors():
-            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            yield part
-            with FileIO(part, "r+") as written:
-                os.fsync(written.fileno())
-            part.replace(destination)
-            _sync_folder(destination.parent)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # has no folders that can be opened; the rename is durable there by itself
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write(out: FileIO, offset: int, data: memoryview) -> None:

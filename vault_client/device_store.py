@@ -42,7 +42,7 @@ class DeviceStore:
     def create(cls, folder: Path, passphrase: str) -> Self:
         """Make a profile in ``folder`` with a fresh key sealed under ``passphrase``.
 
-        Raises Conflict when there is one already, Malformed or TooLarge for an unfit passphrase, Full without room.
+        Raises Conflict when there is one already, NotPermitted when the folder is in other use, Malformed or TooLarge for an unfit passphrase, Full without room.
         """
         key = SecretBytes.random(32)
         return cls._create(folder, key, lambda: seal_key(passphrase, key))
@@ -140,7 +140,7 @@ class DeviceStore:
     def _create(cls, folder: Path, key: SecretBytes, sealed_key: Callable[[], bytes | None]) -> Self:
         records = LocalRecords(key)
         with profile_file.plainly(), ExitStack() as held:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            profile_file.make_folder(folder)
             held.enter_context(profile_file.only_process(folder))
             if (folder / profile_file.FILE).exists():
                 raise Conflict(

@@ -17,4 +17,7 @@ def spoken_file_errors() -> Iterator[None]:
             raise Full(
                 "There is no room left on the disk. Nothing was kept. Make room and try again."
             ) from None
-        raise Damaged(f"A file could not be read or written ({error}). Nothing was kept.") from None
+        raise Damaged(
+            f"{error.filename or 'A file'} could not be read or written ({error.strerror}). Nothing was kept. "
+            "Check the path, and who may use it."
+        ) from None

@@ -25,15 +25,16 @@ from crypto.grants import (
 from crypto.grants import subsets_of as all_subsets
 from crypto.identity_chain import Known
 from crypto.sealed import content, shares
-from crypto.sealed.policy_blob import PolicyBlob, Seed, seal_policy
+from crypto.sealed.policy_blob import PolicyBlob, Rate, Seed, seal_policy
 from crypto.sealed.wrapping import GrantWrapper, seal_a_box
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import IdentityRef, View, part_hash
 from crypto.trust_root import Keeper, TrustRoot
+from crypto.vault_links import Person
 
 # Documents one keeper releases for one grant within an hour: far above a consultation, far below a theft.
-RATE = 2048
+RATES = (Rate(seconds=3600, documents=2048),)
 
 
 class Version(NamedTuple):
@@ -70,10 +71,11 @@ class Place:
 
 @dataclass(frozen=True)
 class Vault:
-    """The vault a grant is from."""
+    """The vault a grant is from, and who its listings say it is about."""
 
     vault: bytes
     genesis: bytes
+    person: Person | None
     origin: str
     log_key: bytes
 
@@ -130,6 +132,7 @@ def make_event(
         excluded=(),
         rekey=place.rekey,
         a_box=None,
+        standing=None,
         rows=Rows(root=rows_root(encoded), count=len(encoded)),
         listing=listing,
         policy=policy,
@@ -182,18 +185,20 @@ def _listing(
     versions: Iterable[Version],
 ) -> tuple[Listing, bytes]:
     body = ListingBody(
+        person=vault.person,
         documents=tuple(
             ListedDocument(
                 doc=entry.doc,
                 ver=entry.ver,
                 title=entry.descriptor.title,
                 category=entry.descriptor.category,
+                author=entry.descriptor.author,
                 mime=entry.descriptor.mime,
                 date=entry.descriptor.date,
                 length=entry.descriptor.length,
             )
             for entry in versions
-        )
+        ),
     )
     doc, ver, key = SecretBytes.random(16).reveal(), SecretBytes.random(16).reveal(), SecretBytes.random()
     sealed = content.seal(key, listing_context(vault.vault, place.gid, doc, ver), listing_record(body))
@@ -226,7 +231,8 @@ def _blobs(
             excluded=event.excluded,
             expiry=event.expiry,
             acts=event.acts,
-            rate=RATE,
+            rates=RATES,
+            standing=(),
             grant_key=shares.grant_key(place.epoch_first, place.gid).reveal(),
             end_key=shares.end_key(place.epoch_first, place.gid).reveal(),
             rekey=event.rekey,

@@ -1,14 +1,15 @@
 """One careful HTTP conversation with one host.
 
-Redirects and compressed answers are refused, every answer is capped and timed, nothing of an address or a body is ever
-logged. Plain HTTP is spoken on this computer only; elsewhere TLS.
+Redirects and compressed answers are refused, every answer is capped and timed as a whole, however it drips, nothing of an
+address or a body is ever logged. Plain HTTP is spoken on this computer only; elsewhere TLS.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from io import BytesIO
 from ipaddress import ip_address
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlsplit
 
 from crypto.encoding import decode
@@ -20,9 +21,14 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 18
 MAX_PROBLEM = 1 << 16
+# Seconds in which a whole answer must have come, and the bytes, sent or received, that earn it one second more: the
+# slowest line on which a long document still gets through.
 PATIENCE = 60
+SLOWEST = 4096
 
 _LONG = 1 << 20
+
+Step = TypeVar("Step")
 
 
 class HttpTransport:
@@ -75,16 +81,18 @@ class HttpTransport:
         """One request, and its answer in chunks. Raises TooLarge after ``limit`` bytes, Unreachable when cut off."""
         import aiohttp
 
-        total = 0
+        total, patience = 0, _Patience(len(body or b""))
         try:
-            async with self._opened().request(
+            asked = self._opened().request(
                 method, self.url + path, data=_sendable(body), headers=headers, allow_redirects=False
-            ) as answer:
-                await _check_answer(answer)
-                async for chunk in answer.content.iter_chunked(CHUNK):
+            )
+            async with await patience.wait(asked) as answer:
+                await patience.wait(_check_answer(answer))
+                while chunk := await patience.wait(answer.content.read(CHUNK)):
                     total += len(chunk)
                     if total > limit:
                         raise TooLarge(f"An answer was longer than {limit} bytes. It was not read.")
+                    patience.earn(len(chunk))
                     yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise Unreachable(
@@ -103,6 +111,26 @@ class HttpTransport:
                 trust_env=False,
             )
         return self._session
+
+
+class _Patience:
+    """How much longer one answer may be waited for. What its reader does between two steps does not count."""
+
+    def __init__(self, sent: int) -> None:
+        self._left = PATIENCE + sent / SLOWEST
+
+    def earn(self, received: int) -> None:
+        """Wait longer for an answer of which this much came."""
+        self._left += received / SLOWEST
+
+    async def wait(self, step: Awaitable[Step]) -> Step:
+        """The result of ``step``. Raises TimeoutError when the patience ends first."""
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        async with asyncio.timeout(self._left):
+            result = await step
+        self._left -= clock() - begun
+        return result
 
 
 def _sendable(body: bytes | None) -> bytes | BytesIO | None:
@@ -132,7 +160,13 @@ async def _problem(answer: "aiohttp.ClientResponse") -> CoffreError:
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        is_address = url.isprintable() and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        is_address = False
+    if not is_address:
+        raise NotPermitted("This is not the address of a server. Nothing was sent. Look at it again.")
     if parts.scheme == "https" or (parts.scheme == "http" and _is_this_computer(parts.hostname or "")):
         return
     raise NotPermitted("Only https:// addresses are used, or http:// on this computer. Nothing was sent.")

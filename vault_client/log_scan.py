@@ -4,7 +4,7 @@ The same loop is consistency, completeness and truncation check at once: whateve
 that the keepers cosigned, and every leaf is tested under every key, so nothing of ours can be left out unseen.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from crypto.access_log import LEAF, Leaf, parse_leaf
@@ -90,21 +90,21 @@ def scan(scanned: Scanned, leaves: Iterable[bytes], keys: ScanKeys, head: Head) 
 def _find(block: bytes, keys: ScanKeys) -> dict[int, FoundLeaf]:
     found: dict[int, FoundLeaf] = {}
 
-    def at(place: int) -> FoundLeaf:
-        if place not in found:
-            found[place] = FoundLeaf(index=place, leaf=parse_leaf(block[place * LEAF : (place + 1) * LEAF]))
-        return found[place]
+    def at(places: Iterable[int]) -> Iterator[FoundLeaf]:
+        for place in places:
+            leaf = parse_leaf(block[place * LEAF : (place + 1) * LEAF])
+            if leaf is not None:  # what a leaf of another version holds is no slot
+                yield found.setdefault(place, FoundLeaf(index=place, leaf=leaf))
 
     one, two = SlotColumn(block, 1), SlotColumn(block, 2)
     for locator in keys.vault:
-        for place in locator.find(one):
-            at(place).by_vault = True
+        for leaf in at(locator.find(one)):
+            leaf.by_vault = True
     for gid, locator in keys.grants.items():
-        for place in locator.find(two):
-            at(place).by_grant = gid
+        for leaf in at(locator.find(two)):
+            leaf.by_grant = gid
     if keys.tags:
-        for place in range(len(block) // LEAF):
-            tagged = keys.tags.get(block[place * LEAF + 33 : place * LEAF + 65])
-            if tagged is not None:
-                at(place).by_tag = tagged
+        starts = range(0, len(block), LEAF)
+        for leaf in at(start // LEAF for start in starts if block[start + 33 : start + 65] in keys.tags):
+            leaf.by_tag = keys.tags[leaf.leaf.slot_two]
     return found

@@ -60,7 +60,7 @@ class Opener:
     def __init__(self, service: Service, own: OwnIdentity) -> None:
         self._service = service
         self._own = own
-        self.left_out: frozenset[bytes] = frozenset()
+        self.left_out: set[bytes] = set()
 
     async def request(
         self, grant: ReceivedGrant, wanted: Sequence[Wanted], act: Act, purpose: Purpose
@@ -85,7 +85,7 @@ class Opener:
         """Ask the keepers for their half and unwrap the keys of the request's documents, in order.
 
         Where keepers' answers disagree, whole keepers are left out, at most n-k, until every wrap opens; ``left_out``
-        names them. Raises NotFound when the keepers refuse, CannotOpen when nothing fits.
+        names all that ever were. Raises NotFound when the keepers refuse, CannotOpen when nothing fits.
         """
         policy = request.grant.state.event.policy
         index, chain = request.logged.disclosure.index, self._own.profile.chain
@@ -111,7 +111,7 @@ class Opener:
                     keys = self._unwrap(request, remaining)
                 except CannotOpen:
                     continue
-                self.left_out = frozenset(left_out)
+                self.left_out.update(left_out)
                 return keys
         raise CannotOpen("What was asked for")
 
@@ -135,7 +135,9 @@ class Opener:
             gid=event.gid,
             ghead=grant.state.digest,
             documents=tuple(
-                RequestedDocument(doc=entry.doc, ver=entry.ver, ct_root=entry.ct_root, rekey=event.rekey)
+                RequestedDocument(
+                    doc=entry.doc, ver=entry.ver, ct_root=entry.ct_root, rekey=event.rekey, deposit=None
+                )
                 for entry in wanted
             ),
             act=act,

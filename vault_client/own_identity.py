@@ -8,7 +8,7 @@ import msgspec
 
 from crypto import labels
 from crypto.encoding import Bytes32, SecretBody
-from crypto.errors import NotPermitted
+from crypto.errors import NotPermitted, NotProven
 from crypto.identity_chain import Known, known_at
 from crypto.identity_links import (
     AddDevice,
@@ -21,14 +21,20 @@ from crypto.identity_links import (
     identity_id,
 )
 from crypto.locators import directory_slot
-from crypto.sealed.keyring import IdentityKeyring, ReadingSeed, seal_keyring
-from crypto.sealed.recovery import Kit
+from crypto.sealed.keyring import (
+    IdentityKeyring,
+    ReadingSeed,
+    check_identity_keyring,
+    open_keyring,
+    seal_keyring,
+)
+from crypto.sealed.recovery import Kit, KitFile
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import SigningKey, sign
 from crypto.statements import Head, part_hash
 from crypto.wire.cards import IdentityCard
-from crypto.wire.messages import IdentityQuery, PublishLink
+from crypto.wire.messages import IdentityQuery, PartQuery, PublishLink
 from vault_client import trust
 from vault_client.device_store import DeviceStore
 from vault_client.http_vault import Account
@@ -64,18 +70,23 @@ class OwnIdentity:
             raise NotPermitted(f"This profile is not a {role}'s. Nothing was done. Choose another, or enrol.")
         return cls._of(profile)
 
+    @staticmethod
+    def check_nobody(store: DeviceStore, role: Role) -> None:
+        """Raises NotPermitted when the profile belongs to someone, be it since an enrolment that was cut short."""
+        if store.get("profile", Profile) is not None:
+            raise NotPermitted(
+                "This profile already belongs to someone. Nothing was done. An enrolment that was cut short is "
+                f"finished by: coffre {role} list. Otherwise choose another folder."
+            )
+
     @classmethod
     async def enrol(
-        cls, store: DeviceStore, service: Service, role: Role, keep_kit: Callable[[Kit], None]
+        cls, store: DeviceStore, service: Service, role: Role, keep_kit: Callable[[KitFile], None]
     ) -> Self:
-        """Make an identity, publish its first link, and keep it.
+        """Make an identity, publish its first link, and keep it in ``store``, in which nobody is enrolled.
 
         ``keep_kit`` receives the recovery kit before anything is published: it exists nowhere else.
         """
-        if store.get("profile", Profile) is not None:
-            raise NotPermitted(
-                "This profile already belongs to someone. Nothing was done. Choose another folder."
-            )
         kit, device = Kit.generate(), SigningKey.generate()
         unsealing, reading = UnsealingKey.generate(), UnsealingKey.generate()
         keyring = IdentityKeyring(reading_keys=(ReadingSeed(number=0, seed=reading.seed.reveal()),))
@@ -95,9 +106,18 @@ class OwnIdentity:
             view=None,
         )
         envelope = sign(labels.IDENTITY_LINK, link, kit.root, device)
-        keep_kit(kit)
-        logged = await service.api.publish_link(PublishLink(envelope=envelope, parts=(sealed,)))
         origin, identity = service.root.directory_origin, identity_id(envelope)
+        keep_kit(
+            KitFile(
+                suite=labels.SUITE,
+                url=service.record.url,
+                root=service.accepted.ref,
+                identity=identity,
+                vault=None,
+                text=kit.to_text(),
+            )
+        )
+        logged = await service.api.publish_link(PublishLink(envelope=envelope, parts=(sealed,)))
         leaf = await service.believe_logged(origin, logged, envelope, "accepted")
         if leaf.slot_one != directory_slot(origin, identity, 0):
             raise NotPermitted("The server logged the new identity under another name. It will not be used.")
@@ -149,14 +169,36 @@ class OwnIdentity:
         return known_at(self.profile.chain, at.size, root.directory_origin, root.registrar_keys())
 
     async def refresh(self, service: Service, store: DeviceStore) -> Known:
-        """Fetch what was added to one's own chain (a certificate, another device). Never shorter, never another."""
+        """Fetch what was added to one's own chain (a certificate, another device). Never shorter, never another.
+
+        A keyring that another device made is taken over once it is found to lack nothing.
+        """
         chain = await service.api.identity_chain(IdentityQuery(identity=self.identity))
         trust.chain_extends(self.profile.chain, chain)
         if chain != self.profile.chain:
             service.forget_directory()
             at = await service.directory()
             known = trust.believe_chain(service.root, await service.prove_chain(chain), at)
-            self.profile = msgspec.structs.replace(self.profile, chain=chain)
+            keyring = await self._newest_keyring(service, chain)
+            self.profile = msgspec.structs.replace(self.profile, chain=chain, keyring=keyring)
             store.put("profile", self.profile)
             return known
         return self.known_at(service, await service.directory())
+
+    async def _newest_keyring(self, service: Service, chain: Chain) -> IdentityKeyring:
+        """The keyring that ``chain`` names, which is believed already: ours, or one that goes on from it."""
+        root = service.root
+        before, after = (
+            known_at(
+                each, each.links[-1].disclosure.index + 1, root.directory_origin, root.registrar_keys()
+            ).state
+            for each in (self.profile.chain, chain)
+        )
+        if after.keyring is None or after.keyring == before.keyring:
+            return self.profile.keyring
+        parts = (await service.api.parts(PartQuery(vault=None, hashes=(after.keyring,)))).parts
+        if len(parts) != 1 or parts[0] is None or part_hash(parts[0]) != after.keyring:
+            raise NotProven("The server withholds one's own keys. Nothing was taken in. Try again.")
+        keyring = open_keyring(labels.IDENTITY_KEYRING, IdentityKeyring, parts[0], self.unsealing)
+        check_identity_keyring(self.profile.keyring, keyring, after.reading_keys)
+        return keyring

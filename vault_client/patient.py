@@ -10,12 +10,11 @@ Every method checks everything it is told before it believes it, and raises an e
 import asyncio
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 from crypto.descriptors import (
     Descriptor,
@@ -24,29 +23,31 @@ from crypto.descriptors import (
     descriptor_record,
     document_context,
 )
+from crypto.encoding import acceptable
 from crypto.errors import TooLarge, Unavailable
 from crypto.grants import Act
 from crypto.sealed import content
-from crypto.sealed.recovery import Kit
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import part_hash
-from crypto.trust_root import InstanceCard
 from crypto.vault_links import AddVersion, Block, Mask, Tombstone
 from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import MAX_DOCUMENT
 from vault_client.audit import Audit
 from vault_client.audit_report import AuditReport
-from vault_client.ciphertext_spool import decrypt_file, encrypt_file
+from vault_client.ciphertext_spool import decrypt_file, encrypt_file, in_thread
 from vault_client.device_store import DeviceStore
 from vault_client.file_description import describe
-from vault_client.own_identity import OwnIdentity
-from vault_client.service import Service
-from vault_client.sharing import ACTS, SHARING_DAYS, Sharing
+from vault_client.local_vault import LocalDocument, LocalGrant, LocalVault, ToBeFounded, newest
+from vault_client.open_profile import Enrolment, OpenProfile
+from vault_client.private_part import check_folder
+from vault_client.progress import Progress
+from vault_client.sharing import Sharing
+from vault_client.sharing_terms import ACTS, SHARING_DAYS
 from vault_client.spool import opened_spool
-from vault_client.transfer import Progress, fetch_ciphertext, send_ciphertext
+from vault_client.transfer import fetch_ciphertext, send_ciphertext
 from vault_client.vault_founding import found_vault
-from vault_client.vault_replica import Intent, LocalDocument, LocalGrant, LocalVault, VaultReplica, newest
+from vault_client.vault_replica import Intent, VaultReplica
 
 
 @dataclass(frozen=True)
@@ -59,61 +60,39 @@ class PatientDocument:
     masked: bool
 
 
-class Patient:
+class Patient(AbstractAsyncContextManager["Patient", None]):
     """One's own record on this device. Made by ``enrol`` or ``open``; an async context manager."""
 
-    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity, folder: Path) -> None:
+    def __init__(self, profile: OpenProfile, folder: Path) -> None:
         """Use ``enrol`` or ``open``."""
-        self.service = service
-        self.own = own
-        self.replica = VaultReplica(store, service, own)
-        self._store = store
-        self._sharing = Sharing(store, service, own, self.replica)
+        self.service = profile.service
+        self.own = profile.own
+        self.replica = VaultReplica(profile.store, profile.service, profile.own)
+        self._store = profile.store
+        self._sharing = Sharing(profile.store, profile.service, profile.own, self.replica)
         self._spool = opened_spool(folder)
-        self._open = AsyncExitStack()
+        self._profile = profile.handed_over()
 
     @classmethod
     async def enrol(
-        cls,
-        folder: Path,
-        passphrase: str,
-        *,
-        url: str | None = None,
-        card: InstanceCard | None = None,
-        person: str = "",
-        keep_kit: Callable[[Kit], None],
+        cls, folder: Path, passphrase: str, *, person: str = "", **how: Unpack[Enrolment]
     ) -> Self:
         """Make an identity and found a record on the server at ``card`` or ``url``.
 
+        ``person``: who the record is about, if it shall be named; whoever is granted something will be told.
         ``keep_kit`` receives the recovery kit before anything is published: it exists nowhere else.
         """
-        return await cls.begin(
-            DeviceStore.create(folder, passphrase),
-            folder,
-            url=url,
-            card=card,
-            person=person,
-            keep_kit=keep_kit,
-        )
+        return await cls.begin(DeviceStore.create(folder, passphrase), folder, person=person, **how)
 
     @classmethod
     async def begin(
-        cls,
-        store: DeviceStore,
-        folder: Path,
-        *,
-        url: str | None = None,
-        card: InstanceCard | None = None,
-        person: str = "",
-        keep_kit: Callable[[Kit], None],
+        cls, store: DeviceStore, folder: Path, *, person: str = "", **how: Unpack[Enrolment]
     ) -> Self:
         """``enrol`` with a profile store that is already open and empty. Takes the store over."""
-        async with AsyncExitStack() as stack:
-            stack.callback(store.close)
-            service = await stack.enter_async_context(await Service.connect(store, url=url, card=card))
-            own = await OwnIdentity.enrol(store, service, "patient", keep_kit)
-            await found_vault(store, service, own, person)
-            return cls._opened(store, service, own, folder, stack)
+        async with await OpenProfile.enrol(store, "patient", how) as profile:
+            store.put("founding", ToBeFounded(name=acceptable(person).strip()[:256]))
+            await found_vault(store, profile.service, profile.own)
+            return cls(profile, folder)
 
     @classmethod
     async def open(cls, folder: Path, passphrase: str) -> Self:
@@ -122,35 +101,18 @@ class Patient:
 
     @classmethod
     async def resume(cls, store: DeviceStore, folder: Path) -> Self:
-        """The record of a profile whose store is already open."""
-        async with AsyncExitStack() as stack:
-            stack.callback(store.close)
-            own = OwnIdentity.load(store, "patient")
-            service = await stack.enter_async_context(await Service.connect(store))
-            service.use_account(own.account(service))
+        """The record of a profile whose store is already open. Takes the store over."""
+        async with await OpenProfile.resume(store, "patient") as profile:
             if store.get("vault", LocalVault) is None:  # enrolment was cut off after the identity was made
-                await found_vault(store, service, own, person="")
-            return cls._opened(store, service, own, folder, stack)
-
-    @classmethod
-    def _opened(
-        cls, store: DeviceStore, service: Service, own: OwnIdentity, folder: Path, stack: AsyncExitStack
-    ) -> Self:
-        patient = cls(store, service, own, folder)
-        patient._open = stack.pop_all()
-        return patient
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+                await found_vault(store, profile.service, profile.own)
+            return cls(profile, folder)
 
     async def close(self) -> None:
-        """Close the profile and the connection."""
-        await self._open.aclose()
+        """Close the connections and the profile."""
+        await self._profile.close()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     # Documents
 
@@ -163,19 +125,17 @@ class Patient:
         vault = self.replica.vault
         spool = self._spool_file(ver)
         try:
-            sealed = await asyncio.to_thread(
-                encrypt_file,
-                source,
-                spool,
-                key=key,
-                context=document_context(vault, doc, ver),
-                progress=progress,
+            context = document_context(vault, doc, ver)
+            sealed = await in_thread(
+                lambda report: encrypt_file(source, spool, key=key, context=context, progress=report),
+                progress,
             )
             if descriptor is None:
                 description = describe(source)
                 descriptor = Descriptor(
                     title=description.title,
                     category=description.category,
+                    author="",
                     mime=description.mime,
                     date=description.date,
                     length=sealed.length,
@@ -211,7 +171,11 @@ class Patient:
     async def get(
         self, doc: bytes, destination: Path, *, progress: Progress | None = None
     ) -> PatientDocument:
-        """Fetch a document, verify the whole of it, and write it to ``destination``."""
+        """Fetch a document, verify the whole of it, and write it to ``destination``.
+
+        Raises Unavailable, before anything is fetched, when ``destination`` has no folder to be written in.
+        """
+        check_folder(destination.parent)
         document = self.replica.document(doc)
         version, vault = newest(document.document), self.replica.vault
         spool = self._spool_file(version.ver)
@@ -224,15 +188,18 @@ class Patient:
                 length=version.length,
                 progress=progress,
             )
-            await asyncio.to_thread(
-                decrypt_file,
-                spool,
-                destination,
-                key=self.replica.document_key(document),
-                context=document_context(vault, doc, version.ver),
-                ct_root=version.ct_root,
-                length=document.descriptor.length,
-                progress=progress,
+            key, context = self.replica.document_key(document), document_context(vault, doc, version.ver)
+            await in_thread(
+                lambda report: decrypt_file(
+                    spool,
+                    destination,
+                    key=key,
+                    context=context,
+                    ct_root=version.ct_root,
+                    length=document.descriptor.length,
+                    progress=report,
+                ),
+                progress,
             )
         finally:
             spool.unlink(missing_ok=True)
@@ -269,6 +236,14 @@ class Patient:
     async def revoke(self, gid: bytes) -> LocalGrant:
         """End a grant. What was opened already cannot be unread. See ``Sharing.revoke``."""
         return await self._sharing.revoke(gid)
+
+    def is_ending(self, gid: bytes) -> bool:
+        """Whether the end of a grant was asked for and is not yet both in the record and known to be in force."""
+        return self._sharing.is_ending(gid)
+
+    async def finish_ends(self) -> None:
+        """Go on with revocations that were cut off. See ``Sharing.finish_ends``."""
+        await self._sharing.finish_ends()
 
     async def block(self, identity: bytes, *, blocked: bool = True) -> None:
         """Grant nothing more to someone, or allow it again. Grants in force are ended one by one with ``revoke``."""

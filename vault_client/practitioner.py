@@ -10,91 +10,76 @@ log, only then asks the keepers for their half, verifies the whole ciphertext, a
 """
 
 import asyncio
-import os
 import secrets
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 import msgspec
 
 from crypto.descriptors import MAX_LISTING, ListedDocument, document_context, listing_context, read_listing
 from crypto.encoding import Body, Bytes32, Natural
-from crypto.errors import CannotOpen, NotFound, NotPermitted, Refusal, TooLarge, Unavailable
+from crypto.errors import CannotOpen, NotPermitted, Refusal, TooLarge
 from crypto.grants import Act, Listing
 from crypto.padding import padded_length
 from crypto.pieces import ciphertext_length, ct_root
 from crypto.requests import MAX_DOCUMENTS, Purpose
 from crypto.sealed import content
-from crypto.sealed.recovery import Kit
-from crypto.trust_root import InstanceCard
+from crypto.vault_links import check_person
 from crypto.wire.cards import IdentityCard
-from vault_client.ciphertext_spool import decrypt_file
+from vault_client.ciphertext_spool import decrypt_file, in_thread
 from vault_client.device_store import DeviceStore
+from vault_client.open_profile import Enrolment, OpenProfile
 from vault_client.opening import Opener, Wanted
-from vault_client.own_identity import OwnIdentity
+from vault_client.private_part import check_folder
+from vault_client.progress import Progress
 from vault_client.received_grants import ReceivedGrant, ReceivedGrants
-from vault_client.service import Service
 from vault_client.spool import opened_spool
-from vault_client.transfer import Progress, fetch_ciphertext
+from vault_client.transfer import fetch_ciphertext
 
 TREATMENT = Purpose(code="TREAT", role="", organisation="", name="", reason="")
 
 
 class GrantedDocument(Body, frozen=True):
-    """A document that was granted, as its listing calls it. ``listed``: when the listing was opened here."""
+    """A document that was granted, as its listing calls it. ``listed``: when the listing was opened here.
+
+    ``person``: whose record it is, by the word of whoever founded it; nobody has certified that. Empty: not said.
+    """
 
     vault: Bytes32
     gid: Bytes32
+    person: str
     document: ListedDocument
     listed: Natural
 
 
-class Practitioner:
+class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
     """A practitioner's access on this device. Made by ``enrol`` or ``open``; an async context manager."""
 
-    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity, folder: Path) -> None:
+    def __init__(self, profile: OpenProfile, folder: Path) -> None:
         """Use ``enrol`` or ``open``."""
-        self.service = service
-        self.own = own
-        self.grants = ReceivedGrants(store, service, own)
-        self._store = store
-        self._opener = Opener(service, own)
+        self.service = profile.service
+        self.own = profile.own
+        self.grants = ReceivedGrants(profile.store, profile.service, profile.own)
+        self._store = profile.store
+        self._opener = Opener(profile.service, profile.own)
+        self._set_aside: dict[bytes, Refusal] = {}
         self._spool = opened_spool(folder)
-        self._open = AsyncExitStack()
+        self._profile = profile.handed_over()
 
     @classmethod
-    async def enrol(
-        cls,
-        folder: Path,
-        passphrase: str,
-        *,
-        url: str | None = None,
-        card: InstanceCard | None = None,
-        keep_kit: Callable[[Kit], None],
-    ) -> Self:
-        """Make an identity on the server at ``card`` or ``url``. A registrar still has to certify it."""
-        store = DeviceStore.create(folder, passphrase)
-        return await cls.begin(store, folder, url=url, card=card, keep_kit=keep_kit)
+    async def enrol(cls, folder: Path, passphrase: str, **how: Unpack[Enrolment]) -> Self:
+        """Make an identity on the server at ``card`` or ``url``. A registrar still has to certify it.
+
+        ``keep_kit`` receives the recovery kit before anything is published: it exists nowhere else.
+        """
+        return await cls.begin(DeviceStore.create(folder, passphrase), folder, **how)
 
     @classmethod
-    async def begin(
-        cls,
-        store: DeviceStore,
-        folder: Path,
-        *,
-        url: str | None = None,
-        card: InstanceCard | None = None,
-        keep_kit: Callable[[Kit], None],
-    ) -> Self:
+    async def begin(cls, store: DeviceStore, folder: Path, **how: Unpack[Enrolment]) -> Self:
         """``enrol`` with a profile store that is already open and empty. Takes the store over."""
-        async with AsyncExitStack() as stack:
-            stack.callback(store.close)
-            service = await stack.enter_async_context(await Service.connect(store, url=url, card=card))
-            own = await OwnIdentity.enrol(store, service, "practitioner", keep_kit)
-            return cls._opened(store, service, own, folder, stack)
+        async with await OpenProfile.enrol(store, "practitioner", how) as profile:
+            return cls(profile, folder)
 
     @classmethod
     async def open(cls, folder: Path, passphrase: str) -> Self:
@@ -104,32 +89,15 @@ class Practitioner:
     @classmethod
     async def resume(cls, store: DeviceStore, folder: Path) -> Self:
         """The practitioner of a profile whose store is already open. Takes the store over."""
-        async with AsyncExitStack() as stack:
-            stack.callback(store.close)
-            own = OwnIdentity.load(store, "practitioner")
-            service = await stack.enter_async_context(await Service.connect(store))
-            service.use_account(own.account(service))
-            return cls._opened(store, service, own, folder, stack)
-
-    @classmethod
-    def _opened(
-        cls, store: DeviceStore, service: Service, own: OwnIdentity, folder: Path, stack: AsyncExitStack
-    ) -> Self:
-        practitioner = cls(store, service, own, folder)
-        practitioner._open = stack.pop_all()
-        return practitioner
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+        async with await OpenProfile.resume(store, "practitioner") as profile:
+            return cls(profile, folder)
 
     async def close(self) -> None:
-        """Close the profile and the connection."""
-        await self._open.aclose()
+        """Close the connections and the profile."""
+        await self._profile.close()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def card(self) -> IdentityCard:
         """What to show to a registrar or a patient, with what was added to one's chain since."""
@@ -144,19 +112,24 @@ class Practitioner:
     async def listing(self, *, purpose: Purpose = TREATMENT) -> list[GrantedDocument]:
         """What was granted. New listings are opened first, which the patient sees as ``list``.
 
-        Raises the first refusal once every list was tried: ``documents`` then has what the others say. A grant that
-        answered with nothing is over or withheld; it is left out from then on, until it is heard of again.
+        A grant whose list is refused is set aside (``set_aside``), whoever caused that: it must not close those of all
+        others. It is asked for again each time.
         """
-        refusals: list[Refusal] = []
+        self._set_aside.clear()
         for grant in list(self.grants.all()):
             if grant.listings and not grant.said_ended:
                 try:
                     await self._open_listings(grant, purpose)
-                except Refusal as refusal:  # one patient's list must not close those of all others
-                    refusals.append(refusal)
-        if refusals:
-            raise refusals[0]
+                except Refusal as refusal:
+                    self._set_aside[grant.gid] = refusal
         return self.documents()
+
+    def set_aside(self) -> dict[bytes, Refusal]:
+        """Why the lists of some grants were not opened at the last ``listing``, by grant.
+
+        NotFound: it is said to have ended, or is withheld; only the patient's log knows.
+        """
+        return dict(self._set_aside)
 
     def documents(self) -> list[GrantedDocument]:
         """What the listings opened so far on this device say, without asking anyone."""
@@ -166,6 +139,10 @@ class Practitioner:
             if not grant.said_ended
             for _, document in self._store.scan(f"listed-{grant.gid.hex()}", GrantedDocument)
         ]
+
+    def left_out(self) -> list[str]:
+        """The keepers whose answers did not fit, since the profile was opened: what was opened, the others opened."""
+        return sorted(self.service.keeper(name).name for name in self._opener.left_out)
 
     async def read(
         self,
@@ -180,7 +157,7 @@ class Practitioner:
 
         Raises Unavailable, before anything is asked, when ``destination`` has no folder to be written in.
         """
-        _check_folder(destination.parent)
+        check_folder(destination.parent)
         listed = document.document
         grant, row = self.grants.get(document.gid), self.grants.row(document.gid, listed.doc)
         if row.ver != listed.ver:
@@ -203,15 +180,17 @@ class Practitioner:
         )
         try:
             (key,), _ = await asyncio.gather(self._opener.release(logged), fetching)
-            await asyncio.to_thread(
-                decrypt_file,
-                spool,
-                destination,
-                key=key,
-                context=document_context(document.vault, row.doc, row.ver),
-                ct_root=row.ct_root,
-                length=listed.length,
-                progress=progress,
+            await in_thread(
+                lambda report: decrypt_file(
+                    spool,
+                    destination,
+                    key=key,
+                    context=document_context(document.vault, row.doc, row.ver),
+                    ct_root=row.ct_root,
+                    length=listed.length,
+                    progress=report,
+                ),
+                progress,
             )
         finally:
             # A refusal by the keepers must end the download too, before its file is removed.
@@ -224,24 +203,25 @@ class Practitioner:
         wanted = [
             Wanted(doc=entry.doc, ver=entry.ver, ct_root=entry.ct_root, wrap=entry.wrap) for entry in pending
         ]
-        try:
-            logged = await self._opener.request(grant, wanted, "list", purpose)
-        except NotFound:
-            self.grants.keep(msgspec.structs.replace(grant, said_ended=True))
-            raise
+        logged = await self._opener.request(grant, wanted, "list", purpose)
         keys = await self._opener.release(logged)
         now, event = self.service.now(), grant.state.event
-        opened: list[ListedDocument] = []
+        opened: list[tuple[str, ListedDocument]] = []
         for entry, key in zip(pending, keys, strict=True):
             ciphertext = await self._listing(logged.digest, entry)
             context = listing_context(event.vault, event.gid, entry.doc, entry.ver)
-            opened += read_listing(content.open(key, context, ciphertext)).documents
-        for document in opened:
+            body = read_listing(content.open(key, context, ciphertext))
+            check_person(body.person, grant.person)
+            name = body.person.name if body.person is not None else ""
+            opened += ((name, document) for document in body.documents)
+        for _, document in opened:
             if self.grants.row(event.gid, document.doc).ver != document.ver:
                 raise NotPermitted("A list names another version than was granted. It was not believed.")
         with self._store.transaction():
-            for document in opened:
-                listed = GrantedDocument(vault=event.vault, gid=event.gid, document=document, listed=now)
+            for name, document in opened:
+                listed = GrantedDocument(
+                    vault=event.vault, gid=event.gid, person=name, document=document, listed=now
+                )
                 self._store.put(f"listed-{event.gid.hex()}/{document.doc.hex()}", listed)
             self.grants.keep(msgspec.structs.replace(grant, listings=grant.listings[MAX_DOCUMENTS:]))
 
@@ -259,12 +239,3 @@ class Practitioner:
         if ct_root(ciphertext) != entry.ct_root:
             raise CannotOpen("A list")
         return ciphertext
-
-
-def _check_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        raise Unavailable(
-            f"The folder {folder} does not exist. Nothing was opened. Make it, or name another."
-        )
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise Unavailable(f"The folder {folder} cannot be written in. Nothing was opened. Name another.")

@@ -6,35 +6,27 @@ docs/format/profile.md says what is in it. ``vault_client.device_store`` is the 
 import errno
 import os
 import sqlite3
+import stat
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from crypto.errors import Conflict, Damaged, Full
+from crypto.errors import Conflict, Damaged, Full, NotPermitted
 from crypto.labels import SUITE
+from vault_client.durable_folder import sync_folder
 
 if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
-    def _sync_folder(folder: Path) -> None:
-        """Windows writes the entries of a folder through with its files."""
 else:
     import fcntl
 
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _sync_folder(folder: Path) -> None:
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 FILE: Final = "profile.sqlite3"
@@ -48,6 +40,7 @@ _SCHEMA: Final = (
     "CREATE TABLE record (tag BLOB NOT NULL PRIMARY KEY, group_tag BLOB NOT NULL, sealed BLOB NOT NULL) STRICT",
     "CREATE INDEX record_by_group ON record (group_tag, tag)",
 )
+_BESIDE: Final = (f"{FILE}-wal", f"{FILE}-journal")  # SQLite opens them as it finds them
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WRITE_REFUSED: Final = {
     sqlite3.SQLITE_FULL,
@@ -56,6 +49,20 @@ _WRITE_REFUSED: Final = {
     sqlite3.SQLITE_IOERR_DIR_FSYNC,
     sqlite3.SQLITE_IOERR_TRUNCATE,
 }
+_NOT_LET: Final = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a profile, which others cannot enter, or take one that is there.
+
+    Raises NotPermitted when others may enter it and it holds something of theirs or ours: closing it would shut them out.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    is_open = sys.platform != "win32" and stat.S_IMODE(folder.stat().st_mode) & 0o077
+    if is_open and any(not each.name.startswith((FILE, LOCK)) for each in folder.iterdir()):
+        raise NotPermitted(
+            f"{folder} holds other files, and others may enter it. Nothing was made. Name a folder for the profile alone."
+        )
 
 
 def write(folder: Path, key_check: bytes, sealed_key: bytes | None) -> None:
@@ -77,8 +84,8 @@ def write(folder: Path, key_check: bytes, sealed_key: bytes | None) -> None:
         unfinished.rename(folder / FILE)
     finally:
         unfinished.unlink(missing_ok=True)
-    _sync_folder(folder)
-    _sync_folder(folder.parent)
+    sync_folder(folder)
+    sync_folder(folder.parent)
 
 
 def recognise(folder: Path) -> None:
@@ -87,8 +94,11 @@ def recognise(folder: Path) -> None:
     Raises Damaged when there is no profile, or one of another format.
     """
     try:
-        with (folder / FILE).open("rb") as file:
+        with open(folder / FILE, "rb", opener=_opened) as file:
             header = file.read(100)
+        for beside in _BESIDE:
+            with suppress(FileNotFoundError):
+                _check_file((folder / beside).stat(), folder / beside)
     except FileNotFoundError:
         raise Damaged(f"There is no profile in {folder}. Nothing was changed. {REMEDY}") from None
     if header[:16] != b"SQLite format 3\0" or header[68:72] != APPLICATION_ID.to_bytes(4, "big"):
@@ -142,7 +152,7 @@ def read(database: sqlite3.Connection) -> tuple[bytes, bytes | None]:
 @contextmanager
 def only_process(folder: Path) -> Iterator[None]:
     """Hold the profile's lock, which the system drops if this process dies. Raises Conflict when another has it."""
-    with open(folder / LOCK, "ab", opener=lambda path, flags: os.open(path, flags, 0o600)) as lock:
+    with open(folder / LOCK, "ab", opener=_opened) as lock:
         try:
             _lock(lock.fileno())
         except (BlockingIOError, PermissionError):
@@ -152,13 +162,29 @@ def only_process(folder: Path) -> Iterator[None]:
         yield
 
 
+def _opened(path: str, flags: int) -> int:
+    """Open a file, and nothing else: a pipe in its place would keep us waiting for ever."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o600)
+    try:
+        _check_file(os.fstat(descriptor), path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_file(status: os.stat_result, path: Path | str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "Not a file", str(path))
+
+
 @contextmanager
 def plainly() -> Iterator[None]:
     """Say in the words of ``crypto.errors`` what SQLite or the system refused."""
     try:
         yield
     except OSError as error:
-        raise _full() if error.errno in _NO_ROOM else _unusable(error) from error
+        raise _full() if error.errno in _NO_ROOM else _not_let(error) from error
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.ProgrammingError):
             raise
@@ -169,15 +195,22 @@ def plainly() -> Iterator[None]:
             raise Conflict(
                 "The profile's file is open in another program. Nothing was done. Close that one and try again."
             ) from error
-        raise _unusable(error) from error
+        if code is not None and code & 0xFF in _NOT_LET:
+            raise _not_let(error) from error
+        raise Damaged(
+            f"The profile could not be read or written ({error}). Nothing was changed. {REMEDY}"
+        ) from error
 
 
 def _full() -> Full:
     return Full(
-        "The disk is full or refuses to be written. This was not stored; what was stored before is not lost. "
+        "The disk is full or refuses to be written. What came last was not stored here; what was stored before is not lost. "
         "Make room and try again."
     )
 
 
-def _unusable(error: Exception) -> Damaged:
-    return Damaged(f"The profile could not be read or written ({error}). Nothing was changed. {REMEDY}")
+def _not_let(error: Exception) -> Damaged:
+    why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+    return Damaged(
+        f"The profile could not be read or written ({why}). Nothing was changed. Check its folder, and who may use it."
+    )

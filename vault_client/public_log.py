@@ -20,8 +20,9 @@ from vault_client import trust
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import HttpVault
 from vault_client.log_reader import LogReader
-from vault_client.transfer import Progress
+from vault_client.progress import Progress
 from vault_client.trust import BelievedHead
+from vault_client.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ async def verify_logs(
         logs = [await _verify(api, root, root.directory_origin, clock, progress)]
         shard = 0
         while True:
-            origin = f"{root.hosts[0]}/coffre/log/{shard}"
+            origin = root.log_origin(shard)
             try:
                 logs.append(await _verify(api, root, origin, clock, progress))
             except NotFound:
@@ -75,6 +76,7 @@ async def _trust_root(api: VaultApi, card: InstanceCard | None, now: int) -> Tru
     first = trust_root.first(chain[0], card=card.root if card is not None else None)
     accepted = trust_root.advance(first, chain[1:])
     trust_root.check_expiry(accepted, now)
+    trust_root.check_client(accepted, VERSION)
     return accepted.root
 
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from crypto.encoding import Body, Bytes32, Natural, SecretBody
+from crypto.encoding import Body, Bytes32, Natural, SecretBody, decode
 from crypto.errors import NotPermitted, NotProven, Refusal
-from crypto.grants import GrantState, Listing, Row, accept, read_event, split_rows
+from crypto.grants import GrantEvent, GrantState, Listing, Row, accept, read_event, split_rows
 from crypto.identity_chain import Known
 from crypto.sealed.wrapping import GrantWrapper, open_a_box
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import Head
+from crypto.vault_links import Genesis
 from crypto.wire.messages import Delivery, MailboxQuery, ShownChain
 from vault_client import trust
 from vault_client.device_store import DeviceStore
@@ -27,16 +28,16 @@ _EVIDENCE = 1 << 20
 class ReceivedGrant(SecretBody, frozen=True):
     """A grant as this device has it, with its keys.
 
-    ``listings``: those of the present rekey that were not opened here yet. ``said_ended``: the server says so; only
+    ``person``: what the vault's genesis commits to. ``listings``: those of the present rekey that were not opened here yet. ``said_ended``: the server says so; only
     the log proves it.
     """
 
     state: GrantState
     share_a: Bytes32
     grant_key: Bytes32
+    person: Bytes32
     listings: tuple[Listing, ...]
     said_ended: bool
-    taken: Natural
 
     @property
     def gid(self) -> bytes:
@@ -63,7 +64,7 @@ class MailboxPlace(Body, frozen=True):
 
 
 class RefusedDelivery(Body, frozen=True):
-    """A delivery that was not believed, kept as evidence."""
+    """A delivery that was not believed, kept as evidence: what was signed, unless it is longer than any event may be."""
 
     delivery: Delivery
     why: str
@@ -101,14 +102,20 @@ class ReceivedGrants:
         return row
 
     async def take_in(self) -> list[str]:
-        """Read the mailbox. Returns why deliveries were refused, if any were; they are kept as evidence."""
+        """Read the mailbox. Returns why deliveries were refused, if any were; what was signed of them is kept as evidence.
+
+        Raises NotPermitted for any number but the next: one false number would leave out all that is below it.
+        """
         refused = []
         while True:
             place = self._store.get("mailbox", MailboxPlace) or MailboxPlace(after=0)
             mailbox = await self._service.api.mailbox(MailboxQuery(after=place.after))
             for delivery in mailbox.deliveries:
-                if delivery.number <= place.after:
-                    raise NotPermitted("The server delivers the same thing twice. Nothing was taken in.")
+                if delivery.number != place.after + 1:
+                    raise NotPermitted(
+                        f"The server delivered number {delivery.number} where {place.after + 1} is next. It was not taken "
+                        "in. Try again; if it stays so, ask the operator of your service."
+                    )
                 try:
                     await self._take_in(delivery)
                 except Refusal as refusal:
@@ -122,8 +129,11 @@ class ReceivedGrants:
                 raise NotProven("The server announces deliveries that it does not show. Try again later.")
 
     def _keep_refused(self, delivery: Delivery, why: str) -> None:
-        # The rows can be longer than a record may be; what was signed is evidence without them.
-        kept = delivery if len(delivery.rows) <= _EVIDENCE else msgspec.structs.replace(delivery, rows=b"")
+        # What was signed is evidence without what came beside it, which can be longer than a record may be.
+        signed = delivery.envelope
+        if signed is not None and len(signed.body) > _EVIDENCE:
+            signed = None
+        kept = msgspec.structs.replace(delivery, envelope=signed, rows=b"", chains=())
         self._store.put(f"refused/{delivery.number}", RefusedDelivery(delivery=kept, why=why))
 
     async def _take_in(self, delivery: Delivery) -> None:
@@ -164,9 +174,9 @@ class ReceivedGrants:
                     state=state,
                     share_a=share_a.reveal(),
                     grant_key=grant_key.reveal(),
+                    person=_person(known, event),
                     listings=(*pending, event.listing),
                     said_ended=False,
-                    taken=self._service.now(),
                 )
             )
 
@@ -180,3 +190,8 @@ class ReceivedGrants:
             await self._own.refresh(self._service, self._store)
             own = self._own.known_at(self._service, at)
         return own
+
+
+def _person(known: ReceivedGrant | None, event: GrantEvent) -> bytes:
+    """What the genesis commits to, which only the first event of a grant shows."""
+    return known.person if known is not None else decode(event.genesis or b"", Genesis).person

@@ -14,14 +14,14 @@ from typing import Self, TypeVar
 from crypto import trust_root
 from crypto.access_log import Leaf, Outcome
 from crypto.encoding import Body
-from crypto.errors import CoffreError, NotPermitted, NotProven, Unreachable
+from crypto.errors import CoffreError, NotPermitted, NotProven, Refusal, TooMany, Unreachable
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain
 from crypto.signing import Envelope
 from crypto.statements import Head, View
 from crypto.trust_root import Accepted, InstanceCard, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
-from crypto.wire.messages import Logged, ShownChain, TrustRootQuery
+from crypto.wire.messages import Empty, Logged, ShownChain, TrustRootQuery
 from crypto.wire.vault_api import VaultApi
 from vault_client import trust
 from vault_client.device_store import DeviceStore
@@ -30,12 +30,16 @@ from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import Account, HttpVault
 from vault_client.log_reader import LogReader
 from vault_client.trust import BelievedHead
+from vault_client.version import VERSION
 
 Answer = TypeVar("Answer")
 
 # How long a verified directory head is named in what we sign before a newer one is fetched. The server and the
 # keepers accept one that was replaced at most ten minutes ago.
 DIRECTORY_AGE = 240
+
+# Seconds in which a keeper must have answered, whatever it does meanwhile: the others are not held up longer by it.
+KEEPER_PATIENCE = 30
 
 
 class TrustRecord(Body, frozen=True):
@@ -62,7 +66,7 @@ class Service:
         self._open = AsyncExitStack()
         self._directory: tuple[int, Head] | None = None
         self._moving = asyncio.Lock()
-        self._believe(record)
+        self.accepted: Accepted = trust_root.first(record.envelope, card=None)
 
     @classmethod
     async def connect(
@@ -75,8 +79,8 @@ class Service:
     ) -> Self:
         """Reach the server of this profile, or, the first time, the one at ``card`` or ``url``.
 
-        Follows the trust root forward. Raises NotPermitted when the server's is not the one on the card, Stale when it
-        has expired, Unreachable when nobody answers.
+        Follows the trust root forward. Raises NotPermitted when the server's is not the one on the card or asks for a
+        newer client than this, Stale when it has expired, Unreachable when nobody answers.
         """
         record = store.get("trust", TrustRecord)
         address = record.url if record is not None else card.url if card is not None else url
@@ -88,6 +92,7 @@ class Service:
             record = await _follow_root(api, record, address, card)
             service = cls(api, record, store, clock)
             trust_root.check_expiry(service.accepted, clock())
+            trust_root.check_client(service.accepted, VERSION)
             service._open.push_async_exit(transport)
             for keeper in service.root.live_keepers:
                 keeper_transport = await service._open.enter_async_context(HttpTransport(keeper.url))
@@ -97,6 +102,13 @@ class Service:
             await transport.close()  # the keepers' are not open yet: they open at first use
             raise
         return service
+
+    @staticmethod
+    def forget(store: DeviceStore) -> None:
+        """Forget the server that was believed, and its heads. Only for a profile in which nobody is enrolled."""
+        with store.transaction():
+            for name in ["trust", *store.names("head")]:
+                store.delete(name)
 
     async def __aenter__(self) -> Self:
         return self
@@ -177,14 +189,23 @@ class Service:
     async def ask_keepers(
         self, question: Callable[[bytes, KeeperApi], Coroutine[None, None, Answer]], needed: int
     ) -> dict[bytes, Answer]:
-        """Ask every live keeper at once; the answers by keeper, once all have answered or failed.
+        """Ask every live keeper at once; the answers by keeper, once all have answered, failed, or had their time.
 
         Raises the first refusal when fewer than ``needed`` answered, or Unreachable when none even refused.
         """
         names = list(self.keepers)
-        results = await asyncio.gather(
-            *(question(name, self.keepers[name]) for name in names), return_exceptions=True
-        )
+
+        async def ask(name: bytes) -> Answer:
+            try:
+                async with asyncio.timeout(KEEPER_PATIENCE):
+                    return await question(name, self.keepers[name])
+            except TimeoutError:
+                raise Unreachable(
+                    f"The keeper {self.keeper(name).name} took longer than {KEEPER_PATIENCE} seconds. It was not waited "
+                    "for. Try again."
+                ) from None
+
+        results = await asyncio.gather(*map(ask, names), return_exceptions=True)
         answers, errors = {}, []
         for name, result in zip(names, results, strict=True):
             if isinstance(result, CoffreError):
@@ -197,6 +218,16 @@ class Service:
             return answers
         refusals = [error for error in errors if not isinstance(error, Unreachable)]
         raise (refusals or errors or [Unreachable("No keeper is known. Nothing was opened.")])[0]
+
+    async def check_answering(self) -> None:
+        """Raises TooMany or Unavailable when the server or too many keepers answer nothing now. A refusal is an answer."""
+        try:
+            await self.api.version(Empty())
+            await self.ask_keepers(lambda _, keeper: keeper.card(Empty()), self.root.policy.k)
+        except TooMany:
+            raise
+        except Refusal:
+            return
 
     def keeper(self, name: bytes) -> Keeper:
         """The keeper whose sealing key hashes to ``name``. Raises NotPermitted for an unknown one."""
@@ -212,9 +243,6 @@ class Service:
         if believed != known:
             self._store.put(f"head/{believed.origin}", believed)
         return believed
-
-    def _believe(self, record: TrustRecord) -> None:
-        self.accepted: Accepted = trust_root.first(record.envelope, card=None)
 
 
 async def _follow_root(

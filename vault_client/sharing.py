@@ -1,12 +1,12 @@
 """Sharing: authorising someone, adding to it, ending it."""
 
+import asyncio
 import secrets
 from collections.abc import Sequence
-
-import msgspec
+from dataclasses import dataclass
 
 from crypto import labels
-from crypto.errors import CoffreError, NotFound, NotPermitted
+from crypto.errors import CoffreError, NotFound, NotPermitted, NotProven
 from crypto.grants import Act
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain, identity_id
@@ -14,28 +14,32 @@ from crypto.locators import end_tag, event_tag
 from crypto.sealed import shares
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import read, verify_keys
-from crypto.statements import View
 from crypto.vault_chain import GrantEntry
 from crypto.vault_links import End, Grant
 from crypto.wire.cards import IdentityCard
-from crypto.wire.keeper_api import EndAcknowledgement, EndAnswer, EndPost, KeeperApi
-from crypto.wire.messages import EventSubmission, IdentityQuery
+from crypto.wire.keeper_api import EndAcknowledgement, EndPost, KeeperApi
+from crypto.wire.messages import EventSubmission, IdentityQuery, ShownChain
 from vault_client import trust
 from vault_client.audit_report import SharedDocuments
 from vault_client.device_store import DeviceStore
 from vault_client.granting import MadeEvent, Place, Terms, Vault, Version, make_event
+from vault_client.local_vault import Ending, GrantedVersion, GrantIntent, LocalGrant, newest
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
 from vault_client.trust import Pin
-from vault_client.vault_replica import GrantedVersion, GrantIntent, Intent, LocalGrant, VaultReplica, newest
+from vault_client.vault_replica import Intent, VaultReplica
 
-SHARING_DAYS = 365
-ACTS: tuple[Act, ...] = ("release", "prefetch", "list", "reopen", "export")
 
-# What people read
-NOT_CERTIFIED = (
-    "This person has no certificate that allows sharing. Nothing was shared. Ask them to be certified first."
-)
+@dataclass(frozen=True)
+class Planned:
+    """A grant event about to be made: where it stands, what it allows, and whom it is for."""
+
+    place: Place
+    epoch_first: int
+    epoch: int
+    terms: Terms
+    known: Known
+    pin: Pin
 
 
 class Sharing:
@@ -46,6 +50,7 @@ class Sharing:
         self._service = service
         self._own = own
         self._replica = replica
+        self._finished: set[bytes] = set()
 
     async def authorise(
         self,
@@ -61,12 +66,16 @@ class Sharing:
         The chain of the person is verified, complete in the directory, and certified; someone met before must still
         have the same keys. Raises NotPermitted otherwise; then nothing was shared.
         """
+        identity = identity_id(card.chain.links[0].envelope)
+        if not documents:
+            raise NotPermitted("No document was named. Nothing was shared.")
+        self._check_not_blocked(identity)
+        known, pin = await self._recipient(identity, card.chain)
         epoch, gid = self._replica.epoch(), secrets.token_bytes(32)
         secret = SecretBytes(epoch.secret)
         place = Place(gid=gid, j=0, prev=None, rekey=0, fresh=True, epoch_first=secret, epoch=secret)
         terms = Terms(acts=acts, purposes=purposes, expiry=self._service.now() + days * 24 * 3600)
-        recipient = identity_id(card.chain.links[0].envelope)
-        return await self._grant(place, (epoch.epoch, epoch.epoch), terms, recipient, documents, card.chain)
+        return await self._grant(Planned(place, epoch.epoch, epoch.epoch, terms, known, pin), documents)
 
     async def extend(self, gid: bytes, documents: Sequence[bytes]) -> LocalGrant:
         """Add documents to a grant in force. When its keys or keepers have changed, all of it is keyed anew.
@@ -74,7 +83,8 @@ class Sharing:
         Raises NotPermitted when all of them were in it already, at their newest version.
         """
         grant = self._in_force(gid)
-        known, _ = await self._recipient(grant.entry.recipient)
+        self._check_not_blocked(grant.entry.recipient)
+        known, pin = await self._recipient(grant.entry.recipient)
         live = {keeper.key_hash for keeper in self._service.root.live_keepers}
         epoch = self._replica.epoch()
         due = (
@@ -97,81 +107,125 @@ class Sharing:
         if not new and not due:
             raise NotPermitted("What was named was already in this grant. Nothing was changed.")
         wanted = [*new, *(doc for doc in given if doc not in set(new))] if due else new
-        epochs = (grant.entry.epoch_first, epoch.epoch)
-        return await self._grant(place, epochs, terms, grant.entry.recipient, wanted)
+        planned = Planned(place, grant.entry.epoch_first, epoch.epoch, terms, known, pin)
+        return await self._grant(planned, wanted)
 
     async def revoke(self, gid: bytes) -> LocalGrant:
         """End a grant: posted straight to the keepers and written to the log, whichever holds first.
 
-        The grant returned says whether the end is known to be in force. What was opened already cannot be unread.
+        That it was asked for is kept before anything is sent: ``finish_ends`` goes on with what was cut off. The grant
+        returned says whether the end is known to be in force: a quorum of keepers acknowledged it, or the witnessed log
+        has it. What was opened already cannot be unread. Raises NotPermitted when all of it was done before.
         """
-        grant = self._in_force(gid)
+        grant = self._grant_of(gid)
+        if _is_over(grant):
+            if gid in self._finished:
+                return grant
+            raise _over()
+        self._store.put(_ending(gid), Ending(gid=gid))
+        await self._end(grant)
+        return self._grant_of(gid)
+
+    def is_ending(self, gid: bytes) -> bool:
+        """Whether an end was asked for that is not both in the record and known to be in force."""
+        return self._store.get(_ending(gid), Ending) is not None
+
+    async def finish_ends(self) -> None:
+        """Go on with each end that was asked for and cut off. One that fails again is left for the next time."""
+        for _, ending in list(self._store.scan("ending", Ending)):
+            try:
+                await self._end(self._grant_of(ending.gid))
+            except CoffreError:
+                continue  # the list of grants goes on saying so
+            if not self.is_ending(ending.gid):
+                self._finished.add(ending.gid)
+
+    async def _end(self, grant: LocalGrant) -> None:
+        """Tell the keepers and the log at once: neither can hold the other up."""
+        gid = grant.entry.gid
         end_key = shares.end_key(SecretBytes(self._replica.epoch(grant.entry.epoch_first).secret), gid)
         tag = end_tag(end_key, self._replica.origin, gid)
+        steps = [self._tell_keepers(grant, tag)]
+        if not grant.entry.ended:
+            steps.append(self._log_end(gid, tag))
+        for result in await asyncio.gather(*steps, return_exceptions=True):
+            if result is not None:
+                raise result
+        if _is_over(self._grant_of(gid)):
+            self._store.delete(_ending(gid))
+
+    async def _log_end(self, gid: bytes, tag: bytes) -> None:
+        await self._replica.append(Intent(operations=(End(gid=gid),), tags=(tag,)))
+        self._replica.keep_end_in_force(gid)  # by the receipt of its leaf
+
+    async def _tell_keepers(self, grant: LocalGrant, tag: bytes) -> None:
         try:
             acknowledged = await self._post_end(grant, tag)
         except CoffreError:
-            acknowledged = False  # the keepers will find the end in the log
+            return  # the keepers will find the end in the log
         if acknowledged:
-            self._replica.keep_grant(msgspec.structs.replace(grant, end_in_force=True))
-        await self._replica.append(Intent(operations=(End(gid=gid),), tags=(tag,)))
-        ended = msgspec.structs.replace(self._grant_of(gid), end_in_force=True)
-        self._replica.keep_grant(ended)
-        return ended
+            self._replica.keep_end_in_force(grant.entry.gid)
 
     async def _post_end(self, grant: LocalGrant, tag: bytes) -> bool:
         """Have the keepers acknowledge the end at once. Whether a quorum did."""
         gid, origin, root = grant.entry.gid, self._replica.origin, self._service.root
         blobs = {blob.keeper: blob for blob in grant.blobs}
 
-        async def post(name: bytes, keeper: KeeperApi) -> EndAnswer:
+        async def post(name: bytes, keeper: KeeperApi) -> int:
             if name not in blobs:
                 raise NotPermitted("A keeper does not belong to this grant. It was not told of its end.")
-            return await keeper.end(EndPost(origin=origin, gid=gid, blob=blobs[name], tag=tag))
-
-        answers = await self._service.ask_keepers(post, 1)
-        times = []
-        for name, answer in answers.items():
+            answer = await keeper.end(EndPost(origin=origin, gid=gid, blob=blobs[name], tag=tag))
             keys = verify_keys(self._service.keeper(name).cosigning_key)
             stated = read(answer.envelope, labels.END_ACKNOWLEDGEMENT, EndAcknowledgement, keys)
-            if (stated.origin, stated.gid, stated.tag) == (origin, gid, tag):
-                times.append(stated.time)
-        needed = root.policy.k
-        return len(times) >= needed and max(times) - min(times) <= trust.FRESH
+            if (stated.origin, stated.gid, stated.tag) != (origin, gid, tag):
+                raise NotProven("A keeper acknowledged the end of another grant. Its word did not count.")
+            return stated.time
 
-    async def _grant(
-        self,
-        place: Place,
-        epochs: tuple[int, int],
-        terms: Terms,
-        recipient: bytes,
-        documents: Sequence[bytes],
-        shown: Chain | None = None,
-    ) -> LocalGrant:
-        if not documents:
-            raise NotPermitted("No document was named. Nothing was shared.")
-        if self._replica.is_blocked(recipient):
-            raise NotPermitted("This person is blocked. Nothing was shared. Unblock them first.")
-        known, pin = await self._recipient(recipient, shown)
+        times = await self._service.ask_keepers(post, root.policy.k)
+        return trust.dated_together(times.values(), root.policy.k) is not None
+
+    async def _grant(self, planned: Planned, documents: Sequence[bytes]) -> LocalGrant:
+        """Make the event, remember it, send it with its link, and keep whom it was for."""
         versions = [self._version(doc) for doc in documents]
-        view = await self._service.view(self._replica.origin)
-        made = await self._make(place, terms, known, versions, view)
-        own_chain = await self._service.prove_chain(self._own.profile.chain)
+        made = await self._make(planned, versions)
+        chain = await self._service.prove_chain(self._own.profile.chain)
+        self._remember(planned, made, versions)
+        await self._send(planned, made, chain)
+        self._store.put(f"pin/{planned.pin.identity.hex()}", planned.pin)
+        return self._grant_of(planned.place.gid)
+
+    async def _make(self, planned: Planned, versions: Sequence[Version]) -> MadeEvent:
+        local, root = self._replica.local, self._service.root
+        view = await self._service.view(local.head.origin)
+        vault = Vault(
+            vault=local.head.vault,
+            genesis=local.genesis.body,
+            person=local.keyring.person,
+            origin=local.head.origin,
+            log_key=local.head.keys.log_key,
+        )
+        signer = self._own.known_at(self._service, view.dir).ref
+        place, terms, known = planned.place, planned.terms, planned.known
+        return make_event(vault, place, terms, known, versions, root, view, signer, self._own.device)
+
+    def _remember(self, planned: Planned, made: MadeEvent, versions: Sequence[Version]) -> None:
+        """Keep what this device will know of the grant before it is sent."""
+        place, terms, digest = planned.place, planned.terms, made.envelope.digest
         entry = GrantEntry(
             gid=place.gid,
-            recipient=recipient,
+            recipient=planned.pin.identity,
             j=place.j,
-            event=made.envelope.digest,
+            event=digest,
             rekey=place.rekey,
-            epoch_first=epochs[0],
-            epoch=epochs[1],
+            epoch_first=planned.epoch_first,
+            epoch=planned.epoch,
             ended=False,
         )
-        local = LocalGrant(
+        grant = LocalGrant(
             entry=entry,
-            recipient=known.ref,
-            subject=pin.subject,
-            name=pin.name,
+            recipient=planned.known.ref,
+            subject=planned.pin.subject,
+            name=planned.pin.name,
             reading_key=made.event.reading_key,
             acts=terms.acts,
             purposes=terms.purposes,
@@ -180,45 +234,32 @@ class Sharing:
             blobs=made.blobs,
             end_in_force=False,
         )
-        granted = tuple(
-            GrantedVersion(doc=version.doc, ver=version.ver, current=True) for version in versions
-        )
-        self._replica.keep_intent(GrantIntent(grant=local, versions=granted, whole=place.fresh))
-        self._store.put(f"shared/{made.envelope.digest.hex()}", SharedDocuments(docs=tuple(documents)))
+        given = tuple(GrantedVersion(doc=each.doc, ver=each.ver, current=True) for each in versions)
+        self._replica.keep_intent(GrantIntent(grant=grant, versions=given, whole=place.fresh))
+        shared = SharedDocuments(docs=tuple(version.doc for version in versions))
+        self._store.put(f"shared/{digest.hex()}", shared)
+
+    async def _send(self, planned: Planned, made: MadeEvent, chain: ShownChain) -> None:
+        place = planned.place
         operation = Grant(
             gid=place.gid,
             j=place.j,
             event=made.envelope.digest,
-            recipient=recipient,
+            recipient=planned.pin.identity,
             rekey=place.rekey,
-            epoch=epochs[1],
+            epoch=planned.epoch,
         )
-        end_key = shares.end_key(place.epoch_first, place.gid)
         submission = EventSubmission(
             envelope=made.envelope,
             rows=made.rows,
             listing=made.listing,
             blobs=made.blobs,
-            chains=(own_chain,),
+            chains=(chain,),
         )
-        tag = event_tag(end_key, self._replica.origin, place.gid, place.j)
+        tag = event_tag(
+            shares.end_key(place.epoch_first, place.gid), self._replica.origin, place.gid, place.j
+        )
         await self._replica.append(Intent(operations=(operation,), tags=(tag,), events=(submission,)))
-        self._store.put(f"pin/{recipient.hex()}", pin)
-        return self._grant_of(place.gid)
-
-    async def _make(
-        self, place: Place, terms: Terms, known: Known, versions: Sequence[Version], view: View
-    ) -> MadeEvent:
-        local = self._replica.local
-        vault = Vault(
-            vault=local.head.vault,
-            genesis=local.genesis.body,
-            origin=local.head.origin,
-            log_key=local.head.keys.log_key,
-        )
-        signer = self._own.known_at(self._service, view.dir).ref
-        root, device = self._service.root, self._own.device
-        return make_event(vault, place, terms, known, versions, root, view, signer, device)
 
     async def _recipient(self, identity: bytes, shown: Chain | None = None) -> tuple[Known, Pin]:
         """Someone to share with, as they stand at the directory head that will be named, certified and unchanged.
@@ -228,7 +269,7 @@ class Sharing:
         try:
             chain = await self._service.api.identity_chain(IdentityQuery(identity=identity))
         except NotFound:
-            raise NotPermitted(NOT_CERTIFIED) from None
+            raise NotPermitted(trust.NOT_CERTIFIED) from None
         if shown is not None and identity_id(chain.links[0].envelope) == identity:
             trust.chain_extends(shown, chain)
         known, _, _ = await self._service.know(chain)
@@ -245,6 +286,10 @@ class Sharing:
         )
         return known, fresh
 
+    def _check_not_blocked(self, identity: bytes) -> None:
+        if self._replica.is_blocked(identity):
+            raise NotPermitted("This person is blocked. Nothing was shared. Unblock them first.")
+
     def _version(self, doc: bytes) -> Version:
         document = self._replica.document(doc)
         if document.document.masked:
@@ -258,8 +303,10 @@ class Sharing:
     def _in_force(self, gid: bytes) -> LocalGrant:
         grant = self._grant_of(gid)
         if grant.entry.ended:
+            raise _over()
+        if grant.end_in_force or self.is_ending(gid):
             raise NotPermitted(
-                "This grant has ended already. Nothing was changed. Make a new one if you wish."
+                "The end of this grant was asked for and is not in the log yet. Nothing was changed. Revoke it again."
             )
         return grant
 
@@ -268,3 +315,15 @@ class Sharing:
         if grant is None:
             raise NotPermitted("There is no such grant. Nothing was changed. Look at the list of grants.")
         return grant
+
+
+def _is_over(grant: LocalGrant) -> bool:
+    return grant.entry.ended and grant.end_in_force
+
+
+def _ending(gid: bytes) -> str:
+    return f"ending/{gid.hex()}"
+
+
+def _over() -> NotPermitted:
+    return NotPermitted("This grant has ended already. Nothing was changed. Make a new one if you wish.")

@@ -1,20 +1,31 @@
 """The folder where ciphertext rests between this device and the server."""
 
+import re
 from pathlib import Path
 
 from crypto.errors import Damaged
+from vault_client import private_part
+
+# A profile has it from the end of its enrolment on.
+SPOOL = "spool"
+
+_CIPHERTEXT = re.compile(r"[0-9a-f]{32}")
 
 
 def opened_spool(profile: Path) -> Path:
     """The spool of a profile, made if need be and emptied: what is left in it is from a run that was cut short.
 
-    The caller holds the profile's lock, so nobody else is using it. Raises Damaged when it cannot be made.
+    Only what runs of ours leave is removed, and only from a folder of the profile's own. The caller holds the profile's
+    lock, so nobody else is using it. Raises Damaged when it cannot be made, or is a link to somewhere else.
     """
-    spool = profile / "spool"
+    spool = profile / SPOOL
     try:
         spool.mkdir(mode=0o700, exist_ok=True)
+        if spool.is_symlink():
+            raise Damaged(f"{spool} is a link to another place. Nothing was done. Move it away.")
         for left in spool.iterdir():
-            left.unlink()
+            if _CIPHERTEXT.fullmatch(left.name) or private_part.NAME.fullmatch(left.name):
+                left.unlink()
     except OSError as error:
         raise Damaged(
             f"The folder {spool} cannot be used ({error.strerror}). Nothing was done. Move it away."

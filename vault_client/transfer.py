@@ -6,7 +6,6 @@ file beside the destination, verified and deciphered by ``ciphertext_spool`` bef
 
 import asyncio
 import os
-from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -17,8 +16,7 @@ from crypto.errors import TooLarge, Unreachable
 from crypto.wire.messages import CiphertextQuery, PartUpload, UploadQuery
 from crypto.wire.vault_api import VaultApi
 from vault_client.file_errors import spoken_file_errors
-
-Progress = Callable[[int, int], None]
+from vault_client.progress import Progress
 
 _TRIES = 3
 

@@ -8,21 +8,26 @@ from collections.abc import Iterable
 
 from crypto import labels
 from crypto.access_log import Leaf, Outcome
-from crypto.checkpoint import Checkpoint, CosignerKey, LogKey, cosignatures, open_checkpoint
+from crypto.checkpoint import Checkpoint, cosignatures, open_checkpoint
 from crypto.encoding import Body, Bytes32, Natural, ShortText
 from crypto.errors import NotPermitted, NotProven, Stale
 from crypto.identity_chain import Known, known_at
 from crypto.identity_links import Chain
 from crypto.merkle import EMPTY_ROOT, verify_consistency
 from crypto.receipt import Receipt
-from crypto.signing import Envelope, VerifyKey, read, verify_keys
+from crypto.signing import Envelope, read, verify_keys
 from crypto.statements import Head
-from crypto.trust_root import Keeper, TrustRoot
+from crypto.trust_root import TrustRoot
 from crypto.wire.keeper_api import IdentityHead
 from crypto.wire.messages import Logged, ShownChain
 
-FRESH = 600
+TEN_MINUTES = 600
 AHEAD = 300
+
+# What people read
+NOT_CERTIFIED = (
+    "This person has no certificate that allows sharing. Nothing was shared. Ask them to be certified first."
+)
 
 
 class BelievedHead(Body, frozen=True):
@@ -56,17 +61,27 @@ def believe_note(root: TrustRoot, origin: str, note: bytes, now: int) -> Believe
     Raises BadSignature, NotProven without a quorum, Stale when the newest cosignature is over ten minutes old or more
     than five minutes ahead of ``now``.
     """
-    return _believe_cosigned(root, open_checkpoint(note, _log_key(root, origin)), note, now)
+    return _believe_cosigned(root, open_checkpoint(note, root.log_key_of(origin)), note, now)
 
 
 def quorum_times(root: TrustRoot, note: bytes) -> list[int]:
     """The times of a quorum of cosignatures on ``note``, dated within ten minutes of each other. Raises NotProven."""
-    dated = sorted(cosignatures(note, map(_cosigner, root.live_keepers)).values())
-    needed = root.policy.k
+    dated = cosignatures(note, [keeper.cosigner for keeper in root.live_keepers]).values()
+    together = dated_together(dated, root.policy.k)
+    if together is None:
+        raise NotProven(
+            "A log head lacks the keepers' signatures. It was not believed, and nothing was opened."
+        )
+    return together
+
+
+def dated_together(times: Iterable[int], needed: int) -> list[int] | None:
+    """The newest ``needed`` of ``times`` that lie within ten minutes of each other, if there are so many."""
+    dated = sorted(times)
     for first in range(len(dated) - needed, -1, -1):
-        if dated[first + needed - 1] - dated[first] <= FRESH:
+        if dated[first + needed - 1] - dated[first] <= TEN_MINUTES:
             return dated[first : first + needed]
-    raise NotProven("A log head lacks the keepers' signatures. It was not believed, and nothing was opened.")
+    return None
 
 
 def believe_logged(
@@ -77,7 +92,7 @@ def believe_logged(
     receipt = Receipt.decode(logged.receipt)
     if receipt.index != logged.disclosure.index or logged.disclosure.part.outcome != outcome:
         raise NotProven("A receipt speaks of another log entry. It was not believed.")
-    checkpoint = receipt.verify(leaf.to_bytes(), _log_key(root, origin))
+    checkpoint = receipt.verify(leaf.to_bytes(), root.log_key_of(origin))
     return _believe_cosigned(root, checkpoint, receipt.note, now), leaf
 
 
@@ -99,12 +114,14 @@ def empty_head(origin: str) -> BelievedHead:
 def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
     """An identity as it stood at ``at`` of the directory, its chain proved complete there by a quorum of keepers.
 
-    A keeper's answer for a later head counts: a chain complete later was complete earlier.
+    A keeper's answer for a later head counts: a chain complete later was complete earlier. Answers may stand at
+    different heads, but not at two of one size: that is a fork of the directory.
     """
     origin = root.directory_origin
     whole = known_at(shown.chain, shown.chain.links[-1].disclosure.index + 1, origin, root.registrar_keys())
     keys = verify_keys(*(keeper.cosigning_key for keeper in root.live_keepers))
     answered: set[bytes] = set()
+    roots = {at.size: at.root}
     for envelope in shown.heads:
         answer = read(envelope, labels.IDHEAD, IdentityHead, keys)
         fits = (answer.identity, answer.n, answer.leaf, answer.origin) == (
@@ -117,6 +134,11 @@ def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
             raise NotProven(
                 "The keepers' word about someone's keys is for another state. Nothing was believed."
             )
+        if roots.setdefault(answer.head.size, answer.head.root) != answer.head.root:
+            raise NotProven(
+                "The directory is shown in two versions that contradict each other. Nothing was believed. Do not go "
+                "on with this service before its operator has explained it."
+            )
         answered |= set(envelope.signers)
     if len(answered) < root.policy.k:
         raise NotProven("Too few keepers vouch that someone's keys are complete. Nothing was believed.")
@@ -127,9 +149,7 @@ def certified_subject(root: TrustRoot, known: Known, now: int) -> tuple[str, str
     """Subject, name and profession of someone who may receive a grant. Raises NotPermitted without a certificate."""
     may = known.state.may_receive(now, root.never_granted)
     if not may:
-        raise NotPermitted(
-            "This person has no certificate that allows sharing. Nothing was shared. Ask them to be certified first."
-        )
+        raise NotPermitted(NOT_CERTIFIED)
     return may[0].statement.subject, may[0].statement.name, may[0].statement.profession
 
 
@@ -149,19 +169,14 @@ def chain_extends(old: Chain, new: Chain) -> None:
 
 def _believe_cosigned(root: TrustRoot, checkpoint: Checkpoint, note: bytes, now: int) -> BelievedHead:
     times = quorum_times(root, note)
-    if now - max(times) > FRESH:
-        raise Stale("The log shown is more than ten minutes old. It was not believed. Try again in a moment.")
+    if now - max(times) > TEN_MINUTES:
+        raise Stale(
+            "The log shown is more than ten minutes old, or this computer's clock is ahead. It was not believed. "
+            "Check the clock, or try again in a moment."
+        )
     if max(times) - now > AHEAD:
         raise Stale("The log is dated in the future, or this computer's clock is wrong. Check the clock.")
     return _head(checkpoint, max(times))
-
-
-def _log_key(root: TrustRoot, origin: str) -> LogKey:
-    return LogKey(origin, VerifyKey(root.log_key_of(origin)))
-
-
-def _cosigner(keeper: Keeper) -> CosignerKey:
-    return CosignerKey(keeper.name, VerifyKey(keeper.cosigning_key))
 
 
 def _head(checkpoint: Checkpoint, time: int) -> BelievedHead:

@@ -11,23 +11,27 @@ from crypto.secret_bytes import SecretBytes
 from crypto.signing import sign
 from crypto.statements import part_hash
 from crypto.vault_chain import found
-from crypto.vault_links import Genesis, Rotate, person_commitment, scan_key_commitment
+from crypto.vault_links import Genesis, Person, Rotate, person_commitment, scan_key_commitment
 from crypto.wire.messages import Empty, LinkSubmission
 from vault_client.device_store import DeviceStore
+from vault_client.local_vault import LocalVault, ToBeFounded
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
-from vault_client.vault_replica import LocalVault
 
 
-async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity, person: str) -> LocalVault:
-    """Found ``own``'s vault and keep it. ``person`` is who the record is about; only a commitment to it is sent."""
+async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity) -> LocalVault:
+    """Found ``own``'s vault and keep it.
+
+    Who the record is about stands in ``store`` (``ToBeFounded``); the server is sent only a commitment to it.
+    """
+    named = store.get("founding", ToBeFounded)
+    salt, name = secrets.token_bytes(32), named.name if named is not None else ""
     reservation = await service.api.reserve(Empty())
     origin = reservation.origin
     service.root.log_key_of(origin)  # a log of another host is refused before anything is made for it
     await service.refresh(origin)
     view = await service.view(origin)
     known = own.known_at(service, view.dir)
-    salt = secrets.token_bytes(32)
     log_key, deposit_key = UnsealingKey.generate(), UnsealingKey.generate()
     keys = EpochKeys(
         epoch=0,
@@ -37,14 +41,17 @@ async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity, pe
         deposit_key=deposit_key.seed.reveal(),
         category_keys=(),
     )
-    keyring = VaultKeyring(vault=None, epochs=(keys,), origin=origin, head=view.seen, link=None)
+    person = Person(salt=salt, name=name) if name else None
+    keyring = VaultKeyring(
+        vault=None, epochs=(keys,), person=person, origin=origin, head=view.seen, link=None
+    )
     unlock_keys = [entry.key for entry in known.state.unlock_keys.values()]
     sealed = seal_keyring(labels.VAULT_KEYRING, keyring, unlock_keys)
     genesis = Genesis(
         suite=labels.SUITE,
         holders=(own.identity,),
         rule=1,
-        person=person_commitment(salt, person),
+        person=person_commitment(salt, name),
         origin=origin,
         slot=reservation.slot,
         random=secrets.token_bytes(32),
@@ -73,8 +80,9 @@ async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity, pe
         raise NotPermitted(
             "The server logged the founding where it cannot be found. The record will not be used."
         )
-    local = LocalVault(genesis=envelope, person=person, person_salt=salt, head=changes.head, keyring=keyring)
+    local = LocalVault(genesis=envelope, head=changes.head, keyring=keyring)
     with store.transaction():
+        store.delete("founding")
         store.put("vault", local)
         store.put("link/0", envelope)
     return local

@@ -12,24 +12,42 @@ import msgspec
 
 from crypto import labels
 from crypto.descriptors import (
-    Descriptor,
     descriptor_context,
     descriptor_key,
     read_descriptor,
 )
-from crypto.encoding import Body, Bytes16, Bytes32, Bytes48, SecretBody, decode
-from crypto.errors import BrokenChain, Conflict, NotPermitted, NotProven
-from crypto.grants import Act, SealedPolicy
+from crypto.encoding import decode
+from crypto.errors import (
+    BrokenChain,
+    Conflict,
+    Malformed,
+    NotPermitted,
+    NotProven,
+    Refusal,
+    TooLarge,
+)
 from crypto.identity_chain import Known
 from crypto.locators import Locator
 from crypto.sealed import content
-from crypto.sealed.keyring import EpochKeys, VaultKeyring
+from crypto.sealed.keyring import EpochKeys, VaultKeyring, check_vault_keyring, open_keyring
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, sign
-from crypto.statements import IdentityRef, part_hash
-from crypto.vault_chain import Changes, Document, GrantEntry, VaultHead, VaultView, Version, follow
-from crypto.vault_links import AddVersion, Adopt, AnyOperation, Block, End, Grant, Mask, Tombstone, VaultLink
+from crypto.statements import part_hash
+from crypto.vault_chain import Changes, Document, GrantEntry, VaultHead, VaultView, follow
+from crypto.vault_links import (
+    AddVersion,
+    Adopt,
+    AnyOperation,
+    Block,
+    End,
+    Grant,
+    Mask,
+    Reseal,
+    Rotate,
+    Tombstone,
+    VaultLink,
+)
 from crypto.wire.messages import (
     EventSubmission,
     LinkAccepted,
@@ -38,69 +56,20 @@ from crypto.wire.messages import (
     PartQuery,
 )
 from vault_client.device_store import DeviceStore
+from vault_client.local_vault import (
+    Blocked,
+    GrantedVersion,
+    GrantIntent,
+    LocalDocument,
+    LocalGrant,
+    LocalVault,
+    newest,
+)
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
 
 _TRIES = 4
-
-
-class LocalVault(SecretBody, frozen=True):
-    """The vault's head and keyring on this device, and what opens the genesis' commitment to the person."""
-
-    genesis: Envelope
-    person: str
-    person_salt: Bytes32
-    head: VaultHead
-    keyring: VaultKeyring
-
-
-class LocalDocument(SecretBody, frozen=True):
-    """A document as this device has it: its state, and the parts of its newest version."""
-
-    document: Document
-    self_wrap: Bytes48
-    descriptor: Descriptor
-
-
-class LocalGrant(Body, frozen=True):
-    """A grant as this device has it: its state, whom it is for, and the keepers' newest blobs."""
-
-    entry: GrantEntry
-    recipient: IdentityRef
-    subject: str
-    name: str
-    reading_key: int
-    acts: tuple[Act, ...]
-    purposes: tuple[str, ...]
-    expiry: int
-    made: int
-    blobs: tuple[SealedPolicy, ...]
-    end_in_force: bool
-
-
-class Blocked(Body, frozen=True):
-    """Whether an identity is blocked."""
-
-    blocked: bool
-
-
-class GrantedVersion(Body, frozen=True):
-    """A version that a grant gives, or (not ``current``) gave before its newest rekey."""
-
-    doc: Bytes16
-    ver: Bytes16
-    current: bool
-
-
-class GrantIntent(Body, frozen=True):
-    """A grant event about to be sent: what this device will know of it once its link is in the chain.
-
-    Kept before sending, so that nothing is lost when the answer is. ``whole``: it starts a rekey.
-    """
-
-    grant: LocalGrant
-    versions: tuple[GrantedVersion, ...]
-    whole: bool
+_UNANSWERED = "unanswered"
 
 
 @dataclass(frozen=True)
@@ -120,6 +89,8 @@ class VaultReplica:
         self._store = store
         self._service = service
         self._own = own
+        self.is_unanswered = False
+        """Whether a link was sent that is neither refused nor proved and kept: it may be in the record."""
 
     @property
     def local(self) -> LocalVault:
@@ -175,34 +146,65 @@ class VaultReplica:
         """Sign, send, verify and keep one link. Returns the log indexes of its leaves.
 
         When another device was faster, its links are taken in and the same intent is signed again on the new head.
+        A link whose answer was lost is sent again as it is when the same is wanted: the server then proves the one it
+        has, instead of refusing a second.
         """
         for _ in range(_TRIES):
             local = self.local
-            view = await self._service.view(local.head.origin)
-            known = self._own.known_at(self._service, view.dir)
-            link = VaultLink(
-                suite=labels.SUITE,
-                vault=local.head.vault,
-                n=local.head.n + 1,
-                prev=local.head.link,
-                signers=(known.ref,),
-                operations=intent.operations,
-                view=view,
-            )
-            envelope = sign(labels.VAULT_LINK, link, self._own.device)
-            changes = follow(self._view(local.head, intent.operations), envelope, [known])
+            lost = self._unanswered(local.head, intent)
+            envelope = lost or await self._signed(local.head, intent)
+            link = decode(envelope.body, VaultLink)
+            changes = None
+            if envelope.digest != local.head.link:  # else a sync took it in, and only its proof is missing
+                signers = await self._signers(link)
+                changes = follow(self._view(local.head, link.operations), envelope, signers)
+            self._store.put(_UNANSWERED, envelope)
             submission = LinkSubmission(
                 envelope=envelope, scan_key=None, tags=intent.tags, events=intent.events, parts=intent.parts
             )
             try:
+                self.is_unanswered = True
                 accepted = await self._service.api.append_link(submission)
             except Conflict:
+                self.is_unanswered = False
                 await self.sync()
                 continue
+            except Refusal as refusal:
+                # An answer that cannot be read is not the server's word that nothing was done.
+                self.is_unanswered = isinstance(refusal, Malformed | TooLarge)
+                if lost is None:
+                    raise
+                self._store.delete(_UNANSWERED)  # signed too long ago, perhaps: it is signed anew
+                continue
             indexes = await self._believe(local, envelope, intent, accepted)
-            self._keep(local, link.n, envelope, changes, await self._parts(link, intent.parts))
+            if changes is not None:
+                self._keep(local, link.n, envelope, changes, await self._parts(link, intent.parts))
+            self._store.delete(_UNANSWERED)
+            self.is_unanswered = False
             return indexes
         raise Conflict("Other devices kept writing to this record. Nothing was added. Try again in a moment.")
+
+    def _unanswered(self, head: VaultHead, intent: Intent) -> Envelope | None:
+        """The link that was sent for the same operations and not answered, if it stands at ``head`` or follows it."""
+        envelope = self._store.get(_UNANSWERED, Envelope)
+        if envelope is None:
+            return None
+        link = decode(envelope.body, VaultLink)
+        here = head.link in (envelope.digest, link.prev)
+        return envelope if here and link.operations == intent.operations else None
+
+    async def _signed(self, head: VaultHead, intent: Intent) -> Envelope:
+        view = await self._service.view(head.origin)
+        link = VaultLink(
+            suite=labels.SUITE,
+            vault=head.vault,
+            n=head.n + 1,
+            prev=head.link,
+            signers=(self._own.known_at(self._service, view.dir).ref,),
+            operations=intent.operations,
+            view=view,
+        )
+        return sign(labels.VAULT_LINK, link, self._own.device)
 
     async def sync(self) -> int:
         """Take in links that other devices wrote. Returns how many there were."""
@@ -250,28 +252,23 @@ class VaultReplica:
         return [logged.disclosure.index for logged in accepted.logged]
 
     def _view(self, head: VaultHead, operations: Sequence[AnyOperation]) -> VaultView:
-        documents: dict[bytes, Document] = {}
-        grants: dict[bytes, GrantEntry] = {}
-        blocked: dict[bytes, bool] = {}
-        for operation in operations:
-            match operation:
-                case AddVersion(doc=doc) | Adopt(doc=doc) | Tombstone(doc=doc) | Mask(doc=doc):
-                    if (found := self._store.get(_document(doc), LocalDocument)) is not None:
-                        documents[doc] = found.document
-                case Grant(gid=gid, recipient=recipient):
-                    if (grant := self.grant(gid)) is not None:
-                        grants[gid] = grant.entry
-                    blocked[recipient] = self.is_blocked(recipient)
-                case End(gid=gid):
-                    if (grant := self.grant(gid)) is not None:
-                        grants[gid] = grant.entry
-                case Block(identity=identity):
-                    blocked[identity] = self.is_blocked(identity)
-        return VaultView(head=head, documents=documents, grants=grants, blocked=blocked)
+        """The head, and the state of whatever ``operations`` name."""
+        docs = {each.doc for each in operations if isinstance(each, AddVersion | Adopt | Tombstone | Mask)}
+        gids = {each.gid for each in operations if isinstance(each, Grant | End)}
+        people = {each.identity for each in operations if isinstance(each, Block)}
+        people |= {each.recipient for each in operations if isinstance(each, Grant)}
+        documents = (self._store.get(_document(doc), LocalDocument) for doc in docs)
+        grants = (self.grant(gid) for gid in gids)
+        return VaultView(
+            head=head,
+            documents={each.document.doc: each.document for each in documents if each is not None},
+            grants={each.entry.gid: each.entry for each in grants if each is not None},
+            blocked={identity: self.is_blocked(identity) for identity in people},
+        )
 
     def grant(self, gid: bytes) -> LocalGrant | None:
         """One grant, if it is there."""
-        return self._store.get(f"grant/{gid.hex()}", LocalGrant)
+        return self._store.get(_grant(gid), LocalGrant)
 
     def grants(self) -> Iterator[LocalGrant]:
         """Every grant this device knows, ended ones too."""
@@ -292,9 +289,10 @@ class VaultReplica:
         """Remember a grant event before it is sent."""
         self._store.put(f"intent/{intent.grant.entry.gid.hex()}", intent)
 
-    def keep_grant(self, grant: LocalGrant) -> None:
-        """Remember what changed on this side of a grant: that it, or its end, is in force."""
-        self._store.put(f"grant/{grant.entry.gid.hex()}", grant)
+    def keep_end_in_force(self, gid: bytes) -> None:
+        """Remember that a grant's end is proved to be in force: by the keepers, a receipt, or the log itself."""
+        if (grant := self.grant(gid)) is not None:
+            self._store.put(_grant(gid), msgspec.structs.replace(grant, end_in_force=True))
 
     def is_blocked(self, identity: bytes) -> bool:
         """Whether nothing may be granted to ``identity``."""
@@ -302,7 +300,7 @@ class VaultReplica:
         return found is not None and found.blocked
 
     async def _parts(self, link: VaultLink, sent: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """The erasable parts of the versions that ``link`` adds: those sent with it, else from the server."""
+        """The erasable parts of what ``link`` adds, or renews: those sent with it, else from the server."""
         known = {part_hash(part): part for part in sent}
         wanted = [
             name
@@ -311,13 +309,18 @@ class VaultReplica:
             for name in (operation.self_wrap, operation.descriptor)
             if name not in known
         ]
+        wanted += [
+            operation.keyring
+            for operation in link.operations
+            if isinstance(operation, Rotate | Reseal) and operation.keyring not in known
+        ]
         for start in range(0, len(wanted), 256):
             names = tuple(wanted[start : start + 256])
             answer = await self._service.api.parts(PartQuery(vault=link.vault, hashes=names))
             for name, part in zip_longest(names, answer.parts[: len(names)]):
                 if part is None or part_hash(part) != name:
                     raise NotProven(
-                        "The server withholds a part of a document. Nothing was taken in. Try again."
+                        "The server withholds a part of the record. Nothing was taken in. Try again."
                     )
                 known[name] = part
         return known
@@ -327,7 +330,8 @@ class VaultReplica:
     ) -> None:
         with self._store.transaction():
             self._store.put(f"link/{n}", envelope)
-            self._store.put("vault", msgspec.structs.replace(local, head=changes.head))
+            keyring = self._keyring(local, changes.head, parts)
+            self._store.put("vault", msgspec.structs.replace(local, head=changes.head, keyring=keyring))
             for doc, document in changes.documents.items():
                 self._store.put(_document(doc), self._local_document(document, parts))
             for entry in changes.grants.values():
@@ -335,8 +339,18 @@ class VaultReplica:
             for identity, blocked in changes.blocked.items():
                 self._store.put(f"blocked/{identity.hex()}", Blocked(blocked=blocked))
 
+    def _keyring(self, local: LocalVault, head: VaultHead, parts: Mapping[bytes, bytes]) -> VaultKeyring:
+        """The keyring after a link: another one when the link names it, and that one goes on from ours."""
+        if head.keys == local.head.keys:
+            return local.keyring
+        part = parts[head.keys.keyring]
+        keyring = open_keyring(labels.VAULT_KEYRING, VaultKeyring, part, self._own.unsealing)
+        check_vault_keyring(local.keyring, keyring, head.keys, vault=head.vault, link=local.head.link)
+        return keyring
+
     def _keep_grant(self, entry: GrantEntry) -> None:
         name = entry.gid.hex()
+        grant = self.grant(entry.gid)
         intent = self._store.get(f"intent/{name}", GrantIntent)
         if intent is not None and intent.grant.entry.event == entry.event:
             if intent.whole:
@@ -345,9 +359,9 @@ class VaultReplica:
             for version in intent.versions:
                 self._store.put(f"granted-{name}/{version.doc.hex()}", version)
             self._store.delete(f"intent/{name}")
-        grant = intent.grant if intent is not None else self.grant(entry.gid)
+            grant = intent.grant
         if grant is not None:
-            self._store.put(f"grant/{name}", msgspec.structs.replace(grant, entry=entry))
+            self._store.put(_grant(entry.gid), msgspec.structs.replace(grant, entry=entry))
 
     def _local_document(self, document: Document, parts: Mapping[bytes, bytes]) -> LocalDocument:
         version = newest(document)
@@ -362,11 +376,6 @@ class VaultReplica:
         return LocalDocument(document=document, self_wrap=self_wrap, descriptor=read_descriptor(record))
 
 
-def newest(document: Document) -> Version:
-    """The newest version of a document."""
-    return document.versions[-1]
-
-
 def logged_bodies(envelope: Envelope, intent: Intent) -> Iterator[Envelope]:
     """The body behind each tagged leaf: an event's own envelope, the link's for an end, in order."""
     events = iter(intent.events)
@@ -379,3 +388,7 @@ def logged_bodies(envelope: Envelope, intent: Intent) -> Iterator[Envelope]:
 
 def _document(doc: bytes) -> str:
     return f"document/{doc.hex()}"
+
+
+def _grant(gid: bytes) -> str:
+    return f"grant/{gid.hex()}"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crypto import access_log as entries
-from crypto.checkpoint import Checkpoint
+from crypto.checkpoint import Checkpoint, cosignatures
 from crypto.errors import Damaged, NotFound, Unreachable
 from crypto.merkle import EMPTY_ROOT, HASH_SIZE, SubtreeHash, inclusion_path, leaf_hash
 from crypto.receipt import Receipt
@@ -145,6 +145,11 @@ class AccessLog:
         if note is None:
             raise Unreachable("This log has no cosigned head yet. Try again in a moment.")
         return note
+
+    def cosigned_ahead(self, origin: str) -> int:
+        """How many seconds the newest cosignature of a confirmed log is ahead of this server's clock; negative: behind."""
+        keepers = [keeper.cosigner for keeper in self._instance.root.live_keepers]
+        return max(cosignatures(self.checkpoint(origin), keepers).values()) - int(self._clock())
 
     async def tile(self, origin: str, path: str) -> bytes:
         """A tile or entry bundle. Raises Malformed for a path that is not one, NotFound for what is not there."""

@@ -12,10 +12,12 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from crypto.errors import CoffreError
 from crypto.wire.vault_api import OPERATIONS, PREFIX
 from vault_server.event_log import note
+from vault_server.http_exchange import refused, unrouted
 from vault_server.instance import Instance
 from vault_server.keepers import HttpKeepers
-from vault_server.routes import ciphertext, instance, logs, operations, problems
+from vault_server.routes import ciphertext, instance, logs, operations
 from vault_server.routes.gate import Gate
+from vault_server.routes.problems import fault
 from vault_server.settings import Settings
 from vault_server.vault import Vault
 
@@ -47,9 +49,9 @@ def make_app(vault: Vault) -> ASGIApp:
             *instance.handlers(vault),
         ],
         exception_handlers={
-            CoffreError: problems.refused,
-            HTTPException: problems.unrouted,
-            Exception: problems.fault,
+            CoffreError: refused,
+            HTTPException: unrouted,
+            Exception: fault,
         },
         openapi_config=None,
         logging_config=None,

@@ -1,4 +1,4 @@
-"""Uvicorn's HTTP protocol with a bound on request heads: in bytes, and in time.
+"""Uvicorn as both programs run it: with a bound on request heads, and without its own handling of signals.
 
 The parser below keeps whatever comes before the end of a head, however much it is, and waits for it for ever. Here a
 head has 64 KiB and twenty seconds; then the connection is closed.
@@ -6,11 +6,18 @@ head has 64 KiB and twenty seconds; then the connection is closed.
 
 import asyncio
 import logging
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import uvicorn
+from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from crypto.errors import Malformed
 from crypto.wire.problems import MEDIA_TYPE, problem_bytes
+from vault_server.listening import Listening
 
 MAX_HEAD = 1 << 16
 HEAD_SECONDS = 20
@@ -18,6 +25,43 @@ HEAD_SECONDS = 20
 # Uvicorn reports what strangers send as warnings of its own form; what we say of ourselves is in the event log.
 logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
 logging.getLogger("uvicorn.error").propagate = False
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals to its program, which ends in order by itself. ``listening`` is called once it does."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], object] = lambda: None) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to answer."""
+        await super().startup(sockets)
+        self._listening()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Captures none."""
+        yield
+
+
+def config(app: ASGIApp, listening: Listening, **particular: Any) -> uvicorn.Config:
+    """How ``app`` is served; ``particular``: what one of the programs wants beside it."""
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http=BoundedHttp,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=listening.behind_proxy,
+        ssl_certfile=listening.tls_cert,
+        ssl_keyfile=listening.tls_key,
+        **particular,
+    )
 
 
 class BoundedHttp(HttpToolsProtocol):

@@ -1,37 +1,46 @@
-"""What the server writes about itself: JSON lines on standard error, with an allow-list of fields.
+"""What a program writes about itself: JSON lines with an allow-list of fields.
 
 No id, address, body, token or secret can appear, whoever calls: a field that is not on the list is dropped, and the
-values that are allowed are numbers and words from this program.
+values that are allowed are numbers and words from this program. ``note`` writes the vault server's; the keeper's log
+is made of the same ``lines`` and counts besides.
 """
 
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Collection
 
 import structlog
 
-FIELDS = frozenset({"event", "level", "time", "route", "status", "duration_ms", "bytes", "count", "kind"})
+FIELDS = frozenset({"event", "level", "time", "route", "status", "duration_ms", "bytes", "kind"})
 
 
 def configure() -> None:
     """Send every event of this process through the allow-list to standard error."""
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", key="time"),
-            only_allowed,
-            structlog.processors.JSONRenderer(separators=(",", ":")),
-        ],
+        processors=lines(FIELDS),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
 
 
-def only_allowed(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Drop every field that is not on the list."""
-    return {name: value for name, value in event.items() if name in FIELDS}
-
-
 def note(event: str, **fields: str | int | float) -> None:
     """Write one line. ``event`` is a sentence of this program, never text from outside."""
     structlog.get_logger().info(event, **fields)
+
+
+def lines(fields: Collection[str]) -> list[structlog.typing.Processor]:
+    """From an event to its line, which has no field but ``fields``."""
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", key="time"),
+        only(fields),
+        structlog.processors.JSONRenderer(separators=(",", ":")),
+    ]
+
+
+def only(fields: Collection[str]) -> structlog.typing.Processor:
+    """Drops whatever is not one of ``fields``."""
+
+    def kept(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {name: value for name, value in event.items() if name in fields}
+
+    return kept

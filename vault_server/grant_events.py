@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crypto import grants, pieces
+from crypto import grants, labels, pieces
 from crypto.errors import BrokenChain, NotPermitted, TooLarge
 from crypto.grants import GrantEvent, GrantState, Row
 from crypto.identity_chain import Known
+from crypto.signing import read, verify_keys
 from crypto.vault_chain import VaultHead
 from crypto.vault_links import Grant
-from crypto.wire.messages import EventSubmission
+from crypto.wire.keeper_api import IdentityHead
+from crypto.wire.messages import EventSubmission, ShownChain
 from vault_server import rules
 from vault_server.access_log import AccessLog
 from vault_server.identities import Identities
@@ -38,11 +40,12 @@ class GrantEvents:
         self._instance = instance
         self._log = log
         self._identities = identities
+        self._keepers = verify_keys(*(keeper.cosigning_key for keeper in instance.root.live_keepers))
 
     async def prepare(
         self, head: VaultHead, sent: Sequence[EventSubmission], now: int
     ) -> list[PreparedEvent]:
-        """Check events outside the transaction: views, identities, certificate, rows, listing, policies."""
+        """Check events outside the transaction: views, identities, certificate, rows, listing, policies, chains."""
         return [await self._prepare(head, each, now) for each in sent]
 
     async def write(
@@ -81,6 +84,7 @@ class GrantEvents:
         if len(sent.listing) != listing.length or pieces.ct_root(sent.listing) != listing.ct_root:
             raise NotPermitted("A grant's listing is not the one that was signed. Nothing was granted.")
         self._check_policies(event, sent)
+        await self._check_chains(signers, sent.chains, size)
         return PreparedEvent(
             sent=sent,
             event=event,
@@ -88,6 +92,31 @@ class GrantEvents:
             signers=tuple(signers),
             recipient=recipient,
         )
+
+    async def _check_chains(self, signers: Sequence[Known], sent: Sequence[ShownChain], size: int) -> None:
+        """``sent`` are the chains of ``signers`` as they stand here, each with what live keepers said of it."""
+        if len(sent) != len(signers):
+            raise NotPermitted("A grant came with other chains than its signers'. Nothing was granted.")
+        for signer, shown in zip(signers, sent, strict=True):
+            links = shown.chain.links
+            stored = await self._identities.chain(signer.ref.identity)
+            if len(links) <= signer.ref.n or links != stored.links[: len(links)]:
+                raise NotPermitted("A grant came with another chain than its signer's. Nothing was granted.")
+            self._check_words(shown, size)
+
+    def _check_words(self, shown: ShownChain, size: int) -> None:
+        """Each word is a live keeper's, of this very chain at ``size`` leaves of the directory or later; none is there twice."""
+        ref, origin = shown.chain.ref, self._instance.root.directory_origin
+        for envelope in shown.heads:
+            answer = read(envelope, labels.IDHEAD, IdentityHead, self._keepers)
+            said = (answer.identity, answer.n, answer.leaf, answer.origin)
+            if said != (ref.identity, ref.n, ref.leaf, origin) or answer.head.size < size:
+                raise NotPermitted(
+                    "A grant came with a keeper's word about other keys than its signer's. Nothing was granted."
+                )
+        names = [name for envelope in shown.heads for name in envelope.signers]
+        if len(set(names)) != len(names):
+            raise NotPermitted("A grant came with a keeper's word twice. Nothing was granted.")
 
     def _check_policies(self, event: GrantEvent, sent: EventSubmission) -> None:
         live = {keeper.key_hash for keeper in self._instance.root.live_keepers}

@@ -10,15 +10,26 @@ from dataclasses import dataclass, field
 
 from crypto import access_log as entries
 from crypto import merkle
-from crypto.encoding import decode
-from crypto.errors import BrokenChain, Conflict, NotFound, NotPermitted
+from crypto.encoding import decode, encode
+from crypto.errors import BrokenChain, Conflict, NotFound, NotPermitted, TooLarge
 from crypto.identity_chain import Known, extend
-from crypto.identity_links import Chain, DisclosedLink, IdentityLink, Keyring, ReadingKey, identity_id
+from crypto.identity_links import (
+    Certify,
+    Chain,
+    DisclosedLink,
+    IdentityLink,
+    Keyring,
+    ReadingKey,
+    Reset,
+    Withdraw,
+    identity_id,
+)
 from crypto.identity_state import IdentityState
 from crypto.locators import directory_slot
 from crypto.secret_bytes import SecretBytes
-from crypto.signing import Envelope
+from crypto.signing import Envelope, key_id
 from crypto.statements import IdentityRef, part_hash
+from crypto.wire.keeper_api import MAX_CHAIN_QUESTION
 from crypto.wire.messages import Logged, PublishLink
 from vault_server.access_log import AccessLog
 from vault_server.instance import Instance
@@ -27,14 +38,28 @@ from vault_server.store.database import Statements, Transaction, Writer
 
 REMEMBERED = 4096
 MAX_LINKS = 4096
+# A reader's chain and its team's go into one question to a keeper, with everything else in it.
+MAX_CHAIN = MAX_CHAIN_QUESTION * 3 // 8
+# So much of that a device leaves for links that the root signs, and the root for a registrar's: a full chain must keep
+# nobody from revoking a device or withdrawing a certificate.
+LEFT_FREE = 1 << 17
+# Beside its envelope, a disclosed link has no more bytes than these.
+DISCLOSURE = 512
 
 
 @dataclass
 class _Folded:
-    """What a chain said after each of its links, and where those stand in the directory."""
+    """What a chain said after each of its links, where those stand in the directory, and how long it is."""
 
     known: list[Known] = field(default_factory=list)
     indexes: list[int] = field(default_factory=list)
+    length: int = 0
+
+    def add(self, known: Known, link: DisclosedLink) -> None:
+        """Go on by a link that was folded."""
+        self.known.append(known)
+        self.indexes.append(link.disclosure.index)
+        self.length += _length(link.envelope)
 
 
 class Identities:
@@ -75,7 +100,8 @@ class Identities:
     async def publish(self, query: PublishLink, now: int) -> Logged:
         """Append a link and answer its proof; the same link again gets its proof again.
 
-        Raises Conflict when the chain has moved, and what ``identity_chain.extend`` raises.
+        Raises Conflict when the chain has moved, TooLarge when it would be too long, and what
+        ``identity_chain.extend`` raises.
         """
         envelope = query.envelope
         link = decode(envelope.body, IdentityLink)
@@ -88,7 +114,14 @@ class Identities:
         if link.n > len(folded.known):
             raise BrokenChain("A link is ahead of its identity's chain. Nothing was published.")
         before = folded.known[-1].state if folded.known else None
-        state = extend(before, envelope, now, self._registrars)
+        # A chain's times never fall, whatever this computer's clock has done.
+        time = now if before is None else max(now, before.time)
+        state = extend(before, envelope, time, self._registrars)
+        if folded.length + _length(envelope) > _longest(before, link, envelope):
+            raise TooLarge(
+                f"A chain of keys may have at most {MAX_CHAIN} bytes, the last of them for its root's links and for a "
+                "registrar's. This link is too long for it. Nothing was published."
+            )
         if link.view is not None:
             await self._log.check_view(link.view, self._log.directory, now)
         parts = _named_parts(link, query)
@@ -96,7 +129,7 @@ class Identities:
 
         async def job(transaction: Transaction) -> entries.Disclosure:
             slot_two, salt = SecretBytes.random().reveal(), SecretBytes.random().reveal()
-            part = entries.ServerPart(body=envelope.digest, time=now, outcome="accepted", prev=entries.FIRST)
+            part = entries.ServerPart(body=envelope.digest, time=time, outcome="accepted", prev=entries.FIRST)
             leaf = entries.Leaf(
                 slot_one=slot_one, slot_two=slot_two, commitment=entries.commitment(salt, envelope, part)
             )
@@ -111,7 +144,7 @@ class Identities:
                 )
             await rows.add_parts(transaction, identity, parts.items())
             known = _known(identity, state, disclosed)
-            transaction.after.append(lambda: self._remember(identity, known, index))
+            transaction.after.append(lambda: self._remember(identity, known, disclosed))
             return shown
 
         return await self._log.receipt(self._log.directory, await self._writer.run(job))
@@ -139,23 +172,34 @@ class Identities:
         state: IdentityState | None = None
         for link in links:
             state = extend(state, link.envelope, link.disclosure.part.time, self._registrars)
-            folded.known.append(_known(identity, state, link))
-            folded.indexes.append(link.disclosure.index)
+            folded.add(_known(identity, state, link), link)
         if folded.known:
             self._folded[identity] = folded
         while len(self._folded) > REMEMBERED:
             self._folded.popitem(last=False)
         return folded
 
-    def _remember(self, identity: bytes, known: Known, index: int) -> None:
+    def _remember(self, identity: bytes, known: Known, link: DisclosedLink) -> None:
         """A link has become durable."""
         self._added += 1
         folded = self._folded.get(identity)
         if known.ref.n == 0:
             folded = self._folded[identity] = _Folded()
         if folded is not None and len(folded.known) == known.ref.n:
-            folded.known.append(known)
-            folded.indexes.append(index)
+            folded.add(known, link)
+
+
+def _length(envelope: Envelope) -> int:
+    return len(encode(envelope)) + DISCLOSURE
+
+
+def _longest(before: IdentityState | None, link: IdentityLink, envelope: Envelope) -> int:
+    """How long a chain may be with ``link``, whose signatures have been verified."""
+    if isinstance(link.operations[0], Certify | Withdraw | Reset):
+        return MAX_CHAIN
+    if before is None or key_id(before.root) in envelope.signers:
+        return MAX_CHAIN - LEFT_FREE
+    return MAX_CHAIN - 2 * LEFT_FREE
 
 
 def _known(identity: bytes, state: IdentityState, link: DisclosedLink) -> Known:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from crypto import labels, trust_root
 from crypto.encoding import decode, encode
-from crypto.errors import Damaged
+from crypto.errors import Damaged, Malformed, NotPermitted
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import RootRef
@@ -18,8 +18,8 @@ from crypto.trust_root import InstanceCard, Keeper, Policy, Registrar, TrustRoot
 from crypto.wire.keeper_api import KeeperCard
 from vault_server.settings import Settings
 from vault_server.store.files import make_folder, read_whole, write_durably
+from vault_server.version import VERSION
 
-VERSION = "0.1.0"
 TWO_YEARS = 2 * 365 * 24 * 3600
 SCHEMES = ("demo", "app")
 NEVER_GRANTED = ("insurer", "employer")
@@ -41,10 +41,6 @@ class Instance:
         """How many keepers must cosign a head before it is published."""
         return self.root.policy.k
 
-    def log_origin(self, shard: int) -> str:
-        """The origin of a shard's log."""
-        return f"{self.root.hosts[0]}/coffre/log/{shard}"
-
     def key_of(self, origin: str) -> SigningKey:
         """The key that signs the heads of ``origin``."""
         return self.directory_key if origin == self.root.directory_origin else self.log_key
@@ -53,6 +49,19 @@ class Instance:
 def exists(settings: Settings) -> bool:
     """Whether the instance has been founded."""
     return _trust_root_file(settings, 1).exists()
+
+
+def check_host(settings: Settings, port: int) -> None:
+    """Raises NotPermitted when the host would stand in the names of the logs, or on the card, and cannot."""
+    host = settings.public_host if exists(settings) else settings.host_name(port)
+    try:
+        if host is not None:
+            trust_root.check_host(host)
+    except Malformed:
+        raise NotPermitted(
+            f"The server was not started: {host} cannot stand in the names of its logs, which take small letters without "
+            "accents, digits, dots and hyphens, and a port. Nothing was made. Give a --public-host that can."
+        ) from None
 
 
 def found(settings: Settings, keeper: KeeperCard, port: int, now: int) -> None:

@@ -1,68 +1,58 @@
 """The keepers as the server meets them: one question, over HTTP (C2SP tlog-witness, ``add-checkpoint``)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from crypto.checkpoint import CosignerKey, parse_decimal
-from crypto.errors import Malformed, Unreachable
-from crypto.signing import VerifyKey
+from crypto.checkpoint import parse_decimal
+from crypto.errors import Malformed, Refusal, Unreachable
 from crypto.trust_root import Keeper
+from vault_server.http_client import HttpClient
+from vault_server.media_types import TEXT
 from vault_server.publisher import Behind
-
-if TYPE_CHECKING:
-    import aiohttp
 
 MAX_ANSWER = 1 << 14
 SIZE_TYPE = "text/x.tlog.size"
 
 
 class HttpKeepers:
-    """All keepers of the trust root, over one pool of connections."""
+    """All keepers of the trust root."""
 
     def __init__(self, keepers: Sequence[Keeper], seconds: float) -> None:
-        import aiohttp
-
-        self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=seconds), auto_decompress=False, trust_env=False
-        )
-        self.keepers = [HttpKeeper(keeper, self._session) for keeper in keepers]
+        self.keepers = [HttpKeeper(keeper, seconds) for keeper in keepers]
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        for keeper in self.keepers:
+            await keeper.close()
 
 
 class HttpKeeper:
     """One keeper. Implements ``Cosigner``."""
 
-    def __init__(self, keeper: Keeper, session: "aiohttp.ClientSession") -> None:
-        self.key = CosignerKey(keeper.name, VerifyKey(keeper.cosigning_key))
-        self._url = f"{keeper.url.rstrip('/')}/add-checkpoint"
-        self._session = session
+    def __init__(self, keeper: Keeper, seconds: float) -> None:
+        self.key = keeper.cosigner
+        self._client = HttpClient(keeper.url, seconds)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.close()
 
     async def add_checkpoint(self, body: bytes) -> bytes:
         """Signature lines. Raises Behind with the size the keeper knows, Unreachable without a useful answer."""
-        import aiohttp
-
         try:
-            async with self._session.post(self._url, data=body, allow_redirects=False) as answer:
-                content = bytearray()
-                async for chunk in answer.content.iter_chunked(MAX_ANSWER):
-                    content += chunk
-                    if len(content) > MAX_ANSWER:
-                        raise Unreachable("A keeper's answer was too long.")
-                status, kind = answer.status, answer.content_type
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            raise Unreachable("A keeper did not answer.") from None
-        if status == 200:
-            return bytes(content)
-        if status == 409 and kind == SIZE_TYPE:
-            raise Behind(_size(bytes(content)))
-        raise Unreachable(f"A keeper answered with status {status}.")
+            answer = await self._client.post("/add-checkpoint", TEXT, body, MAX_ANSWER)
+            behind = answer.status == 409 and answer.kind == SIZE_TYPE
+            size = _size(answer.body) if behind else 0
+        except Refusal:
+            raise Unreachable("A keeper's answer was not one.") from None
+        if behind:
+            raise Behind(size)
+        if answer.status != 200:
+            raise Unreachable(f"A keeper answered with status {answer.status}.")
+        return answer.body
 
 
 def _size(content: bytes) -> int:
     try:
         return parse_decimal(content.decode("ascii").removesuffix("\n"))
-    except (UnicodeDecodeError, Malformed):
-        raise Unreachable("A keeper's answer was not one.") from None
+    except UnicodeDecodeError:
+        raise Malformed("A size was refused: it is not ASCII text.") from None

@@ -2,14 +2,16 @@
 
 import asyncio
 import ipaddress
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 from crypto.errors import TooMany
 from vault_server.settings import Rate
 
 REMEMBERED = 65536
+
+Room = Callable[[int], Awaitable[None]]
 
 
 class Buckets:
@@ -34,28 +36,61 @@ class Buckets:
 
 
 class Budget:
-    """So many bytes of request bodies may be in memory at once, whoever sends them."""
+    """So many bytes of request bodies may be in memory at once, and an eighth of them of one party.
 
-    def __init__(self, most: int, seconds: float) -> None:
-        self._free = most
+    A byte counts when it has arrived: what is announced and not sent takes nobody's room. Room for one body of the
+    largest size is kept for the first that finds none, so that bodies which have come in part do not all wait for
+    each other.
+    """
+
+    def __init__(self, most: int, largest: int, seconds: float) -> None:
+        self._shared, self._share = most - largest, most // 8
         self._seconds = seconds
-        self._changed = asyncio.Condition()
+        self._arrived = 0
+        self._of_party: Counter[str | bytes] = Counter()
+        self._first: object | None = None
+        self._freed = asyncio.Event()
 
-    @asynccontextmanager
-    async def hold(self, amount: int) -> AsyncIterator[None]:
-        """Hold ``amount`` bytes, when they are free. Raises TooMany when they do not become so in time."""
+    @contextmanager
+    def body(self, party: str | bytes) -> Iterator[Room]:
+        """What to ask for room before bytes of one body of ``party`` are kept; it is free again at the end.
+
+        That raises TooMany when there is no room in time.
+        """
+        place, arrived = object(), 0
+
+        async def room(amount: int) -> None:
+            nonlocal arrived
+            await self._wait(lambda: self._has_room(place, party, amount))
+            self._arrived += amount
+            self._of_party[party] += amount
+            arrived += amount
+
         try:
-            async with asyncio.timeout(self._seconds), self._changed:
-                await self._changed.wait_for(lambda: self._free >= amount)
-                self._free -= amount
-        except TimeoutError:
-            raise TooMany("The server is busy and read nothing. Try again in a moment.") from None
-        try:
-            yield
+            yield room
         finally:
-            async with self._changed:
-                self._free += amount
-                self._changed.notify_all()
+            self._arrived -= arrived
+            self._of_party[party] -= arrived
+            if not self._of_party[party]:
+                del self._of_party[party]
+            if self._first is place:
+                self._first = None
+            self._freed.set()
+            self._freed = asyncio.Event()
+
+    def _has_room(self, place: object, party: str | bytes, amount: int) -> bool:
+        fits = self._arrived + amount <= self._shared and self._of_party[party] + amount <= self._share
+        if not fits and self._first is None:
+            self._first = place
+        return fits or self._first is place
+
+    async def _wait(self, ready: Callable[[], bool]) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                while not ready():
+                    await self._freed.wait()
+        except TimeoutError:
+            raise TooMany("The server is busy and did not read all of this. Try again in a moment.") from None
 
 
 def address_class(address: str) -> str:

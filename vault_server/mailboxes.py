@@ -1,5 +1,6 @@
 """Mailboxes: what was delivered to one recipient, in order. The server's word; the log is the proof."""
 
+from crypto.encoding import encode
 from crypto.wire import messages as m
 from vault_server.store import grants as rows
 from vault_server.store.database import Statements
@@ -21,14 +22,8 @@ class Mailboxes:
         size = 0
         for number, gid, j in found[:DELIVERIES]:
             delivery = await rows.delivery(self._reader, number, gid, j)
-            size += _size(delivery)
+            size += len(encode(delivery))
             if deliveries and size > BYTES:
                 break
             deliveries.append(delivery)
         return m.Mailbox(deliveries=tuple(deliveries), more=len(deliveries) < len(found))
-
-
-def _size(delivery: m.Delivery) -> int:
-    links = [link for shown in delivery.chains for link in shown.chain.links]
-    body = 0 if delivery.envelope is None else len(delivery.envelope.body)
-    return body + len(delivery.rows) + sum(len(link.envelope.body) for link in links)

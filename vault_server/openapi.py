@@ -9,10 +9,9 @@ from crypto.wire.messages import CiphertextQuery, Health, PartUpload
 from crypto.wire.messages import Version as VersionMessage
 from crypto.wire.problems import MEDIA_TYPE, TABLE, Problem
 from crypto.wire.vault_api import OPERATIONS, PREFIX, Operation
-from vault_server.instance import VERSION
+from vault_server.media_types import BYTES, JSON, TEXT
+from vault_server.version import VERSION
 
-JSON = "application/json"
-BYTES = "application/octet-stream"
 REFERENCE = "#/components/schemas/{name}"
 STATUSES = sorted({int(status) for _, _, status in TABLE} | {405, 500})
 
@@ -92,9 +91,9 @@ def _logs() -> dict[str, Any]:
     shard, place = _parameter("shard"), _parameter("place")
     text = {"type": "string"}
     return {
-        "/coffre/directory/checkpoint": _get([], "text/plain", text),
+        "/coffre/directory/checkpoint": _get([], TEXT, text),
         "/coffre/directory/tile/{place}": _get([place], BYTES, {}),
-        "/coffre/log/{shard}/checkpoint": _get([shard], "text/plain", text),
+        "/coffre/log/{shard}/checkpoint": _get([shard], TEXT, text),
         "/coffre/log/{shard}/tile/{place}": _get([shard, place], BYTES, {}),
     }
 

@@ -58,7 +58,7 @@ class Reading:
         rules.check_time(request.time, now)
         reader = await self._known(request.identity, request)
         team = None if request.team is None else await self._known(request.team, request)
-        requests.check_request(envelope, reader, team)
+        requests.check_request(envelope, reader, team, now)
         earlier = await self._earlier(envelope.digest, now)
         if earlier is not None:
             return await self._answer(request, earlier)
@@ -89,10 +89,9 @@ class Reading:
                 "A request uses a slot that is in the log already. Nothing was opened. Sign a new one."
             )
         grant = await rows.grant(transaction, request.gid)
-        vault = None if grant is None else await vault_rows.vault(transaction, grant.vault)
-        if grant is None or vault is None:
+        if grant is None:
             return None
-        chain = EntryChain(self._log, transaction, vault, now)
+        chain = EntryChain(self._log, transaction, await vault_rows.vault(transaction, grant.vault), now)
         try:
             await self._check(transaction, request, reader, grant, now)
         except NotFound:
@@ -105,7 +104,6 @@ class Reading:
             identity=request.identity,
             vault=grant.vault,
             gid=request.gid,
-            origin=request.origin,
             versions=b"".join(wanted.ver for wanted in request.documents),
             listing=request.act == "list",
             at=now,

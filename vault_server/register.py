@@ -1,6 +1,7 @@
 """The registrar's register: which identity it certified under which subject, as JSON lines in the operator's folder.
 
-A subject belongs to the identity of its newest line that is still in force. Whoever writes has the file to itself.
+A subject belongs to the identity of its newest line that is still in force and was not withdrawn since. Whoever
+writes has the file to itself.
 """
 
 import fcntl
@@ -15,10 +16,11 @@ from crypto.errors import Damaged, Refusal, Unavailable
 from vault_server.store.files import PRIVATE_FILE, sync_folder
 
 NAME = "register.jsonl"
+WITHDRAWN = 0
 
 
 class Entry(Body, frozen=True):
-    """One certificate. ``until`` in seconds since 1970."""
+    """One certificate. ``until`` in seconds since 1970; ``WITHDRAWN`` takes back those before it."""
 
     subject: ShortText
     identity: Bytes32
@@ -35,7 +37,7 @@ class Register:
     def holder(self, subject: str, now: int) -> Entry | None:
         """The newest entry in force for ``subject``. Raises Damaged for a line that is none."""
         self._file.seek(0)
-        holder = None
+        held: dict[bytes, Entry] = {}
         for number, line in enumerate(self._file, 1):
             try:
                 entry = decode(line.removesuffix(b"\n"), Entry)
@@ -44,16 +46,22 @@ class Register:
                     f"Line {number} of {self._path} is not one of the register. Nothing was certified. "
                     "Mend or remove that line."
                 ) from None
-            if entry.subject == subject and now < entry.until:
-                holder = entry
-        return holder
+            if entry.subject == subject and (now < entry.until or entry.until == WITHDRAWN):
+                held.pop(entry.identity, None)
+                if entry.until != WITHDRAWN:
+                    held[entry.identity] = entry
+        return next(reversed(held.values()), None)
+
+    def enter(self, entry: Entry) -> None:
+        """Write ``entry``, durably."""
+        self._file.write(encode(entry) + b"\n")
+        self._sync()
 
     @contextmanager
     def entered(self, entry: Entry) -> Iterator[None]:
         """Write ``entry``, durably before what follows; a refusal of that takes it back."""
         end = self._file.seek(0, os.SEEK_END)
-        self._file.write(encode(entry) + b"\n")
-        self._sync()
+        self.enter(entry)
         try:
             yield
         except Refusal:

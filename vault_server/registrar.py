@@ -1,40 +1,33 @@
-"""The instance's own registrar: reads a card, signs a certificate with the operator's key, and publishes it.
+"""The instance's own registrar: reads a card, signs a link with the operator's key, and publishes it.
 
 A subject stands for one identity: the registrar keeps a register, and a second identity needs its word (``replace``).
 """
 
+import asyncio
 import json
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import msgspec
-
 from crypto import labels, trust_root
-from crypto.checkpoint import CosignerKey, LogKey, cosignatures, open_checkpoint
-from crypto.encoding import decode, encode
-from crypto.errors import Conflict, Malformed, NotPermitted, NotProven, Unreachable
-from crypto.identity_chain import LONGEST_CERTIFICATE, fold
-from crypto.identity_links import Certify, IdentityLink
+from crypto.errors import Conflict, Malformed, NotPermitted
+from crypto.identity_chain import LONGEST_CERTIFICATE, extend, fold
+from crypto.identity_links import Certify, IdentityLink, Withdraw
 from crypto.identity_state import IdentityState
-from crypto.signing import Envelope, SigningKey, VerifyKey, sign
-from crypto.statements import Head, View
-from crypto.trust_root import Accepted, InstanceCard, TrustRoot
-from crypto.wire.cards import IdentityCard, card_fingerprint, fingerprint, read_card
-from crypto.wire.messages import Logged, PublishLink, TrustRootChain, TrustRootQuery
-from crypto.wire.problems import Problem, error_of
-from crypto.wire.vault_api import PREFIX
+from crypto.signing import Envelope, SigningKey, sign
+from crypto.trust_root import TrustRoot
+from crypto.wire.cards import IdentityCard, fingerprint, read_card
+from crypto.wire.messages import Logged
 from vault_server import register
+from vault_server.directory_client import DirectoryClient, connected
 from vault_server.instance import card_file, read_key
 from vault_server.settings import Settings
 from vault_server.store.files import read_whole
 
-SECONDS = 30
 DAY = 24 * 3600
-MAX_ANSWER = 1 << 24
 
 
 def certify(
@@ -54,39 +47,117 @@ def certify(
     Without ``replace`` a subject whose certificate is in force for another identity is refused.
     """
     _check_days(days)
+
+    async def certified() -> None:
+        async with _chain(data, card_path, subject, now) as chain:
+            step = Certify(
+                kind=_kind(chain.state, subject),
+                subject=subject,
+                name=name,
+                profession=profession,
+                since=now,
+                until=now + days * DAY,
+            )
+            entry = register.Entry(subject=subject, identity=chain.state.identity, until=step.until)
+            with register.opened(chain.folder) as book:
+                if not replace:
+                    _check_free(book.holder(subject, now), entry)
+                with book.entered(entry):
+                    sent = await chain.send(step)
+            index = chain.proven(*sent)
+        _say(
+            {"fingerprint": chain.fingerprint, "index": index, "subject": subject, "until": step.until},
+            f"{name} is certified as {subject} ({profession}). Identity {chain.fingerprint}; "
+            f"entry {index} of the directory.",
+            as_json=as_json,
+        )
+
+    asyncio.run(certified())
+
+
+def withdraw(data: Path, card_path: Path, *, subject: str, now: int, as_json: bool) -> None:
+    """Take back every certificate of a subject that the identity on a card holds, and say so. Raises as ``certify``."""
+
+    async def withdrawn() -> None:
+        async with _chain(data, card_path, subject, now) as chain:
+            held = [
+                entry.link
+                for entry in chain.state.certificates.values()
+                if entry.statement.subject == subject and now < entry.statement.until
+            ]
+            if not held:
+                raise NotPermitted(
+                    f"The identity on {card_path} holds no certificate for {subject}. Nothing was withdrawn. "
+                    "Ask for a new card if it was certified after this one was made."
+                )
+            for link in held:
+                index = chain.proven(*await chain.send(Withdraw(link=link)))
+            with register.opened(chain.folder) as book:
+                book.enter(
+                    register.Entry(subject=subject, identity=chain.state.identity, until=register.WITHDRAWN)
+                )
+        _say(
+            {"fingerprint": chain.fingerprint, "index": index, "subject": subject, "links": held},
+            f"{subject} is withdrawn from identity {chain.fingerprint}; entry {index} of the directory.",
+            as_json=as_json,
+        )
+
+    asyncio.run(withdrawn())
+
+
+@dataclass
+class _Chain:
+    """The chain of the identity on a card, which the registrar lengthens."""
+
+    card_path: Path
+    state: IdentityState
+    key: SigningKey
+    directory: DirectoryClient
+    folder: Path
+
+    @property
+    def fingerprint(self) -> str:
+        """The identity's, as people compare it."""
+        return fingerprint(self.state.identity)
+
+    async def send(self, step: Certify | Withdraw) -> tuple[Envelope, Logged]:
+        """Sign the next link and publish it. Raises Conflict when the card is older than the chain."""
+        link = IdentityLink(
+            suite=labels.SUITE,
+            identity=self.state.identity,
+            n=self.state.n + 1,
+            prev=self.state.head,
+            operations=(step,),
+            view=await self.directory.view(),
+        )
+        envelope = sign(labels.IDENTITY_LINK, link, self.key)
+        try:
+            return envelope, await self.directory.publish(envelope)
+        except Conflict:
+            raise Conflict(
+                f"{self.card_path} is older than its identity's chain. Nothing was published. Ask for a new card."
+            ) from None
+
+    def proven(self, envelope: Envelope, logged: Logged) -> int:
+        """Where the link that was sent stands in the directory; the chain goes on from it. Raises NotProven."""
+        shown = self.directory.prove(logged, envelope, self.state.identity, self.state.n + 1)
+        self.state = extend(self.state, envelope, shown.part.time, self.directory.root.registrar_keys())
+        return shown.index
+
+
+@asynccontextmanager
+async def _chain(data: Path, card_path: Path, subject: str, now: int) -> AsyncIterator[_Chain]:
+    """The chain on a card, once card, service and subject are found to be what they must be."""
     settings = Settings(data=data)
     key = read_key(settings.operator_folder / "registrar.key")
     instance = trust_root.read_card(read_whole(card_file(settings)).decode())
     card = _identity_card(card_path)
-    accepted = _trust_root(instance)
-    _check_subject(subject, key, accepted.root)
-    state = fold(card.chain, accepted.root.directory_origin, accepted.root.registrar_keys())
-    step = Certify(
-        kind=_kind(state, subject),
-        subject=subject,
-        name=name,
-        profession=profession,
-        since=now,
-        until=now + days * DAY,
-    )
-    head = _directory_head(instance, accepted.root)
-    link = IdentityLink(
-        suite=labels.SUITE,
-        identity=state.identity,
-        n=state.n + 1,
-        prev=state.head,
-        operations=(step,),
-        view=View(trust_root=accepted.ref, dir=head, seen=head),
-    )
-    envelope = sign(labels.IDENTITY_LINK, link, key)
-    entry = register.Entry(subject=subject, identity=state.identity, until=step.until)
-    with register.opened(settings.operator_folder) as book:
-        if not replace:
-            _check_free(book.holder(subject, now), entry)
-        with book.entered(entry):
-            answer = _publish(instance, card_path, PublishLink(envelope=envelope, parts=()))
-    index = decode(answer, Logged, limit=MAX_ANSWER).disclosure.index
-    _say(card_fingerprint(card), step, index, as_json=as_json)
+    async with connected(instance) as directory:
+        root = directory.root
+        trust_root.check_expiry(directory.accepted, now)
+        _check_subject(subject, key, root, now)
+        state = fold(card.chain, root.directory_origin, root.registrar_keys())
+        yield _Chain(card_path, state, key, directory, settings.operator_folder)
 
 
 def _check_days(days: int) -> None:
@@ -102,22 +173,27 @@ def _identity_card(path: Path) -> IdentityCard:
         return read_card(read_whole(path).decode())
     except (Malformed, UnicodeDecodeError):
         raise Malformed(
-            f"{path} is not an identity's card. Nothing was certified. Give the file that "
+            f"{path} is not an identity's card. Nothing was published. Give the file that "
             "`coffre practitioner card -o FILE` wrote."
         ) from None
 
 
-def _check_subject(subject: str, key: SigningKey, root: TrustRoot) -> None:
+def _check_subject(subject: str, key: SigningKey, root: TrustRoot, now: int) -> None:
     scheme, colon, value = subject.partition(":")
     if not (scheme and colon and value):
         raise Malformed(
-            f"{subject} is not a subject. Nothing was certified. Write scheme:value, such as demo:10001234567."
+            f"{subject} is not a subject. Nothing was published. Write scheme:value, such as demo:10001234567."
         )
     own = [entry for entry in root.registrars if entry.key == key.public.raw]
+    if any(entry.retired_since is not None and entry.retired_since <= now for entry in own):
+        raise NotPermitted(
+            "This registrar has retired: nobody believes what it signs now. Nothing was published. Use the key of one "
+            "that the trust root names."
+        )
     schemes = [name for entry in own for name in entry.schemes]
     if scheme not in schemes:
         raise NotPermitted(
-            f"This registrar does not certify the scheme {scheme}. Nothing was certified. "
+            f"This registrar does not certify the scheme {scheme}. Nothing was published. "
             f"Its schemes: {', '.join(schemes) or 'none'}."
         )
 
@@ -129,17 +205,8 @@ def _check_free(holder: register.Entry | None, wanted: register.Entry) -> None:
         raise Conflict(
             f"{wanted.subject} is certified for another identity, {fingerprint(holder.identity)}, until {until}. "
             "Nothing was certified. If both are the same person's, certify with --replace; the earlier certificate "
-            "stays in force until its end."
+            "stays in force until its end, or until it is withdrawn."
         )
-
-
-def _publish(instance: InstanceCard, card_path: Path, query: PublishLink) -> bytes:
-    try:
-        return _ask(instance, "publish_link", query)
-    except Conflict:
-        raise Conflict(
-            f"{card_path} is older than its identity's chain. Nothing was certified. Ask for a new card."
-        ) from None
 
 
 def _kind(state: IdentityState, subject: str) -> Literal["practitioner", "team", "service"]:
@@ -148,56 +215,5 @@ def _kind(state: IdentityState, subject: str) -> Literal["practitioner", "team",
     return "service" if subject.startswith("app:") else "practitioner"
 
 
-def _trust_root(instance: InstanceCard) -> Accepted:
-    answer = _ask(instance, "trust_roots", TrustRootQuery(since=0))
-    chain: tuple[Envelope, ...] = decode(answer, TrustRootChain, limit=MAX_ANSWER).chain
-    if not chain:
-        raise Malformed("The server showed no trust root. Nothing was certified.")
-    return trust_root.advance(trust_root.first(chain[0], card=instance.root), chain[1:])
-
-
-def _directory_head(instance: InstanceCard, root: TrustRoot) -> Head:
-    """The newest head of the directory, signed by the log and cosigned. Raises NotProven."""
-    note = _fetch(instance, "/coffre/directory/checkpoint")
-    head = open_checkpoint(note, LogKey(root.directory_origin, VerifyKey(root.directory_key)))
-    keepers = [CosignerKey(keeper.name, VerifyKey(keeper.cosigning_key)) for keeper in root.keepers]
-    if len(cosignatures(note, keepers)) < max(policy.k for policy in root.policies):
-        raise NotProven("Too few keepers cosigned the directory's head. Nothing was certified.")
-    return Head(size=head.size, root=head.root)
-
-
-def _say(fingerprint: str, step: Certify, index: int, *, as_json: bool) -> None:
-    if as_json:
-        answer = {"fingerprint": fingerprint, "index": index, "subject": step.subject, "until": step.until}
-        print(json.dumps(answer))
-    else:
-        print(
-            f"{step.name} is certified as {step.subject} ({step.profession}). Identity {fingerprint}; "
-            f"entry {index} of the directory."
-        )
-
-
-def _ask(instance: InstanceCard, operation: str, query: msgspec.Struct) -> bytes:
-    headers = {"Content-Type": "application/json"}
-    return _fetch(instance, f"{PREFIX}/{operation}", encode(query), headers)
-
-
-def _fetch(
-    instance: InstanceCard, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-) -> bytes:
-    if not instance.url.startswith(("http://", "https://")):
-        raise Malformed("The instance card does not name a server. Nothing was certified.")
-    request = urllib.request.Request(instance.url + path, data=body, headers=dict(headers or {}))  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-            content: bytes = answer.read(MAX_ANSWER + 1)
-    except urllib.error.HTTPError as error:
-        with error:
-            raise error_of(decode(error.read(1 << 16), Problem)) from None
-    except OSError:
-        raise Unreachable(
-            f"The server did not answer at {instance.url}. Nothing is known to be certified. Start it and try again."
-        ) from None
-    if len(content) > MAX_ANSWER:
-        raise Malformed("The server's answer is too long. Nothing was certified.")
-    return content
+def _say(answer: dict[str, object], words: str, *, as_json: bool) -> None:
+    print(json.dumps(answer) if as_json else words)

@@ -10,6 +10,7 @@ from crypto.requests import AccessRequest
 from crypto.statements import Head, RootRef
 from crypto.vault_chain import GrantEntry
 
+# How far apart two clocks may be, and how long a replaced head or an answer still counts.
 TEN_MINUTES = 600
 
 

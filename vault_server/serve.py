@@ -1,21 +1,19 @@
 """Running the server: socket, data folder, instance, keeper, store, HTTP; and ending them in the opposite order."""
 
 import asyncio
-import errno
 import json
 import signal
-import socket
+import sys
 import time
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from typing import Any
-
-import uvicorn
 
 from crypto.errors import Unavailable, Unreachable
 from vault_server import instance as instances
+from vault_server import rules
 from vault_server.app import make_app, running
-from vault_server.bounded_http import BoundedHttp
-from vault_server.event_log import configure
+from vault_server.bounded_http import Server, config
+from vault_server.event_log import configure, note
 from vault_server.instance import Instance
 from vault_server.keeper_process import KeeperProcess, make_card, read_card
 from vault_server.settings import Settings
@@ -23,25 +21,22 @@ from vault_server.store.files import claimed
 from vault_server.vault import Vault
 
 READY_SECONDS = 60
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own handling of signals: this program ends in order by itself."""
-
-    def capture_signals(self) -> Any:
-        return nullcontext()
+STOP_SECONDS = 10
+# So far ahead of its own clock a client believes a cosignature.
+AHEAD = 300
 
 
 async def serve(settings: Settings, *, with_keeper: bool, as_json: bool) -> None:
     """Serve until told to stop. Raises Unavailable when the store fails, and whatever refuses the start."""
-    settings.check()
+    settings.listening.check("server")
     configure()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        listening = stack.enter_context(_listen(settings))
+        listening = stack.enter_context(settings.listening.opened("server"))
         port = int(listening.getsockname()[1])
+        instances.check_host(settings, port)
         try:
             stack.enter_context(claimed(settings.server_folder))
             own = await _instance(settings, port, with_keeper=with_keeper)
@@ -52,14 +47,21 @@ async def serve(settings: Settings, *, with_keeper: bool, as_json: bool) -> None
                 "Nothing was started. Choose another --data, or mend this one."
             ) from None
         keeper = None
-        server = _Server(_config(settings, vault))
+        server = Server(
+            config(
+                make_app(vault),
+                settings.listening,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=STOP_SECONDS,
+            )
+        )
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         stack.push_async_callback(_end, server, serving)
         if with_keeper:
             card = instances.card_file(settings)
             keeper = await KeeperProcess.start(settings, settings.url(port), card)
             stack.push_async_callback(keeper.stop)
-        ready = asyncio.create_task(_announce(settings, vault, port, as_json=as_json))
+        ready = asyncio.create_task(announce(settings, vault, port, with_keeper=with_keeper, as_json=as_json))
         stack.callback(ready.cancel)
         await _until(stop, serving, vault, ready, keeper)
 
@@ -99,7 +101,7 @@ async def _until(
             alone.cancel()
 
 
-async def _announce(settings: Settings, vault: Vault, port: int, *, as_json: bool) -> None:
+async def announce(settings: Settings, vault: Vault, port: int, *, with_keeper: bool, as_json: bool) -> None:
     """One line when everything is confirmed. Raises Unreachable when the keepers stay silent."""
     deadline = time.monotonic() + READY_SECONDS
     while True:
@@ -111,15 +113,34 @@ async def _announce(settings: Settings, vault: Vault, port: int, *, as_json: boo
                 raise Unreachable(
                     "The keepers did not confirm the logs, so nothing can be served. Start the keepers, then this."
                 ) from None
+    _compare_clocks(vault)
     url, card = settings.url(port), str(instances.card_file(settings))
     if as_json:
         print(json.dumps({"ready": True, "serving": url, "card": card}), flush=True)
-    else:
-        print(
-            f"The vault server answers at {url}. Its instance card is {card}. "
-            "Its keeper stands beside it and is not independent.",
-            flush=True,
-        )
+        return
+    beside = (
+        "Its keeper stands beside it and is not independent."
+        if with_keeper
+        else "No keeper was started beside it: the keepers of its trust root confirmed its logs."
+    )
+    print(f"The vault server answers at {url}. Its instance card is {card}. {beside}", flush=True)
+
+
+def _compare_clocks(vault: Vault) -> None:
+    """Say so when the keepers' time is not this server's: then clients believe neither, whatever their own clock says."""
+    ahead = vault.log.cosigned_ahead(vault.log.directory)
+    if -rules.TEN_MINUTES <= ahead <= AHEAD:
+        return
+    note("the clocks of keepers and server differ", kind="ahead" if ahead > 0 else "behind")
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(vault.clock()) + ahead))
+    print(
+        f"The keepers date what they sign {since}, which is {abs(ahead) // 60} minutes {'after' if ahead > 0 else 'before'} "
+        "this server's time. Clients refuse it, or what this server says, and think that their own clock is wrong. "
+        "Set the clocks right and start again. A keeper never signs an earlier time than it once did: if its clock was "
+        "ahead, wait until that time has come.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 async def _instance(settings: Settings, port: int, *, with_keeper: bool) -> Instance:
@@ -130,38 +151,6 @@ async def _instance(settings: Settings, port: int, *, with_keeper: bool) -> Inst
     return instances.load(settings, port, now)
 
 
-async def _end(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+async def _end(server: Server, serving: asyncio.Task[None]) -> None:
     server.should_exit = True
     await asyncio.gather(serving, return_exceptions=True)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        why = f"{error.strerror}. Choose another --host or --port."
-        if error.errno == errno.EADDRINUSE:
-            why = "it is taken. Stop what listens there, or choose another --port."
-        raise Unavailable(
-            f"The server was not started: it cannot listen on {settings.host} port {settings.port}: {why}"
-        ) from None
-
-
-def _config(settings: Settings, vault: Vault) -> uvicorn.Config:
-    return uvicorn.Config(
-        make_app(vault),
-        loop="none",
-        http=BoundedHttp,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        proxy_headers=settings.behind_proxy,
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=10,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-    )

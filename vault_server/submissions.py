@@ -1,6 +1,7 @@
-"""What comes with a link: its scan key, its parts, its tags. Exactly what it names, or nothing is changed."""
+"""What a link names, and what comes with it: its scan key, its parts, its tags. Exactly that, or nothing is changed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from crypto.errors import NotPermitted, TooLarge
 from crypto.signing import Envelope
@@ -9,10 +10,16 @@ from crypto.vault_links import (
     AddVersion,
     Adopt,
     AnyOperation,
+    Block,
     End,
     Grant,
+    Mask,
+    PolicyPart,
+    ProfilePart,
     Reseal,
     Rotate,
+    SnapshotPart,
+    Tombstone,
     scan_key_commitment,
 )
 from crypto.wire import messages as m
@@ -20,6 +27,36 @@ from crypto.wire import messages as m
 # The opening of a link, which holds it whole, must stay below what a client reads in one piece.
 MAX_LINK = 1 << 19
 SELF_WRAP = 48
+# Whatever a holder may store as a part can be read back: one answer holds two of these.
+MAX_PART = 1 << 24
+# What a policy, profile or snapshot names.
+MAX_NAMED_PART = 1 << 20
+
+
+@dataclass
+class Named:
+    """The documents, grants and identities of which ``vault_chain.follow`` must know the state."""
+
+    documents: set[bytes] = field(default_factory=set)
+    grants: set[bytes] = field(default_factory=set)
+    identities: set[bytes] = field(default_factory=set)
+
+
+def named(operations: Sequence[AnyOperation]) -> Named:
+    """What the operations of a link name."""
+    found = Named()
+    for step in operations:
+        match step:
+            case AddVersion(doc=doc) | Tombstone(doc=doc) | Mask(doc=doc):
+                found.documents.add(doc)
+            case Grant(gid=gid, recipient=identity):
+                found.grants.add(gid)
+                found.identities.add(identity)
+            case End(gid=gid):
+                found.grants.add(gid)
+            case Block(identity=identity):
+                found.identities.add(identity)
+    return found
 
 
 def scan_key(query: m.LinkSubmission, *rotations: Rotate) -> bytes:
@@ -36,6 +73,8 @@ def scan_key(query: m.LinkSubmission, *rotations: Rotate) -> bytes:
 def named_parts(operations: Sequence[AnyOperation], sent: Sequence[bytes]) -> dict[bytes, bytes]:
     """The parts sent with a link: exactly those it names."""
     named: set[bytes] = set()
+    if any(len(part) > MAX_PART for part in sent):
+        raise TooLarge(f"A part of more than {MAX_PART} bytes was refused. Nothing was changed.")
     parts = {part_hash(part): part for part in sent}
     for step in operations:
         if isinstance(step, Adopt):
@@ -48,6 +87,12 @@ def named_parts(operations: Sequence[AnyOperation], sent: Sequence[bytes]) -> di
                 raise NotPermitted("A version came without its own wrap. Nothing was added.")
         elif isinstance(step, Rotate | Reseal):
             named.add(step.keyring)
+        elif isinstance(step, PolicyPart | ProfilePart | SnapshotPart):
+            named.add(step.part)
+            if len(parts.get(step.part, b"")) > MAX_NAMED_PART:
+                raise TooLarge(
+                    f"A part of more than {MAX_NAMED_PART} bytes was refused. Nothing was changed. Divide it."
+                )
     if set(parts) != named:
         raise NotPermitted("A link came with other parts than it names. Nothing was changed.")
     return parts

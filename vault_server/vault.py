@@ -12,11 +12,12 @@ from crypto.labels import SUITE
 from crypto.wire import messages as m
 from vault_server.access_log import AccessLog
 from vault_server.identities import Identities
-from vault_server.instance import VERSION, Instance
+from vault_server.instance import Instance
 from vault_server.limits import Buckets
 from vault_server.mailboxes import Mailboxes
 from vault_server.publisher import Cosigner
 from vault_server.reading import Reading
+from vault_server.record_chains import RecordChains
 from vault_server.records import Records
 from vault_server.sessions import Account, Sessions
 from vault_server.settings import Settings
@@ -24,6 +25,7 @@ from vault_server.store.ciphertext import CiphertextStore
 from vault_server.store.database import Database, Writer
 from vault_server.upkeep import Upkeep
 from vault_server.uploads import Uploads
+from vault_server.version import VERSION
 
 
 class Vault:
@@ -48,7 +50,10 @@ class Vault:
         self.log = AccessLog(instance, database, self.writer, keepers, clock, settings.receipt_seconds)
         self.identities = Identities(instance, reader, self.writer, self.log)
         self.sessions = Sessions(instance.root.hosts, self.identities, reader, self.writer, clock)
-        self.records = Records(settings, instance, reader, self.writer, self.log, self.identities, store)
+        self.records = Records(reader)
+        self.chains = RecordChains(
+            settings, instance, reader, self.writer, self.log, self.identities, self.records, store
+        )
         self.uploads = Uploads(settings.limits, reader, self.writer, store)
         self.mailboxes = Mailboxes(reader)
         self.reading = Reading(
@@ -83,7 +88,7 @@ class Vault:
         """Have the keepers confirm the directory and the newest shard. Raises Unreachable while they are silent."""
         await self.log.open_log(self.log.directory, None)
         shard = self.log.shards[-1].shard or 0 if self.log.shards else 0
-        await self.log.open_log(self.instance.log_origin(shard), shard)
+        await self.log.open_log(self.instance.root.log_origin(shard), shard)
 
     async def close(self) -> None:
         """Finish what is queued and close the store."""
@@ -92,9 +97,9 @@ class Vault:
         await self.writer.close()
         await self._database.close()
 
-    def for_session(self, account: Account | None, party: str = "") -> "VaultSession":
-        """What ``account`` (nobody, without) can ask, coming from ``party``, a class of addresses."""
-        return VaultSession(self, account, party)
+    def for_session(self, account: Account | None, address: str = "") -> "VaultSession":
+        """What ``account`` (nobody, without) can ask, coming from ``address``, a class of addresses."""
+        return VaultSession(self, account, address)
 
     @property
     def healthy(self) -> bool:
@@ -109,10 +114,15 @@ class Vault:
 class VaultSession:
     """Implements ``VaultApi`` for one account, or for nobody."""
 
-    def __init__(self, vault: Vault, account: Account | None, party: str) -> None:
+    def __init__(self, vault: Vault, account: Account | None, address: str) -> None:
         self._vault = vault
         self._account = account
-        self._party = party
+        self._address = address
+
+    @property
+    def party(self) -> str | bytes:
+        """Who answers for what is sent: the account, or without one the class of addresses."""
+        return self._address if self._account is None else self._account.identity
 
     async def version(self, query: m.Empty) -> m.Version:
         """Name, version and suite."""
@@ -132,7 +142,7 @@ class VaultSession:
 
     async def publish_link(self, query: m.PublishLink) -> m.Logged:
         """Append a link to an identity chain and to the directory log."""
-        self._vault.founding.take(self._party)
+        self._vault.founding.take(self._address)
         return await self._vault.identities.publish(query, self._now())
 
     async def identity_chain(self, query: m.IdentityQuery) -> Chain:
@@ -152,15 +162,15 @@ class VaultSession:
 
     async def reserve(self, query: m.Empty) -> m.Reservation:
         """A place in a log for a new vault."""
-        return await self._vault.records.reserve(self._me())
+        return await self._vault.chains.reserve(self._me())
 
     async def create_vault(self, query: m.LinkSubmission) -> m.LinkAccepted:
         """Found a vault."""
-        return await self._vault.records.create(self._me(), query, self._now())
+        return await self._vault.chains.create(self._me(), query, self._now())
 
     async def append_link(self, query: m.LinkSubmission) -> m.LinkAccepted:
         """Append a link."""
-        return await self._vault.records.append(self._me(), query, self._now())
+        return await self._vault.chains.append(self._me(), query, self._now())
 
     async def links(self, query: m.LinkQuery) -> m.Links:
         """A vault's links, for its holders."""

@@ -1,22 +1,33 @@
 """Keyrings: the private halves that a person's devices and kit must be able to get back.
 
-A vault's keyring holds, for every epoch, the epoch secret, Kv, and the private log, deposit and category keys, and the
-log head and chain head from before the link that names it. An identity's keyring holds the private reading keys in
-use. A sealed keyring is one HPKE box for each unlock key; its part hash stands in the link that made it.
+A vault's keyring holds, for every epoch, the epoch secret, Kv, and the private log, deposit and category keys, what
+opens the commitment to the person, and the log head and chain head from before the link that names it. An identity's
+keyring holds the private reading keys in use. A sealed keyring is one HPKE box for each unlock key; its part hash
+stands in the link that made it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, TypeVar
 
 import msgspec
 
 from crypto import labels, sealing
+from crypto.descriptors import Label
 from crypto.encoding import Body, Bytes32, Natural, Sealed, SecretBody, ShortText, Suite, decode, encode, pae
 from crypto.errors import CannotOpen, NotPermitted
 from crypto.sealed.unsealing import UnsealingKey
+from crypto.secret_bytes import SecretBytes
 from crypto.statements import Head
+from crypto.vault_links import Person, Rotate, scan_key_commitment
 
-T = TypeVar("T", bound=msgspec.Struct)
+MAX_SEALED = 1 << 24
+
+
+class CategorySeed(SecretBody, frozen=True):
+    """The private half of a category's key. The link shows only public keys, in the same order."""
+
+    category: Label
+    seed: Bytes32
 
 
 class EpochKeys(SecretBody, frozen=True):
@@ -27,7 +38,7 @@ class EpochKeys(SecretBody, frozen=True):
     scan_key: Bytes32
     log_key: Bytes32
     deposit_key: Bytes32
-    category_keys: tuple[Bytes32, ...]
+    category_keys: Annotated[tuple[CategorySeed, ...], msgspec.Meta(max_length=32)]
 
 
 class VaultKeyring(SecretBody, frozen=True):
@@ -35,6 +46,7 @@ class VaultKeyring(SecretBody, frozen=True):
 
     vault: Bytes32 | None
     epochs: Annotated[tuple[EpochKeys, ...], msgspec.Meta(min_length=1, max_length=4096)]
+    person: Person | None
     origin: ShortText
     head: Head
     link: Bytes32 | None
@@ -53,6 +65,9 @@ class IdentityKeyring(SecretBody, frozen=True):
     reading_keys: Annotated[tuple[ReadingSeed, ...], msgspec.Meta(min_length=1, max_length=4096)]
 
 
+Keyring = TypeVar("Keyring", VaultKeyring, IdentityKeyring)
+
+
 class Box(Body, frozen=True):
     """A keyring sealed to one unlock key."""
 
@@ -64,31 +79,84 @@ class SealedKeyring(Body, frozen=True):
     """A keyring as it is stored: one box for each unlock key, in order of key hash."""
 
     suite: Suite
-    boxes: Annotated[tuple[Box, ...], msgspec.Meta(min_length=1, max_length=256)]
+    boxes: Annotated[tuple[Box, ...], msgspec.Meta(min_length=1, max_length=4096)]
 
 
 def seal_keyring(label: str, keyring: VaultKeyring | IdentityKeyring, unlock_keys: Iterable[bytes]) -> bytes:
     """The encoded sealed keyring: an erasable part, whose hash the link names."""
-    record = encode(keyring)
-    boxes = [
-        Box(key=sealing.key_hash(key), box=sealing.seal(key, pae(label, sealing.key_hash(key)), record))
-        for key in unlock_keys
-    ]
-    boxes.sort(key=lambda box: box.key)
+    record, named = encode(keyring), {sealing.key_hash(key): key for key in unlock_keys}
+    boxes = (
+        Box(key=name, box=sealing.seal(key, pae(label, name), record)) for name, key in sorted(named.items())
+    )
     return encode(SealedKeyring(suite=labels.SUITE, boxes=tuple(boxes)))
 
 
-def open_keyring(label: str, kind: type[T], data: bytes, unlock: UnsealingKey) -> T:
-    """Open the box for ``unlock``. Raises CannotOpen when there is none or it does not open."""
+def open_keyring(label: str, kind: type[Keyring], data: bytes, unlock: UnsealingKey) -> Keyring:
+    """Open the box for ``unlock``.
+
+    Raises CannotOpen when there is none, when it does not open, and when boxes or keys are not in order: alike.
+    """
     name = sealing.key_hash(unlock.public)
-    sealed = decode(data, SealedKeyring, limit=1 << 24)
-    for box in sealed.boxes:
-        if box.key == name:
-            return decode(unlock.open(pae(label, name), box.box), kind)
-    raise CannotOpen("A keyring")
+    sealed = decode(data, SealedKeyring, limit=MAX_SEALED)
+    boxes = {box.key: box.box for box in sealed.boxes}
+    if list(boxes) != sorted(boxes) or len(boxes) != len(sealed.boxes) or name not in boxes:
+        raise CannotOpen("A keyring")
+    keyring = decode(unlock.open(pae(label, name), boxes[name]), kind)
+    if not _in_order(keyring):
+        raise CannotOpen("A keyring")
+    return keyring
 
 
-def check_nothing_dropped(before: VaultKeyring, after: VaultKeyring) -> None:
-    """Raises NotPermitted unless ``after`` holds every epoch of ``before`` unchanged."""
+def check_vault_keyring(
+    before: VaultKeyring, after: VaultKeyring, keys: Rotate, *, vault: bytes, link: bytes
+) -> None:
+    """Check the keyring that replaces ``before``: named by a link after ``link``, which left ``keys`` in force.
+
+    Raises NotPermitted unless it holds every epoch of the old one unchanged and first, is of the same vault, log and
+    person, ends with the epoch in force, and has the private halves of its public keys.
+    """
     if after.epochs[: len(before.epochs)] != before.epochs:
         raise NotPermitted("A new keyring lacks keys of the old one. The old one was kept.")
+    if (after.vault, after.origin, after.person, after.link) != (vault, before.origin, before.person, link):
+        raise NotPermitted("A new keyring is of another record, or out of place. The old one was kept.")
+    newest = after.epochs[-1]
+    private = (newest.log_key, newest.deposit_key, *(entry.seed for entry in newest.category_keys))
+    public = (keys.log_key, keys.deposit_key, *keys.category_keys)
+    if (newest.epoch, scan_key_commitment(newest.scan_key)) != (keys.epoch, keys.scan_key) or (
+        tuple(map(_public, private)) != public
+    ):
+        raise _other_halves()
+
+
+def check_identity_keyring(
+    before: IdentityKeyring, after: IdentityKeyring, reading_keys: Mapping[int, bytes]
+) -> None:
+    """Check the keyring that replaces ``before``: ``reading_keys`` are the public ones, by number.
+
+    Raises NotPermitted unless it holds every key of the old one unchanged and first, and the private halves of the
+    reading keys it numbers, the newest among them.
+    """
+    if after.reading_keys[: len(before.reading_keys)] != before.reading_keys:
+        raise NotPermitted("A new keyring lacks keys of the old one. The old one was kept.")
+    if after.reading_keys[-1].number != max(reading_keys) or any(
+        _public(entry.seed) != reading_keys.get(entry.number) for entry in after.reading_keys
+    ):
+        raise _other_halves()
+
+
+def _in_order(keyring: VaultKeyring | IdentityKeyring) -> bool:
+    if isinstance(keyring, IdentityKeyring):
+        numbers = [entry.number for entry in keyring.reading_keys]
+        return numbers == sorted(set(numbers))
+    categories = [[entry.category for entry in keys.category_keys] for keys in keyring.epochs]
+    return [keys.epoch for keys in keyring.epochs] == list(range(len(keyring.epochs))) and all(
+        len(set(names)) == len(names) for names in categories
+    )
+
+
+def _public(seed: bytes) -> bytes:
+    return UnsealingKey(SecretBytes(seed)).public
+
+
+def _other_halves() -> NotPermitted:
+    return NotPermitted("A new keyring has other keys than its link names. The old one was kept.")

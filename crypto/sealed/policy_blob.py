@@ -9,7 +9,17 @@ from typing import Annotated
 import msgspec
 
 from crypto import labels, sealing
-from crypto.encoding import Bytes32, Natural, SecretBody, ShortText, decode, encode, number, pae
+from crypto.encoding import (
+    Body,
+    Bytes32,
+    Natural,
+    SecretBody,
+    ShortText,
+    decode,
+    encode,
+    number,
+    pae,
+)
 from crypto.errors import CannotOpen
 from crypto.grants import Act, SealedPolicy
 from crypto.padding import pad_record, unpad_record
@@ -23,8 +33,18 @@ class Seed(SecretBody, frozen=True):
     seed: Bytes32
 
 
+class Rate(Body, frozen=True):
+    """At most ``documents`` released within any ``seconds`` (a day at most)."""
+
+    seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+    documents: Natural
+
+
 class PolicyBlob(SecretBody, frozen=True):
-    """What a keeper enforces for event ``j`` of grant ``gid``. ``rate``: documents it may release an hour."""
+    """What a keeper enforces for event ``j`` of grant ``gid``.
+
+    ``standing``: the key hashes of the category keys whose deposits the recipient may open.
+    """
 
     origin: ShortText
     gid: Bytes32
@@ -33,7 +53,8 @@ class PolicyBlob(SecretBody, frozen=True):
     excluded: tuple[Bytes32, ...]
     expiry: Natural
     acts: tuple[Act, ...]
-    rate: Natural
+    rates: Annotated[tuple[Rate, ...], msgspec.Meta(min_length=1, max_length=4)]
+    standing: Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=32)]
     grant_key: Bytes32
     end_key: Bytes32
     rekey: Natural

@@ -1,7 +1,8 @@
 """The paper kit: one 256-bit seed from which a person's root key and an unlock key are derived.
 
 The root's private half lives nowhere else. The text form is the seed in base32 groups with a checksum word, so that a
-mistyped kit is refused before anything is tried with it. Words and a printable page come with the kit's own part.
+mistyped kit is refused before anything is tried with it. A kit's file holds the text together with what is needed
+to use it: the service, and the identity and vault it is for.
 """
 
 import base64
@@ -10,12 +11,14 @@ import hmac
 
 from crypto import labels
 from crypto.derivation import derive
-from crypto.encoding import pae
+from crypto.encoding import Bytes32, SecretBody, ShortText, Suite, decode, encode, pae
 from crypto.errors import Malformed
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import SigningKey
+from crypto.statements import RootRef
 
+MAX_FILE = 4096
 _CHECK = 3
 
 
@@ -62,6 +65,38 @@ class Kit:
                 "This is not a recovery kit, or a character is wrong. Nothing was tried. Read it again."
             )
         return cls(SecretBytes(seed))
+
+
+class KitFile(SecretBody, frozen=True):
+    """What a person keeps beside the paper, or instead of it: the kit's ``text``, and where and whose it is.
+
+    ``url`` and ``root`` are an instance card's. ``vault`` is absent until one is founded, and for whoever has none.
+    """
+
+    suite: Suite
+    url: ShortText
+    root: RootRef
+    identity: Bytes32
+    vault: Bytes32 | None
+    text: ShortText
+
+    @property
+    def kit(self) -> Kit:
+        """The kit. Raises Malformed for a mistyped one."""
+        return Kit.from_text(self.text)
+
+
+def kit_file_text(file: KitFile) -> str:
+    """A kit as the text of its file."""
+    return encode(file).decode()
+
+
+def read_kit_file(text: str) -> KitFile:
+    """Read a kit's file. Raises Malformed, also for a kit not written as ``Kit.to_text`` does, or TooLarge."""
+    file = decode(text.strip().encode(), KitFile, limit=MAX_FILE)
+    if file.kit.to_text() != file.text:
+        raise Malformed("A recovery kit's file is not in the one accepted form. Nothing was tried.")
+    return file
 
 
 def _checksum(seed: bytes) -> bytes:

@@ -28,10 +28,39 @@ from crypto.secret_bytes import SecretBytes
 _NONCE = bytes(12)
 
 
-class GrantWrapper:
-    """Wraps and unwraps the document keys of one rekey of one grant."""
+class SharedWrapper:
+    """Wraps and unwraps document keys under A, which is a reader's, and B, which is the keepers'."""
 
     __slots__ = ("_prk",)
+
+    def __init__(self, share_a: SecretBytes, context: bytes) -> None:
+        prk = hmac.digest(hashlib.sha256(context).digest(), share_a.reveal(), "sha256")
+        self._prk = Mac(prk, pae(labels.KEK_DOCUMENT))
+
+    def wrap(
+        self, document_key: SecretBytes, shares: Sequence[bytes], doc: bytes, ver: bytes, ct_root: bytes
+    ) -> bytes:
+        """48 bytes that only who has A and all ``shares`` can unwrap."""
+        return AESGCM(self._kek(shares, doc, ver, ct_root)).encrypt(_NONCE, document_key.reveal(), None)
+
+    def unwrap(
+        self, wrap: bytes, shares: Sequence[bytes], doc: bytes, ver: bytes, ct_root: bytes
+    ) -> SecretBytes:
+        """The document key. Raises CannotOpen."""
+        return _unwrap(self._kek(shares, doc, ver, ct_root), wrap)
+
+    def _kek(self, shares: Sequence[bytes], doc: bytes, ver: bytes, ct_root: bytes) -> bytes:
+        b = b"".join(shares)
+        return self._prk.of(b"%b %d %b" % (version_parts(doc, ver, ct_root), len(b), b))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class GrantWrapper(SharedWrapper):
+    """Wraps and unwraps the document keys of one rekey of one grant."""
+
+    __slots__ = ()
 
     def __init__(
         self,
@@ -46,27 +75,7 @@ class GrantWrapper:
         context = pae(
             labels.KEK, labels.SUITE.encode(), vault, gid, number(rekey), recipient, number(reading_key)
         )
-        prk = hmac.digest(hashlib.sha256(context).digest(), share_a.reveal(), "sha256")
-        self._prk = Mac(prk, pae(labels.KEK_DOCUMENT))
-
-    def wrap(
-        self, document_key: SecretBytes, shares: Sequence[bytes], doc: bytes, ver: bytes, ct_root: bytes
-    ) -> bytes:
-        """48 bytes that only this grant's recipient, with all ``shares``, can unwrap."""
-        return AESGCM(self._kek(shares, doc, ver, ct_root)).encrypt(_NONCE, document_key.reveal(), None)
-
-    def unwrap(
-        self, wrap: bytes, shares: Sequence[bytes], doc: bytes, ver: bytes, ct_root: bytes
-    ) -> SecretBytes:
-        """The document key. Raises CannotOpen."""
-        return _unwrap(self._kek(shares, doc, ver, ct_root), wrap)
-
-    def _kek(self, shares: Sequence[bytes], doc: bytes, ver: bytes, ct_root: bytes) -> bytes:
-        b = b"".join(shares)
-        return self._prk.of(b"%b %d %b" % (version_parts(doc, ver, ct_root), len(b), b))
-
-    def __repr__(self) -> str:
-        return "GrantWrapper(…)"
+        super().__init__(share_a, context)
 
 
 class SelfWrapper:

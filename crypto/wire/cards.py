@@ -5,7 +5,7 @@ import base64
 from crypto.encoding import Body, ShortText, Suite, decode, encode
 from crypto.identity_links import Chain, identity_id
 
-MAX_CARD = 1 << 20
+MAX_CARD = 1 << 22
 
 
 class IdentityCard(Body, frozen=True):

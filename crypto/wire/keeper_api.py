@@ -18,6 +18,7 @@ from crypto.wire.messages import Empty, Logged
 
 PREFIX = "/coffre/keeper/v1"
 MAX_QUESTION = 1 << 20
+MAX_CHAIN_QUESTION = 1 << 23  # a question that shows whole identity chains
 
 
 class KeeperCard(Body, frozen=True):
@@ -123,11 +124,12 @@ class KeeperOperation:
     name: str
     request: type[msgspec.Struct]
     answer: type[msgspec.Struct]
+    limit: int = MAX_QUESTION
 
 
 OPERATIONS = (
     KeeperOperation("card", Empty, KeeperCard),
-    KeeperOperation("identity_head", IdentityHeadQuery, IdentityHeadAnswer),
-    KeeperOperation("release", ReleaseQuery, ReleaseAnswer),
+    KeeperOperation("identity_head", IdentityHeadQuery, IdentityHeadAnswer, limit=MAX_CHAIN_QUESTION),
+    KeeperOperation("release", ReleaseQuery, ReleaseAnswer, limit=MAX_CHAIN_QUESTION),
     KeeperOperation("end", EndPost, EndAnswer),
 )

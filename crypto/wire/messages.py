@@ -15,6 +15,7 @@ from crypto.signing import Envelope
 
 # Sizes that the server refuses to exceed; the client cuts its work to fit.
 MAX_MESSAGE = 1 << 20
+MAX_LINK_MESSAGE = 1 << 23
 MAX_SUBMISSION = 1 << 26
 MAX_PARTS = 256
 MAX_DOCUMENT = 1 << 31

@@ -114,7 +114,7 @@ OPERATIONS = (
     Operation("trust_roots", m.TrustRootQuery, m.TrustRootChain, session=False),
     Operation("challenge", m.LoginRequest, m.Challenge, session=False),
     Operation("login", m.Login, m.Session, session=False),
-    Operation("publish_link", m.PublishLink, m.Logged, session=False),
+    Operation("publish_link", m.PublishLink, m.Logged, session=False, limit=m.MAX_LINK_MESSAGE),
     Operation("identity_chain", m.IdentityQuery, Chain, session=True),
     Operation("parts", m.PartQuery, m.PartAnswer, session=True),
     Operation("reserve", m.Empty, m.Reservation, session=True),

@@ -14,6 +14,7 @@ from tests.support.lying_keeper import LyingKeeper
 from tests.support.lying_vault import LyingVault
 from vault_client.audit_report import AuditPlace
 from vault_client.device_store import DeviceStore
+from vault_client.local_vault import LocalDocument, LocalGrant, LocalVault
 from vault_client.log_reader import LogReader
 from vault_client.own_identity import Profile
 from vault_client.patient import Patient, PatientDocument
@@ -21,7 +22,6 @@ from vault_client.practitioner import GrantedDocument, Practitioner
 from vault_client.received_grants import ReceivedGrant
 from vault_client.service import Service, TrustRecord
 from vault_client.trust import BelievedHead, Pin
-from vault_client.vault_replica import LocalDocument, LocalGrant, LocalVault
 
 # A document of one piece, and one of several, whose last is not full.
 TEXTS = (b"Potassium 4.1 mmol/l. " * 150, bytes(range(256)) * 600)

@@ -22,11 +22,12 @@ TRUE = encode(Version(name="coffre", version="0.1.0", suite="coffre-1"))
 
 
 class RawServer:
-    """Answers every request with the same bytes, then ``forever`` again and again."""
+    """Answers every request with the same bytes, then ``forever`` again and again, with a ``pause`` between."""
 
     def __init__(self) -> None:
         self.answer = b""
         self.forever = b""
+        self.pause = 0.0
         self.sent = 0
         self.requests: list[bytes] = []
         self.url = ""
@@ -46,6 +47,7 @@ class RawServer:
                 writer.write(forever)
                 self.sent += len(forever)
                 await writer.drain()
+                await asyncio.sleep(self.pause)
         except ConnectionError:
             return  # the client left, as it should
         finally:
@@ -140,6 +142,35 @@ async def test_endless_answers_are_left(raw: RawServer, monkeypatch: pytest.Monk
             with pytest.raises(TooLarge):
                 await HttpVault(transport).checkpoint("host/coffre/log/0")
     assert raw.sent > 1 << 23
+
+
+DRIPS = (
+    "HTTP/1.1 200 OK\r\nContent-Length: 60000000\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nX: ",
+    f"HTTP/1.1 404 Not Found\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: 60000\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize("head", DRIPS)
+async def test_answers_that_drip_are_left(raw: RawServer, monkeypatch: pytest.MonkeyPatch, head: str) -> None:
+    """A55: an answer, its head or a problem that comes byte by byte is left once the whole should have been there."""
+    raw.answer, raw.forever, raw.pause = head.encode(), b" ", 0.01
+    monkeypatch.setattr(http_transport, "PATIENCE", 0.2)
+    with pytest.raises(Unreachable):
+        await asyncio.wait_for(ask(raw.url), 20)
+
+    monkeypatch.setattr(http_transport._Patience, "__init__", lambda self, sent: setattr(self, "_left", 9e9))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ask(raw.url), 1)
+
+
+async def test_a_slow_line_is_no_attack(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What keeps coming fast enough is waited for, though the whole takes longer than one answer's time."""
+    raw.answer, raw.forever, raw.pause = b"HTTP/1.1 200 OK\r\n\r\n", bytes(1 << 13), 0.02
+    monkeypatch.setattr(http_transport, "PATIENCE", 0.2)
+    async with HttpTransport(raw.url) as transport:
+        with pytest.raises(TooLarge):  # read to its limit
+            await transport.call("GET", "/", limit=1 << 18)
 
 
 async def test_endless_problems_and_headers_are_left(raw: RawServer) -> None:
@@ -239,7 +270,11 @@ async def test_no_cookie_is_sent_back(raw: RawServer) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.org", "http://127.0.0.1.example.org", "ftp://localhost", "file:///etc/passwd", ""]
+    "url",
+    [
+        *("http://example.org", "http://127.0.0.1.example.org", "ftp://localhost", "file:///etc/passwd", ""),
+        *("http://[::1", "https://", "https://host:abc", "https://host:99999", "https://ho\nst"),
+    ],
 )
 def test_only_protected_addresses_are_used(url: str) -> None:
     """A04, A54: nothing is sent without TLS but to this computer."""

@@ -5,7 +5,7 @@ import pytest
 
 from crypto import labels
 from crypto.access_log import parse_leaf
-from crypto.errors import Malformed, NotFound, NotProven
+from crypto.errors import CoffreError, Malformed, NotFound, NotProven, TooLarge, Unreachable
 from crypto.locators import end_tag, event_tag
 from crypto.requests import read_request
 from crypto.sealed import shares
@@ -13,14 +13,16 @@ from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, Signature, SigningKey, sign, sign_encoded
 from crypto.statements import Head
 from crypto.vault_links import Mask, VaultLink
-from crypto.wire.messages import Openings
+from crypto.wire.messages import IdentityQuery, Openings
+from crypto.wire.problems import TABLE
 from tests.adversary.forged_log import ForgedEntries
 from tests.adversary.modified_sdk import fresh, request
 from tests.adversary.story import Story
 from tests.adversary.twins import Anything
-from vault_client import audit
+from vault_client import audit, trust
 from vault_client.audit_report import AuditReport
 from vault_client.log_scan import ScanKeys
+from vault_client.reader_keys import ReaderKeys
 
 
 def slot_of(envelope: Envelope) -> bytes:
@@ -191,7 +193,7 @@ async def test_times_that_do_not_agree_are_an_alarm(story: Story, monkeypatch: p
     envelope = await request(story)
     entries.add(envelope, slot_two=slot_of(envelope), time=read_request(envelope).time - 700)
     with monkeypatch.context() as twin:
-        twin.setattr(audit, "CLOCK_SKEW", 1 << 40)
+        twin.setattr(trust, "TEN_MINUTES", 1 << 40)
         assert (await entries.twin_sees()).alarms == ()
     assert await entries.alarms() == ["BACKDATED"]
 
@@ -277,3 +279,64 @@ async def test_an_endless_list_of_openings_ends(story: Story) -> None:
     asked = len(story.patient_vault.asked("openings"))
     assert await entries.alarms() == []
     assert len(story.patient_vault.asked("openings")) == asked + 1
+
+
+async def test_keys_that_are_refused_do_not_end_the_audit(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A41: in whatever way a reader's keys are refused or cut off, by server or keeper, every entry is judged and shown."""
+    entries = await ForgedEntries.begin(story)
+    envelope = await request(story)
+    entries.add(envelope, slot_two=slot_of(envelope))
+    link = await forged_link(story)
+    entries.add(link, "accepted")
+    honest = story.patient_vault.honest
+    for _, kind, _ in TABLE:
+
+        def refuse(*_: object, kind: type[CoffreError] = kind) -> None:
+            raise kind("refused")
+
+        story.patient_vault.forge("identity_chain", refuse)
+        first = await entries.twin_sees()
+        story.patient_vault.forge("identity_chain", honest.identity_chain)
+        story.patient_keeper.tamper("identity_head", refuse)
+        second = await entries.twin_sees()
+        story.patient_keeper.be_honest()
+        for report in (first, second):
+            assert [alarm.code for alarm in report.alarms] == ["KEY_NOT_VALID", "FORK"]
+            assert readings(report) == ["list", "release"]
+
+    async def asked_once(self: ReaderKeys, identity: bytes) -> object:
+        chain = await self._service.api.identity_chain(IdentityQuery(identity=identity))
+        return await self._service.prove_chain(chain)
+
+    story.patient_vault.withhold("identity_chain", TooLarge("too long"))
+    with monkeypatch.context() as twin:
+        twin.setattr(ReaderKeys, "_shown", asked_once)
+        with pytest.raises(TooLarge):  # at every audit, with what comes after it unread
+            await entries.twin_sees()
+    assert await entries.alarms() == ["KEY_NOT_VALID", "FORK"]
+
+
+async def test_a_service_that_is_away_accuses_nobody(story: Story) -> None:
+    """A lost connection, to the server or to the keepers, is no alarm: the same entry is judged the next time."""
+    entries = await ForgedEntries.begin(story)
+    envelope = await request(story)
+    entries.add(envelope, slot_two=slot_of(envelope))
+    honest = story.patient_vault.honest
+
+    def cut(*_: object) -> None:
+        raise Unreachable("cut")
+
+    for operation in ("identity_chain", "version"):
+        story.patient_vault.forge(operation, cut)
+    with story.refused(Unreachable):
+        await story.patient.log()
+    for operation in ("identity_chain", "version"):
+        story.patient_vault.forge(operation, getattr(honest, operation))
+    for operation in ("identity_head", "card"):
+        story.patient_keeper.tamper(operation, cut)
+    with story.refused(Unreachable):
+        await story.patient.log()
+    story.patient_keeper.be_honest()
+    assert await entries.alarms() == []

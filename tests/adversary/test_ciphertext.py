@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crypto.descriptors import document_context
-from crypto.errors import CannotOpen, NotFound, TooLarge, Unreachable
+from crypto.errors import CannotOpen, NotFound, TooLarge, Unavailable, Unreachable
 from crypto.pieces import HEADER, PIECE, SEALED_CHUNK, TAG
 from crypto.wire.messages import CiphertextQuery
 from crypto.wire.vault_api import VaultApi
@@ -160,7 +160,7 @@ async def test_nothing_is_released_before_the_whole_holds(
         yield destination
 
     with monkeypatch.context() as twin:
-        twin.setattr(ciphertext_spool, "_private_part", openly)
+        twin.setattr(ciphertext_spool, "private_part", openly)
         with pytest.raises(CannotOpen):
             await story.patient.get(large.doc, story.destination)
         assert story.destination.read_bytes()[:4096] == bytes(range(256)) * 16
@@ -204,3 +204,16 @@ async def test_endless_ciphertext_is_cut(story: Story, monkeypatch: pytest.Monke
         with pytest.raises(Unreachable):
             await story.read(0)
     assert served == 1 << 24
+
+
+async def test_a_folder_that_is_missing_is_named_before_anything_is_fetched(story: Story) -> None:
+    """Where nothing can be released, nothing is asked for either: neither by the patient nor by the practitioner."""
+    nowhere = story.out / "missing" / "opened"
+    for vault, opening in (
+        (story.patient_vault, story.patient.get(story.documents[0].doc, nowhere)),
+        (story.reader_vault, story.reader.read(story.listed(0), nowhere)),
+    ):
+        before = len(vault.heard)
+        with story.refused(Unavailable):
+            await opening
+        assert len(vault.heard) == before

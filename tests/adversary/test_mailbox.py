@@ -1,6 +1,9 @@
 """A server that delivers grants which their patient did not make, or not so."""
 
-from collections.abc import Callable
+import secrets
+from argparse import Namespace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -17,7 +20,10 @@ from crypto.wire.messages import Delivery, Mailbox, MailboxQuery
 from tests.adversary.modified_sdk import fresh
 from tests.adversary.story import TEXTS, Story
 from tests.support.instance import Instance
-from vault_client import received_grants, trust
+from vault_client import granting, practitioner, received_grants, trust
+from vault_client.commands import practitioner as commands
+from vault_client.commands import profiles
+from vault_client.commands.output import Screen, Usage
 from vault_client.received_grants import MailboxPlace
 
 
@@ -235,6 +241,12 @@ async def test_a_mailbox_cannot_hold_its_owner_up(story: Story) -> None:
     empty = msgspec.structs.replace(true, envelope=None)
     await not_taken_in(story, empty)
     await not_taken_in(story, msgspec.structs.replace(true, rows=bytes(13 << 20)))
+    (shown,) = true.chains
+    junk = msgspec.structs.replace(shown.heads[0], body=bytes(1 << 19))
+    bloated = msgspec.structs.replace(shown, heads=(*shown.heads, *[junk] * 31))
+    await not_taken_in(story, msgspec.structs.replace(true, chains=(bloated,)))
+    long = msgspec.structs.replace(true.envelope, body=b'"' + b" " * (13 << 20))
+    assert len(await deliver(story, msgspec.structs.replace(true, envelope=long))) == 1
     story.reader_vault.be_honest()
     assert await story.reader.sync() == []
     assert await story.read() == TEXTS[0]
@@ -260,9 +272,103 @@ async def test_one_record_does_not_close_the_others(story: Story, instance: Inst
 
     story.reader_vault.forge("open", answer)
     before = len(story.reader.documents())
-    with pytest.raises(NotFound):
-        await story.reader.listing()
-    assert len(story.reader.documents()) == before + 1
+    assert len(await story.reader.listing()) == before + 1
+    assert [type(why) for why in story.reader.set_aside().values()] == [NotFound]
+    story.reader_vault.be_honest()  # and what was withheld once is not lost
+    assert len(await story.reader.listing()) == before + 2
+    assert story.reader.set_aside() == {}
+
+
+async def test_a_list_that_cannot_be_opened_hides_no_other(
+    story: Story, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A41: whatever a patient's software makes of its own list, those of other records are opened, at each listing."""
+    real = granting._listing
+
+    def unopenable(*made: Any) -> Any:
+        listing, sealed = real(*made)
+        return msgspec.structs.replace(listing, wrap=fresh(48)), sealed
+
+    async with await instance.patient(story.folder / "hostile") as hostile:
+        source = story.folder / "hostile.txt"
+        source.write_bytes(b"hostile")
+        document = await hostile.add(source)
+        with monkeypatch.context() as changed:
+            changed.setattr(granting, "_listing", unopenable)
+            made = await hostile.authorise(await story.reader.card(), [document.doc])
+    await story.patient.authorise(await story.reader.card(), [story.documents[0].doc])
+    assert await story.reader.sync() == []
+    before = len(story.reader.documents())
+    for _ in range(2):
+        assert len(await story.reader.listing()) == before + 1
+        assert [(gid, type(why)) for gid, why in story.reader.set_aside().items()] == [
+            (made.entry.gid, CannotOpen)
+        ]
+    with monkeypatch.context() as twin:  # as it was: the first refusal ends the listing
+        twin.setattr(practitioner, "Refusal", NotFound)
+        with pytest.raises(CannotOpen):
+            await story.reader.listing()
+
+
+async def test_a_false_number_leaves_nothing_out(story: Story) -> None:
+    """A41: a delivery under any number but the next is refused, and what an honest server delivers later is seen."""
+    number = (1 << 53) - 1
+    lie = Delivery(number=number, envelope=None, rows=b"", chains=(), ended=fresh())
+    story.reader_vault.replay("mailbox", Mailbox(deliveries=(lie,), more=False))
+    with story.refused(NotPermitted):
+        await story.reader.sync()
+    story.reader_vault.be_honest()
+    place = story.reader._store.get("mailbox", MailboxPlace)
+    story.reader._store.put("mailbox", MailboxPlace(after=number))  # the twin, which went along
+    await story.patient.authorise(await story.reader.card(), [story.documents[0].doc])
+    assert await story.reader.sync() == []
+    assert len(list(story.reader.grants.all())) == 1
+    story.reader._store.put("mailbox", place)
+    assert await story.reader.sync() == []
+    assert len(list(story.reader.grants.all())) == 2
+
+
+async def test_a_document_is_named_with_its_record(
+    story: Story, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A37: a document under an id that another record uses is listed beside the other, and never opened for it."""
+    doc = story.documents[0].doc
+    async with await instance.patient(story.folder / "hostile") as hostile:
+        source = story.folder / "hostile.txt"
+        source.write_bytes(b"no allergies")
+        ids, real = [doc], secrets.token_bytes
+        with monkeypatch.context() as changed:
+            changed.setattr(secrets, "token_bytes", lambda size: ids.pop() if ids else real(size))
+            copied = await hostile.add(source)
+        assert copied.doc == doc
+        theirs = hostile.replica.vault.hex()
+        await hostile.authorise(await story.reader.card(), [doc])
+
+    @asynccontextmanager
+    async def opened(_: Namespace) -> AsyncIterator[Any]:
+        yield story.reader, story.reader._store
+
+    async def read(word: str) -> str:
+        screen = Screen(as_json=True)
+        await commands.read(Namespace(document=word, output=story.destination), screen)
+        story.destination.unlink()
+        return str(screen.result["record"])
+
+    monkeypatch.setattr(profiles, "practitioner", opened)
+    screen = Screen(as_json=True)
+    await commands.list_documents(Namespace(), screen)
+    records = [each["record"] for each in screen.result["documents"] if each["id"] == doc.hex()]
+    assert sorted(records) == sorted([story.patient.replica.vault.hex(), theirs])
+    for number, each in enumerate(screen.result["documents"], 1):
+        assert await read(str(number)) == each["record"]
+    for record in records:
+        assert await read(doc.hex() + record) == record
+    with pytest.raises(Usage):
+        await read(doc.hex())
+    with monkeypatch.context() as twin:
+        twin.setattr(commands, "_name", lambda granted: granted.document.doc)
+        shown = [each for each in commands._newest(story.reader.documents()) if each.document.doc == doc]
+        assert len(shown) == 1  # one of the two has taken the other's place
 
 
 def encode_base64(data: bytes) -> str:

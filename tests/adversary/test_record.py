@@ -7,16 +7,27 @@ import pytest
 
 from crypto import vault_chain
 from crypto.encoding import decode
-from crypto.errors import BadSignature, BrokenChain, CannotOpen, NotFound, NotProven, Unreachable
+from crypto.errors import (
+    BadSignature,
+    BrokenChain,
+    CannotOpen,
+    Full,
+    Malformed,
+    NotFound,
+    NotPermitted,
+    NotProven,
+    Stale,
+    Unreachable,
+)
 from crypto.signing import Envelope
 from crypto.vault_chain import VaultView
 from crypto.vault_links import AddVersion, Genesis, VaultLink
-from crypto.wire.messages import LinkAccepted, LinkQuery, Links, OpeningQuery, PartQuery
+from crypto.wire.messages import LinkAccepted, LinkQuery, Links, LinkSubmission, OpeningQuery, PartQuery
 from tests.adversary.story import Story
 from tests.adversary.test_audit import forged_link
 from tests.adversary.twins import Anything
 from vault_client import trust, vault_replica
-from vault_client.vault_replica import LocalVault
+from vault_client.local_vault import LocalVault
 
 
 def show(story: Story, *links: Envelope, more: bool = False) -> None:
@@ -201,3 +212,136 @@ async def test_a_record_is_not_shown_to_strangers(story: Story) -> None:
     ):
         with pytest.raises(NotFound):
             await attempt
+
+
+def lose_answers(story: Story) -> None:
+    """Have the server and the keeper do what they are asked, and cut every connection before they answer."""
+
+    def cut(answer: Any) -> Any:
+        raise Unreachable("cut")
+
+    story.patient_vault.tamper("append_link", cut)
+    story.patient_keeper.tamper("end", cut)
+
+
+async def links_from(story: Story, n: int) -> tuple[Envelope, ...]:
+    """What the honest server holds from link ``n`` on."""
+    query = LinkQuery(vault=story.patient.replica.vault, since=n)
+    return (await story.patient_vault.honest.links(query)).links
+
+
+async def test_an_end_whose_answer_was_lost_is_ended_once(story: Story) -> None:
+    """The connection is cut after the server took the end in: the repeat is proved by the same link, and no second."""
+    gid, n = story.grant.entry.gid, story.patient.replica.local.head.n
+    lose_answers(story)
+    for _ in range(2):
+        with story.refused(Unreachable):
+            await story.patient.revoke(gid)
+        await story.patient.service.refresh(story.origin)  # what would be signed now says that more was seen
+    assert not story.patient.grants()[0].end_in_force
+    story.patient_vault.be_honest()
+    ended = await story.patient.revoke(gid)
+    assert (ended.entry.ended, ended.end_in_force) == (True, True)
+    assert len(await links_from(story, n + 1)) == 1
+    report = await story.patient.log()
+    assert (report.alarms, [entry.kind for entry in report.entries].count("ended")) == ((), 1)
+    with story.refused(NotPermitted):
+        await story.patient.revoke(gid)
+
+
+async def test_an_end_taken_in_unproved_is_not_in_force_until_it_is_found(story: Story) -> None:
+    """An end that came back as a link of the record, without a receipt, is in force once a keeper or the log says so."""
+    gid = story.grant.entry.gid
+    lose_answers(story)
+    with story.refused(Unreachable):
+        await story.patient.revoke(gid)
+    assert await story.patient.replica.sync() == 1
+    again = await story.patient.revoke(gid)
+    assert (again.entry.ended, again.end_in_force) == (True, False)
+    await story.patient.log()
+    assert story.patient.grants()[0].end_in_force
+
+
+async def test_a_link_that_never_arrived_is_signed_anew_once_it_is_stale(story: Story) -> None:
+    """A link that was lost on the way is sent again as it is; when it is too old by then, another takes its place."""
+    n, sent = story.patient.replica.local.head.n, story.patient_vault.asked("append_link")
+    before, doc = len(sent), story.documents[0].doc
+    answers = [Unreachable("cut"), Stale("old")]
+
+    async def answer(query: LinkSubmission) -> LinkAccepted:
+        if answers:
+            raise answers.pop(0)
+        return await story.patient_vault.honest.append_link(query)
+
+    story.patient_vault.forge("append_link", answer)
+    with story.refused(Unreachable):
+        await story.patient.mask(doc)
+    await story.instance.certify(story.reader, story.folder / "card.json", "demo:4")
+    story.patient.service.forget_directory()
+    await story.patient.mask(doc)
+    first, again, anew = [query.envelope for query in story.patient_vault.asked("append_link")[before:]]
+    assert first == again != anew
+    assert await links_from(story, n + 1) == (anew,)
+
+
+async def test_an_answer_that_is_no_answer_counts_as_lost(story: Story) -> None:
+    """What the server took in but answered in another form than ours is proved by the repeat, once."""
+    gid, n = story.grant.entry.gid, story.patient.replica.local.head.n
+
+    def garble(answer: Any) -> Any:
+        raise Malformed("not ours")
+
+    story.patient_vault.tamper("append_link", garble)
+    with story.refused(Malformed):
+        await story.patient.mask(story.documents[0].doc)
+    story.patient_vault.be_honest()
+    await story.patient.service.refresh(story.origin)
+    await story.patient.mask(story.documents[0].doc)
+    assert len(await links_from(story, n + 1)) == 1
+    assert (await story.patient.revoke(gid)).end_in_force
+
+
+async def test_a_link_with_the_same_meaning_follows_an_answered_one(story: Story) -> None:
+    """Only a link whose answer was lost is sent again: what was answered may be said a second time."""
+    n, doc = story.patient.replica.local.head.n, story.documents[0].doc
+    lose_answers(story)
+    with story.refused(Unreachable):
+        await story.patient.mask(doc)
+    assert await story.patient.replica.sync() == 1  # as another command does, in between
+    story.patient_vault.be_honest()
+    await story.patient.mask(doc)
+    assert len(await links_from(story, n + 1)) == 1
+    await story.patient.mask(doc)
+    assert len(await links_from(story, n + 1)) == 2
+
+
+async def test_what_may_have_been_done_is_known(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the server has a change, whatever goes wrong here leaves it open whether it was made; a refusal does not."""
+    replica, doc = story.patient.replica, story.documents[0].doc
+
+    def fail(error: Exception) -> Any:
+        raise error
+
+    story.patient_vault.withhold("append_link", NotPermitted("no"))
+    with story.refused(NotPermitted):
+        await story.patient.mask(doc)
+    assert not replica.is_unanswered
+    for error in (Unreachable("cut"), Malformed("not ours")):
+        story.patient_vault.tamper("append_link", lambda _, error=error: fail(error))
+        with story.refused(type(error)):
+            await story.patient.mask(doc)
+        assert replica.is_unanswered
+    story.patient_vault.be_honest()
+    broken: list[tuple[object, str, Exception]] = [
+        (replica, "_keep", Full("no room")),
+        (story.patient.service, "believe_logged", Stale("the clock here is wrong")),
+        (replica, "_believe", KeyboardInterrupt()),
+    ]
+    for owner, name, error in broken:
+        with monkeypatch.context() as here:
+            here.setattr(owner, name, lambda *_, error=error: fail(error))
+            with pytest.raises(type(error)):
+                await story.patient.mask(doc)
+        assert replica.is_unanswered
+    await story.patient.mask(doc)
+    assert not replica.is_unanswered

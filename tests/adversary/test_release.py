@@ -1,6 +1,7 @@
 """Readers and servers that go around the log, with an honest keeper; and keepers that lie to honest readers."""
 
 import asyncio
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -16,7 +17,13 @@ from tests.adversary.modified_sdk import ask_keeper, fresh, logged, opened, requ
 from tests.adversary.story import TEXTS, Story
 from tests.support.instance import Instance
 from vault_client import opening, sharing
+from vault_client import service as service_module
 from vault_client.sharing import Sharing
+
+
+def cut(_: object) -> object:
+    """An answer that is lost on its way."""
+    raise Unreachable("cut")
 
 
 async def test_the_keeper_answers_to_a_logged_request(story: Story) -> None:
@@ -122,6 +129,72 @@ async def test_without_the_patients_post_a_dropped_end_goes_unseen(
     with pytest.raises(Unreachable):
         await story.patient.revoke(story.grant.entry.gid)
     assert await story.read() == TEXTS[0]
+
+
+async def test_an_end_that_was_cut_off_is_gone_on_with(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A44: an end the log lacks is asked for again by itself, and a grant that is ending cannot be extended meanwhile."""
+    gid, n = story.grant.entry.gid, story.patient.replica.local.head.n
+    extra = await story.add(b"later", "later.txt")
+    story.patient_vault.withhold("append_link", Unreachable("gone"))
+    for known in (True, False):  # by the keepers' word; then with their answer lost as well
+        story.patient.replica._store.put(f"grant/{gid.hex()}", story.grant)
+        if not known:
+            story.patient_keeper.tamper("end", cut)
+        with pytest.raises(Unreachable):
+            await story.patient.revoke(gid)
+        grant = story.patient.replica.grant(gid)
+        assert (grant.end_in_force, grant.entry.ended, story.patient.is_ending(gid)) == (known, False, True)
+        await story.patient.finish_ends()  # tried again, in vain
+        with story.refused(NotPermitted):
+            await story.patient.extend(gid, [extra.doc])
+    story.patient_vault.be_honest()
+    await story.patient.finish_ends()
+    grant = await story.patient.revoke(gid)
+    assert (grant.end_in_force, grant.entry.ended, story.patient.is_ending(gid)) == (True, True, False)
+    assert story.patient.replica.local.head.n == n + 2
+    assert (await story.patient.log()).alarms == ()
+
+
+async def test_without_the_refusal_an_ended_grant_is_extended(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A44, the twin: a patient's software that forgets the end it asked for extends the grant."""
+    gid = story.grant.entry.gid
+    extra = await story.add(b"later", "later.txt")
+    story.patient_vault.withhold("append_link", Unreachable("gone"))
+    with pytest.raises(Unreachable):
+        await story.patient.revoke(gid)
+    story.patient_vault.be_honest()
+    monkeypatch.setattr(Sharing, "_in_force", Sharing._grant_of)
+    assert (await story.patient.extend(gid, [extra.doc])).entry.j == 1
+
+
+async def test_a_keeper_that_does_not_end_its_answer_holds_nothing_up(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A40, A44: an end is in the log at once, whatever a keeper does; the others are not waited for with it."""
+    gid, service = story.grant.entry.gid, story.patient.service
+
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    silent = SimpleNamespace(end=never, identity_head=never)
+    name, honest = next(iter(service.keepers.items()))
+    monkeypatch.setattr(service_module, "KEEPER_PATIENCE", 1)
+    service.keepers = {name: silent, fresh(): honest}
+    proving = service.prove_chain(
+        story.patient.own.profile.chain
+    )  # of two keepers one answers, and one is needed
+    assert len((await asyncio.wait_for(proving, 30)).heads) == 1
+    service.keepers = {name: silent}
+    with monkeypatch.context() as twin:
+        twin.setattr(service_module, "KEEPER_PATIENCE", 9999)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(story.patient.revoke(gid), 2)
+    assert story.patient.replica.grant(gid).entry.ended
+    service.keepers = {name: honest}
+    with story.refused(NotFound):
+        await story.read()
 
 
 async def test_an_end_is_in_force_only_by_the_keepers_word(

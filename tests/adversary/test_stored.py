@@ -10,8 +10,8 @@ from crypto.pieces import ciphertext_length
 from tests.adversary.story import TEXTS, Story
 from tests.support.instance import Instance
 from vault_client import patient as patients
+from vault_client.local_vault import newest
 from vault_client.practitioner import TREATMENT
-from vault_client.vault_replica import newest
 from vault_server.settings import Settings
 
 TITLE = "Sérologie-VIH-confidentielle"

@@ -10,14 +10,18 @@ import pytest
 
 from crypto import labels, trust_root
 from crypto.encoding import decode
-from crypto.errors import BadSignature, BrokenChain, NotPermitted, NotProven, Stale
+from crypto.errors import BadSignature, BrokenChain, Full, NotPermitted, NotProven, Stale
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.trust_root import TrustRoot
 from crypto.wire.messages import TrustRootChain
 from tests.support.instance import Instance
+from vault_client import public_log
+from vault_client import service as service_module
 from vault_client.device_store import DeviceStore
 from vault_client.http_vault import HttpVault
+from vault_client.practitioner import Practitioner
+from vault_client.public_log import verify_logs
 from vault_client.service import Service, TrustRecord
 
 
@@ -57,6 +61,36 @@ async def test_a_server_is_the_one_on_its_card(
             twin.setattr(trust_root, "first", lambda envelope, *, card: real(envelope, card=None))
             async with await Service.connect(store, card=card) as service:
                 assert service.accepted.ref == instance.card.root
+
+
+async def test_the_card_decides_after_an_enrolment_that_was_cut_short(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A20: what a first enrolment believed does not stand in for the card of the next, while nobody is enrolled."""
+    folder, key = tmp_path / "device", SecretBytes.random()
+    DeviceStore.create_with_key(folder, key).close()
+    wrong = msgspec.structs.replace(instance.card.root, digest=bytes(32))
+    card = msgspec.structs.replace(instance.card, root=wrong)
+
+    def no_place(_: object) -> None:
+        raise Full("There is no room for the kit.")
+
+    async def cut_short_then_by_card() -> Practitioner:
+        store = DeviceStore.open_with_key(folder, key)
+        with pytest.raises(Full):
+            await Practitioner.begin(store, folder, url=instance.url, keep_kit=no_place)
+        store = DeviceStore.open_with_key(folder, key)
+        return await Practitioner.begin(store, folder, card=card, keep_kit=lambda _: None)
+
+    with pytest.raises(NotPermitted):
+        await cut_short_then_by_card()
+    with monkeypatch.context() as twin:
+        twin.setattr(Service, "forget", staticmethod(lambda _: None))
+        async with await cut_short_then_by_card() as deceived:
+            assert not deceived.service.record.pinned
+    store = DeviceStore.open_with_key(folder, key)
+    with pytest.raises(NotPermitted, match="coffre practitioner list"):
+        await Practitioner.begin(store, folder, card=card, keep_kit=lambda _: None)
 
 
 async def test_a_server_cannot_name_its_own_keepers(
@@ -108,3 +142,23 @@ async def test_an_expired_trust_root_is_not_gone_on_with(
             twin.setattr(trust_root, "check_expiry", lambda *_: None)
             async with await Service.connect(store, card=instance.card, clock=lambda: later) as service:
                 assert service.root.expiry < later
+
+
+async def test_an_old_client_says_that_it_must_be_updated(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client older than the trust root allows does nothing and keeps nothing, with a profile or from outside."""
+    card = instance.card
+    with DeviceStore.create_with_key(tmp_path / "device", SecretBytes.random()) as store:
+        with monkeypatch.context() as old:
+            old.setattr(service_module, "VERSION", "0.0.9")
+            with pytest.raises(NotPermitted, match="Update Coffre"):
+                await Service.connect(store, card=card)
+            gc.collect()
+            assert store.get("trust", TrustRecord) is None
+        async with await Service.connect(store, card=card):
+            assert store.get("trust", TrustRecord) is not None
+    assert await verify_logs(card.url, card)
+    monkeypatch.setattr(public_log, "VERSION", "0.0.9")
+    with pytest.raises(NotPermitted, match="Update Coffre"):
+        await verify_logs(card.url, card)

@@ -97,13 +97,13 @@ async def test_an_old_head_is_no_receipt(story: Story, monkeypatch: pytest.Monke
     """A40, A51: a receipt under a head cosigned more than ten minutes ago is refused, and one from the future."""
     forged = await ForgedLog.after(story)
     forged.answer_requests(story.reader_vault, story)
-    for age in (trust.FRESH + 60, -trust.AHEAD - 60):
+    for age in (trust.TEN_MINUTES + 60, -trust.AHEAD - 60):
         forged.age = age
         await refused_before_the_keepers(story, Stale)
 
-    forged.age = trust.FRESH + 60
+    forged.age = trust.TEN_MINUTES + 60
     with monkeypatch.context() as twin:
-        twin.setattr(trust, "FRESH", 1 << 40)
+        twin.setattr(trust, "TEN_MINUTES", 1 << 40)
         await keepers_are_asked(story)
 
 
@@ -179,11 +179,11 @@ async def test_a_frozen_log_is_not_believed(story: Story, monkeypatch: pytest.Mo
     directory = await story.patient_vault.honest.checkpoint(service.root.directory_origin)
     story.patient_vault.forge("checkpoint", lambda origin: frozen if origin == story.origin else directory)
     now = service.now
-    later = trust.FRESH + 60
+    later = trust.TEN_MINUTES + 60
     service.now = lambda: now() + later
     for attempt in (story.patient.log, lambda: story.patient.mask(story.documents[0].doc)):
         with story.refused(Stale):
             await attempt()
     with monkeypatch.context() as twin:
-        twin.setattr(trust, "FRESH", 1 << 40)
+        twin.setattr(trust, "TEN_MINUTES", 1 << 40)
         assert (await story.patient.log()).alarms == ()

@@ -24,9 +24,16 @@ def leaf(slot_one, slot_two, c):
 
 
 def read_leaf(data):
-    """Slots and commitment."""
-    demand(len(data) == 97 and data[0] == 1, "not a leaf of version 1")
+    """Slots and commitment; None for a leaf of version 2, which has none."""
+    demand(len(data) == 97 and data[0] in {1, 2}, "not a leaf")
+    if data[0] == 2:
+        return None
     return data[1:33], data[33:65], data[65:]
+
+
+def successor_leaf(successor):
+    """Leaf 0 of a log that takes another's place."""
+    return b"\x01" + hashlib.sha256(pae("successor", encode("Successor", successor))).digest() + bytes(64)
 
 
 def disclosed_leaf(disclosure, envelope):

@@ -4,13 +4,9 @@ from crypto.encoding import decode, encode
 from crypto.signing import Envelope, SigningKey
 from tests.interop import records_second as second
 from tests.interop import wraps_second
-from tests.support.people import (
-    GrantedDocument,
-    GrantMaker,
-    Person,
-    Service,
-    Vault,
-)
+from tests.support.grants import GrantedDocument, GrantMaker
+from tests.support.people import Person, Service
+from tests.support.vaults import Vault
 
 
 class World:

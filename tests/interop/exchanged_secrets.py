@@ -23,6 +23,7 @@ from crypto.grants import SealedPolicy, rows_root, split_rows, subset_name, subs
 from crypto.pieces import ct_root
 from crypto.sealed import content
 from crypto.sealed.keyring import (
+    CategorySeed,
     EpochKeys,
     IdentityKeyring,
     ReadingSeed,
@@ -31,19 +32,19 @@ from crypto.sealed.keyring import (
     seal_keyring,
 )
 from crypto.sealed.policy_blob import open_policy
-from crypto.sealed.recovery import Kit
+from crypto.sealed.recovery import Kit, KitFile, kit_file_text, read_kit_file
 from crypto.sealed.release import Release, combine, open_release, release
 from crypto.sealed.wrapping import SelfWrapper, open_a_box
 from crypto.secret_bytes import SecretBytes
-from crypto.statements import Head, part_hash
-from tests.interop import content_second, entries_second, sealing_second, wraps_second
+from crypto.statements import Head, RootRef, part_hash
+from crypto.vault_links import Person, person_commitment
+from tests.interop import content_second, entries_second, keyring_second, sealing_second, wraps_second
 from tests.interop import records_second as second
 from tests.interop.exchange_world import QUORUM, SINGLE, WORLDS
-from tests.support.people import (
-    LOG,
-    fresh,
-    request_for,
-)
+from tests.support.grants import request_for
+from tests.support.people import LOG, fresh
+
+PERSON = Person(salt=fresh(), name="Camille Exemple")
 
 
 def subsets() -> None:
@@ -197,7 +198,9 @@ def descriptor() -> None:
     key = wraps_second.hkdf(document_key, context)
     assert context == descriptor_context(*ids)
     assert key == descriptor_key(SecretBytes(document_key), context).reveal()
-    made = Descriptor(title="Bilan", category="lab", mime="application/pdf", date="2026-03-02", length=99)
+    made = Descriptor(
+        title="Bilan", category="lab", author="", mime="application/pdf", date="2026-03-02", length=99
+    )
     sealed = content.seal(SecretBytes(key), context, descriptor_record(made))
     value = second.decode("Descriptor", second.unpad(content_second.decrypt(key, context, sealed)))
     record = second.pad(second.encode("Descriptor", value))
@@ -211,13 +214,17 @@ def listing() -> None:
     context = second.pae("listing", *ids)
     assert context == listing_context(*ids)
     made = ListingBody(
+        person=PERSON,
         documents=tuple(
-            ListedDocument(doc=entry.doc, ver=entry.ver, title="é", category="", mime="", date="", length=1)
+            ListedDocument(
+                doc=entry.doc, ver=entry.ver, title="é", category="", author="", mime="", date="", length=1
+            )
             for entry in SINGLE.documents
-        )
+        ),
     )
     sealed = content.seal(SecretBytes(key), context, listing_record(made))
     value = second.decode("ListingBody", second.unpad(content_second.decrypt(key, context, sealed)))
+    keyring_second.check_person(value["person"], person_commitment(PERSON.salt, PERSON.name))
     other = content_second.encrypt(key, context, fresh(24), second.pad(second.encode("ListingBody", value)))
     assert read_listing(content.open(SecretBytes(key), context, other)) == made
 
@@ -232,25 +239,32 @@ def keyring() -> None:
         scan_key=fresh(),
         log_key=fresh(),
         deposit_key=fresh(),
-        category_keys=(),
+        category_keys=(CategorySeed(category="", seed=fresh()), CategorySeed(category="lab", seed=fresh())),
     )
     head = Head(size=0, root=hashlib.sha256().digest())
-    vaults = VaultKeyring(vault=None, epochs=(epoch,), origin=LOG, head=head, link=None)
+    vaults = VaultKeyring(vault=None, epochs=(epoch,), person=PERSON, origin=LOG, head=head, link=None)
     identities = IdentityKeyring(reading_keys=(ReadingSeed(number=0, seed=fresh()),))
-    for name, label, kind, made in (
-        ("vault-keyring", labels.VAULT_KEYRING, "VaultKeyring", vaults),
-        ("identity-keyring", labels.IDENTITY_KEYRING, "IdentityKeyring", identities),
+    other = sealing_second.public_key(fresh())
+    for name, label, made in (
+        ("vault-keyring", labels.VAULT_KEYRING, vaults),
+        ("identity-keyring", labels.IDENTITY_KEYRING, identities),
     ):
-        data = seal_keyring(label, made, [kit.unlock.public, sealing_second.public_key(fresh())])
-        sealed = second.decode("SealedKeyring", data, 1 << 24)
-        box_key = hashlib.sha256(sealing_second.public_key(unlock_seed)).digest()
-        box = next(each["box"] for each in sealed["boxes"] if each["key"] == box_key)
-        info = second.pae(name, box_key)
-        value = second.decode(kind, sealing_second.unseal(unlock_seed, info, box))
-        remade = sealing_second.seal(kit.unlock.public, info, second.encode(kind, value))
-        other = {"suite": "coffre-1", "boxes": [{"key": box_key, "box": remade}]}
-        opened = open_keyring(label, type(made), second.encode("SealedKeyring", other), kit.unlock)
-        assert opened == made
+        data = seal_keyring(label, made, [kit.unlock.public, other])
+        value = keyring_second.open_keyring(name, data, unlock_seed)
+        remade = keyring_second.seal_keyring(name, value, [kit.unlock.public, other])
+        assert open_keyring(label, type(made), remade, kit.unlock) == made
+
+
+def kit_file() -> None:
+    """A kit's file written by either is read by the other."""
+    kit = Kit(SecretBytes(fresh()))
+    root = RootRef(version=1, digest=fresh())
+    made = KitFile(
+        suite=labels.SUITE, url="https://é", root=root, identity=fresh(), vault=None, text=kit.to_text()
+    )
+    value, (root_seed, _) = keyring_second.read_kit_file(kit_file_text(made))
+    assert second.public_key(root_seed) == made.kit.root.public.raw
+    assert read_kit_file(second.encode("KitFile", value).decode() + "\n") == made
 
 
 def kit_() -> None:

@@ -20,15 +20,8 @@ from crypto.vault_links import person_commitment, scan_key_commitment, vault_id
 from tests.interop import entries_second, log_second, sealing_second, wraps_second
 from tests.interop import records_second as second
 from tests.interop.exchange_world import SINGLE, WORLDS, read_first, read_second, seed_of
-from tests.support.people import (
-    LOG,
-    NOW,
-    Directory,
-    Person,
-    Service,
-    fresh,
-    request_for,
-)
+from tests.support.grants import request_for
+from tests.support.people import LOG, NOW, Directory, Person, Service, fresh
 
 
 def trust_root() -> None:
@@ -129,7 +122,7 @@ def access_request() -> None:
     value = second.decode("AccessRequest", encode(body))
     value["purpose"] = sealing_second.seal(log_key.public, info, second.pad(record))
     made = second.sign("access-request", "AccessRequest", value, seed_of(device.signing))
-    checked = check_request(read_first(made), world.reader.known(), None)
+    checked = check_request(read_first(made), world.reader.known(), None, NOW)
     assert unpad_record(log_key.open(info, checked.purpose)) == record
     ours = sign(labels.ACCESS_REQUEST, body, device.signing)
     read, signers = second.open_envelope(

@@ -125,6 +125,7 @@ def _no(text):
 _BYTES = re.compile(r"bytes(\d*)")
 _SPAN = re.compile(r"(.+) (\d+)\.\.(\d+)")
 _SIZES = {"sealing-key": (1216, 1216), "sealed": (1136, 1 << 20)}
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TEXTS = {"text": (1, 256), "label": (0, 256), "string": (0, 1 << 30)}
 
 
@@ -149,6 +150,11 @@ def _texts(kind):
     return (least, most) if base == "text" and most is not None else _TEXTS.get(kind)
 
 
+def _integers(kind):
+    base, least, most = _span(kind)
+    return (least, most) if base == "integer" and most is not None else None
+
+
 def _literals(kind):
     return [part.strip()[1:-1] for part in kind.split("|")] if kind.startswith('"') else None
 
@@ -167,6 +173,13 @@ def _read(kind, tree):
         return [_read(item, each) for each in tree]
     if kind in {"integer", "positive"}:
         demand(type(tree) is int and (kind == "positive") <= tree < 2**53, kind)
+        return tree
+    if _integers(kind):
+        least, most = _integers(kind)
+        demand(type(tree) is int and least <= tree <= most, kind)
+        return tree
+    if kind == "date":
+        demand(isinstance(tree, str) and (not tree or _DATE.fullmatch(tree)), kind)
         return tree
     if kind == "boolean":
         demand(type(tree) is bool, kind)
@@ -217,8 +230,10 @@ def _write(kind, value):
         return "[" + ",".join(_write(_inner(kind)[0], each) for each in value) + "]"
     if kind == "boolean":
         return "true" if value else "false"
-    if kind in {"integer", "positive"}:
+    if kind in {"integer", "positive"} or _integers(kind):
         return str(value)
+    if kind == "date":
+        return f'"{value}"'
     if _sizes(kind):
         return '"' + base64.b64encode(value).decode() + '"'
     if _texts(kind) or _literals(kind):

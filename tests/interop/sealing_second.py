@@ -46,6 +46,8 @@ def encapsulate(public):
     """A fresh shared secret and its encapsulation."""
     if len(public) != 1216:
         raise RefusedError("length")
+    if int.from_bytes(public[1184:], "little") >= 2**255 - 19:
+        raise RefusedError("another spelling of a key")
     fresh = X25519PrivateKey.generate()
     try:
         ss_m, ct_m = MLKEM768PublicKey.from_public_bytes(public[:1184]).encapsulate()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.interop import exchanged_deposits as deposits
 from tests.interop import exchanged_secrets as secrets
 from tests.interop import exchanged_statements as statements
 
@@ -20,6 +21,7 @@ FORMATS: dict[str, Callable[[], None]] = {
     "A box": secrets.a_box,
     "policy blob": secrets.policy_blob,
     "release": secrets.release_,
+    "deposit": deposits.deposit,
     "access request": statements.access_request,
     "self wrap": secrets.self_wrap,
     "content": secrets.content_,
@@ -30,6 +32,7 @@ FORMATS: dict[str, Callable[[], None]] = {
     "opening": statements.opening,
     "keyring": secrets.keyring,
     "kit": secrets.kit_,
+    "kit file": secrets.kit_file,
     "checkpoint and receipt": statements.checkpoint_and_receipt,
     "keeper's statement": statements.keepers_statement,
 }

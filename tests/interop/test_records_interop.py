@@ -57,6 +57,8 @@ def notation(info):
         case kinds.VarTupleType(item_type=item, min_length=least, max_length=most):
             bounds = "" if most is None else f" {least or 0}..{most}"
             return f"[{notation(item)}{bounds}]"
+        case kinds.IntType(ge=least, le=most) if most < 2**53 - 1:
+            return f"integer {least}..{most}"
         case kinds.IntType(ge=least, le=most):
             assert most == 2**53 - 1
             return {0: "integer", 1: "positive"}[least]
@@ -64,6 +66,8 @@ def notation(info):
             named = {(None, None): "bytes", (1216, 1216): "sealing-key", (1136, 1 << 20): "sealed"}
             exact = f"bytes{least}" if least == most else f"bytes {least}..{most}"
             return named.get((least, most)) or exact
+        case kinds.StrType(pattern=str()):
+            return "date"
         case kinds.StrType(min_length=least, max_length=most):
             named = {(None, None): "string", (1, 256): "text", (None, 256): "label"}
             return named.get((least, most)) or f"text {least or 0}..{most}"

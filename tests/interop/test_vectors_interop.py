@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.interop import content_second, entries_second, sealing_second, wraps_second
+from tests.interop import (
+    content_second,
+    deposits_second,
+    entries_second,
+    identity_second,
+    keyring_second,
+    sealing_second,
+    trust_second,
+    wraps_second,
+)
 from tests.interop import records_second as second
 from tests.vectors.case import FOLDER
 
@@ -75,6 +84,34 @@ def kit(i: Values) -> Values:
     }
 
 
+def kit_file(i: Values) -> Values:
+    value, (root, _) = keyring_second.read_kit_file(i["text"])
+    return {"value": hexed(value), "root": second.public_key(root).hex()}
+
+
+def keyring(i: Values) -> Values:
+    name, seed = i["label"].removeprefix("coffre-1/"), bytes.fromhex(i["seed"])
+    return {"value": hexed(keyring_second.open_keyring(name, i["keyring"].encode(), seed))}
+
+
+def keyring_renewal(i: Values) -> Values:
+    kind = "VaultKeyring" if "keys" in i else "IdentityKeyring"
+    before, after = read(kind, i["before"]), read(kind, i["after"])
+    if "keys" in i:
+        keys = read("Rotate", i["keys"])
+        keyring_second.take_over_vault(before, after, keys, *raws(i, "vault", "link"))
+    else:
+        publics = {int(number): bytes.fromhex(key) for number, key in i["reading_keys"].items()}
+        keyring_second.take_over_identity(before, after, publics)
+    return {}
+
+
+def person(i: Values) -> Values:
+    named = read("Person", i["person"])
+    keyring_second.check_person(named, bytes.fromhex(i["commitment"]))
+    return {"name": named["name"]}
+
+
 def slots(i: Values) -> Values:
     key, name, nonce = raws(i, "key", "name", "nonce")
     origin, number = i["origin"], i["number"]
@@ -92,8 +129,45 @@ def leaf(i: Values) -> Values:
 
 
 def parsed_leaf(i: Values) -> Values:
-    one, two, c = entries_second.read_leaf(bytes.fromhex(i["leaf"]))
+    taken = entries_second.read_leaf(bytes.fromhex(i["leaf"]))
+    if taken is None:
+        return {"value": None}
+    one, two, c = taken
     return {"value": {"slot_one": one.hex(), "slot_two": two.hex(), "commitment": c.hex()}}
+
+
+def successor_leaf(i: Values) -> Values:
+    return {"leaf": entries_second.successor_leaf(read("Successor", i["successor"])).hex()}
+
+
+def trust_root(i: Values) -> Values:
+    card = read("InstanceCard", i["card"])["root"] if i["card"] else None
+    chain = [read("Envelope", text) for text in i["chain"]]
+    return {"value": hexed(trust_second.believe(chain, card))}
+
+
+def logs(i: Values) -> Values:
+    body = read("TrustRoot", i["trust_root"])
+    signer, key = trust_second.log_key(body, i["origin"])
+    return {"newest": trust_second.newest(body, i["origin"]), "signer": signer, "key": key.hex()}
+
+
+def identity_chain(i: Values) -> Values:
+    registrars = [(bytes.fromhex(key), schemes, None) for key, schemes in i["registrars"].items()]
+    chain = read("Chain", i["chain"])
+    state = identity_second.fold(chain, i["size"], "vault.example/coffre/directory", registrars)
+    names = ("devices", "unlock_keys", "members", "delegations", "retired")
+    listed = {name: sorted(each.hex() for each in state[name]) for name in names}
+    listed["delegates"] = listed.pop("delegations")
+    return listed | {
+        "ref": hexed(state["ref"]),
+        "root": state["root"].hex(),
+        "reading_key": max(state["reading_keys"]),
+        "keyring": state["keyring"].hex(),
+        "certificates": hexed(list(state["certificates"].values())),
+        "waiting": sorted(state["waiting"]),
+        "hard_stops": state["hard_stops"],
+    }
 
 
 def rows(i: Values) -> Values:
@@ -138,6 +212,16 @@ def unwrap(i: Values) -> Values:
     return {"document_key": wraps_second.unwrap(wraps_second.kek(event_of(i), a, b, *ids), wrapped).hex()}
 
 
+def standing_wrap(i: Values) -> Values:
+    names = ("vault", "card", "doc", "ver", "ct_root")
+    deposit = dict(zip(names, raws(i, *names), strict=True))
+    category, a, document_key = raws(i, "category", "share_a", "document_key")
+    ids = (deposit["doc"], deposit["ver"], deposit["ct_root"])
+    b = [deposits_second.share_b(bytes.fromhex(seed), *ids) for seed in i["seeds"]]
+    wrapped = wraps_second.wrap(deposits_second.kek(deposit, category, a, b), document_key)
+    return {"share_b": [share.hex() for share in b], "wrap": wrapped.hex()}
+
+
 def self_wrap(i: Values) -> Values:
     key = wraps_second.self_key(*raws(i, "epoch", "vault", "doc", "ver", "ct_root"))
     return {"document_key": wraps_second.unwrap(key, bytes.fromhex(i["wrap"])).hex()}
@@ -152,12 +236,21 @@ RUNS: dict[str, Callable[[Values], Values]] = {
     "sealing-key": sealing_key,
     "box": box,
     "kit": kit,
+    "kit-file": kit_file,
+    "keyring": keyring,
+    "keyring-renewal": keyring_renewal,
+    "person": person,
     "slots": slots,
     "leaf": leaf,
     "parsed-leaf": parsed_leaf,
+    "successor-leaf": successor_leaf,
+    "identity-chain": identity_chain,
+    "trust-root": trust_root,
+    "log-of-origin": logs,
     "rows": rows,
     "wrap": wrap,
     "unwrap": unwrap,
+    "standing-wrap": standing_wrap,
     "self-wrap": self_wrap,
 }
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from crypto.errors import CoffreError, Malformed
 from crypto.grants import Row, Rows, rows_root, split_rows
 from tests.strategies import bodies, edits, flips
-from tests.support.people import GrantedDocument, GrantMaker, Person, Service, Vault
+from tests.support.grants import GrantedDocument, GrantMaker
+from tests.support.people import Person, Service
+from tests.support.vaults import Vault
 
 SERVICE = Service(k=3, n=4)
 MAKER = GrantMaker(Vault(SERVICE, [Person(SERVICE)]), Person(SERVICE), 3, 4)

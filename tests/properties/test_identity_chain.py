@@ -54,7 +54,7 @@ class Chains(RuleBasedStateMachine):
     def begin(self):
         """One person, whose first device is number 0 of the pool's."""
         self.person = Person(SERVICE)
-        self.devices = {self.person.device.id}
+        self.devices, self.gone = {self.person.device.id}, set()
         self.unlock = set(self.person.known().state.unlock_keys)
         self.reading = 1
         self.state = self.person.known().state
@@ -80,22 +80,23 @@ class Chains(RuleBasedStateMachine):
 
     @rule(new=st.integers(0, 2), by=st.integers(0, 3), with_itself=st.booleans())
     def add_device(self, new, by, with_itself):
-        """A device comes when a live one and itself sign, and it is not there yet."""
+        """A device comes when a live one and itself sign, and it has never been there."""
         device, signer = POOL[new], self.signer(by)
         signers = {signer.id: signer.signing} | ({device.id: device.signing} if with_itself else {})
-        allowed = signer.id in self.devices and device.id in signers and device.id not in self.devices
+        new = device.id not in self.devices | self.gone
+        allowed = signer.id in self.devices and device.id in signers and new
         if self.attempt(device.added, list(signers.values()), allowed):
             self.devices.add(device.id)
 
     @rule(old=st.integers(0, 3), by=st.integers(0, 3), root=st.booleans())
     def revoke_device(self, old, by, root):
-        """A device goes when a live one or the root signs, and it is there."""
+        """A device goes for good when a live one signs, with the root or not, and it is there."""
         device, signer = self.signer(old), self.signer(by)
-        allowed = (root or signer.id in self.devices) and device.id in self.devices
-        if self.attempt(
-            RevokeDevice(device=device.id), [self.person.kit.root if root else signer.signing], allowed
-        ):
+        signers = [signer.signing, self.person.kit.root] if root else [signer.signing]
+        allowed = signer.id in self.devices and device.id in self.devices
+        if self.attempt(RevokeDevice(device=device.id), signers, allowed):
             self.devices.discard(device.id)
+            self.gone.add(device.id)
             self.unlock.discard(key_hash(device.added.sealing))
 
     @rule(number=st.integers(0, 4), by=st.integers(0, 3))
@@ -129,6 +130,7 @@ class Chains(RuleBasedStateMachine):
     def agrees(self):
         """State, model and the folded chain say the same."""
         assert set(self.state.devices) == self.devices
+        assert self.state.retired == self.gone
         assert set(self.state.unlock_keys) == self.unlock
         assert len(self.state.reading_keys) == self.reading
 

@@ -11,7 +11,9 @@ from crypto.errors import CoffreError, Malformed
 from crypto.requests import AccessRequest, check_request, read_request
 from crypto.signing import Envelope, sign
 from tests.strategies import bodies, edits, flips
-from tests.support.people import GrantedDocument, GrantMaker, Person, Service, Vault, request_for
+from tests.support.grants import GrantedDocument, GrantMaker, request_for
+from tests.support.people import NOW, Person, Service
+from tests.support.vaults import Vault
 
 SERVICE = Service()
 READER = Person(SERVICE)
@@ -23,7 +25,7 @@ REQUEST = sign(labels.ACCESS_REQUEST, request_for(READER, EVENT, *DOCUMENTS), RE
 
 def test_the_request_itself_is_read():
     """The honest twin of the changed requests is read."""
-    assert len(check_request(REQUEST, KNOWN, None).documents) == 2
+    assert len(check_request(REQUEST, KNOWN, None, NOW).documents) == 2
 
 
 @settings(max_examples=150, deadline=None)
@@ -31,7 +33,7 @@ def test_the_request_itself_is_read():
 def test_one_byte_spoils_a_request(changed):
     """A request with one byte of its body changed opens nothing."""
     with pytest.raises(CoffreError):
-        check_request(msgspec.structs.replace(REQUEST, body=changed), KNOWN, None)
+        check_request(msgspec.structs.replace(REQUEST, body=changed), KNOWN, None, NOW)
 
 
 @settings(max_examples=150, deadline=None)
@@ -41,7 +43,7 @@ def test_one_edit_spoils_a_signed_request(edited):
     if edited == encode(REQUEST):
         return
     with pytest.raises(CoffreError):
-        check_request(decode(edited, Envelope), KNOWN, None)
+        check_request(decode(edited, Envelope), KNOWN, None, NOW)
 
 
 @settings(max_examples=50, deadline=None)

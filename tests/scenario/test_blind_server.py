@@ -1,9 +1,9 @@
 """The server and the keeper hold nothing of what they store: their files and output are searched after a whole story.
 
-Searched for: every 16-byte run of a document, and every 8-byte run of its title and file name, of a passphrase, and of
-every secret key of a person, as it is, in hexadecimal and in base64. Excepted: runs of fewer than 6 distinct bytes,
-which stand for nothing, runs of documents that a fresh installation holds too, and Kv, the scan key, which the server
-holds by design.
+Searched for: every 16-byte run of a document, and every 8-byte run of its title and file name, of the patient's name,
+of a passphrase, and of every secret key of a person, as it is, in hexadecimal and in base64. Excepted: runs of fewer than
+6 distinct bytes, which stand for nothing, runs of documents that a fresh installation holds too, and Kv, the scan key,
+which the server holds by design.
 """
 
 import asyncio
@@ -71,6 +71,10 @@ def secrets_of(cast: Cast) -> dict[str, bytes]:
         keys |= {f"reading {each.number}": each.seed for each in own.profile.keyring.reading_keys}
         found |= {f"{name} key {number}": key for name, key in keys.items()}
     replica = cast.patient.replica
+    person = replica.local.keyring.person
+    if person is None:
+        raise ValueError("the demo's patient has no name")
+    found |= {"person's name": person.name.encode(), "person's salt": person.salt}
     for epoch in replica.local.keyring.epochs:
         for name in epoch.__struct_fields__:
             value = getattr(epoch, name)
@@ -155,7 +159,7 @@ def test_no_run_of_a_document_is_found(played: Played) -> None:
 
 
 def test_no_run_of_a_secret_is_found(played: Played) -> None:
-    """Neither server nor keeper holds or wrote 8 bytes of a title, a file name, a passphrase or a person's key."""
+    """Neither server nor keeper holds or wrote 8 bytes of a title, a name, a passphrase or a person's key."""
     assert search(held(played.data), secret_needles(played)) == set()
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from crypto.sealed.recovery import read_kit_file
 from vault_client.demo.processes import Instance, running
 
 COFFRE = (sys.executable, "-P", "-m", "vault_client")
@@ -187,11 +188,20 @@ def test_a_story_by_separate_processes(tmp_path: Path) -> None:
 
     with instance(tmp_path / "data") as server:
         instance_card = server.data / "server" / "instance-card.json"
-        enrolled = patient("enrol", "--server", server.url, "--kit", tmp_path / "kit")
+        enrolled = patient(
+            "enrol", "--server", server.url, "--kit", tmp_path / "kit", "--name", "Camille Exemple"
+        )
+        kit = read_kit_file((tmp_path / "kit").read_text())
+        assert (kit.url, kit.identity.hex(), (kit.vault or b"").hex()) == (
+            server.url,
+            enrolled["identity"],
+            enrolled["vault"],
+        )
         assert (enrolled["trust"], enrolled["keepers"]["independent"]) == ("first use", False)
         assert stat.S_IMODE((tmp_path / "kit").stat().st_mode) == 0o600
         code, result = practitioner("enrol", "--card", instance_card, "--kit", tmp_path / "kit-2")
         assert (code, result["trust"]) == (0, "instance card")
+        assert read_kit_file((tmp_path / "kit-2").read_text()).vault is None
         assert practitioner("card", "-o", card)[0] == 0
         assert practitioner("card", "-o", letter)[1]["error"] == "Conflict"
 
@@ -208,6 +218,7 @@ def test_a_story_by_separate_processes(tmp_path: Path) -> None:
         assert (grant["documents"], grant["state"]) == ([listed[0]["id"]], "in force")
         code, seen = practitioner("list")
         assert [each["id"] for each in seen["documents"]] == [listed[0]["id"]]
+        assert [each["person"] for each in seen["documents"]] == ["Camille Exemple"]
         assert practitioner("read", listed[0]["id"][:6], "-o", back)[0] == 0
         assert back.read_bytes() == FILES["lettre.txt"]
         assert practitioner("read", "1", "-o", back)[1]["error"] == "Conflict"

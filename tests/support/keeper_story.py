@@ -16,13 +16,14 @@ from crypto.encoding import Body, number, pae
 from crypto.grants import SealedPolicy, subset_name
 from crypto.locators import Locator, end_tag, event_tag
 from crypto.requests import AccessRequest, RequestedDocument
-from crypto.sealed.policy_blob import PolicyBlob, Seed, seal_policy
+from crypto.sealed.policy_blob import PolicyBlob, Rate, Seed, seal_policy
 from crypto.sealed.release import Release, open_release
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.wire.keeper_api import EndPost, KeeperCard, ReleaseAnswer, ReleaseQuery
 from crypto.wire.messages import Logged
-from tests.support.people import DAY, LOG, NOW, Person, fresh, policy_over
+from tests.support.grants import policy_over
+from tests.support.people import DAY, LOG, NOW, Person, fresh
 from tests.support.small_log import LoggedService, random_leaf
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.event_log import EventLog
@@ -72,7 +73,8 @@ class SmallGrant:
             excluded=(),
             expiry=NOW + 30 * DAY,
             acts=("release", "list"),
-            rate=1000,
+            rates=(Rate(seconds=3600, documents=1000),),
+            standing=(),
             grant_key=self.grant_key.reveal(),
             end_key=self.end_key.reveal(),
             rekey=0,
@@ -98,7 +100,8 @@ class Story:
         service.certify(self.reader)
         self.team: Person | None = None
         self.documents = tuple(
-            RequestedDocument(doc=fresh(16), ver=fresh(16), ct_root=fresh(), rekey=0) for _ in range(2)
+            RequestedDocument(doc=fresh(16), ver=fresh(16), ct_root=fresh(), rekey=0, deposit=None)
+            for _ in range(2)
         )
 
     async def grant(self, recipient: Person | None = None) -> None:

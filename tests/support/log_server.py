@@ -2,8 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -15,6 +15,7 @@ from crypto.tiles import parse_tile_path
 from crypto.wire.messages import TrustRootQuery
 from tests.support.people import HOST
 from tests.support.small_log import LoggedService
+from vault_server.bounded_http import Server
 
 
 @asynccontextmanager
@@ -53,27 +54,12 @@ async def log_server(service: LoggedService) -> AsyncIterator[str]:
 async def serving(app: Any) -> AsyncIterator[str]:
     """The URL where an ASGI application is served."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False))
+        ready = asyncio.Event()
+        server = Server(uvicorn.Config(app, log_config=None, access_log=False), ready.set)
         task = asyncio.create_task(server.serve(sockets=[listening]))
-        await server.listening.wait()
+        await ready.wait()
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
             server.should_exit = True
             await task
-
-
-class _Server(uvicorn.Server):
-    """Says when it listens, and leaves the signals to the test runner."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

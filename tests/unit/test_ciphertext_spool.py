@@ -1,9 +1,11 @@
 """Files in, ciphertext files out, and back; nothing left behind when something fails."""
 
+import asyncio
 import errno
 import io
 import os
 import stat
+import time
 from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
@@ -329,3 +331,25 @@ def test_what_progress_raises_stops_the_work(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         encrypt(tmp_path, bytes(300_000), progress=give_up)
     assert names(tmp_path) == {"plain"}
+
+
+async def test_a_task_that_is_cancelled_releases_nothing(tmp_path: Path) -> None:
+    """When a command is stopped in the middle of deciphering, its thread ends first, and leaves nothing."""
+    sealed = await spool.in_thread(lambda report: encrypt(tmp_path, bytes(3_000_000), progress=report), None)
+    before, begun = names(tmp_path), asyncio.Event()
+    loop, seen = asyncio.get_running_loop(), list[int]()
+
+    def watch(done: int, total: int) -> None:
+        seen.append(done)
+        loop.call_soon_threadsafe(begun.set)
+        time.sleep(0.05)  # the event loop has its turn before the work is done
+
+    task = asyncio.create_task(
+        spool.in_thread(lambda report: decrypt(tmp_path, sealed, progress=report), watch)
+    )
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert names(tmp_path) == before
+    assert seen[-1] < sealed.ciphertext_length // 2

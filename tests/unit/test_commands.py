@@ -7,22 +7,35 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
+import msgspec
 import pytest
 
-from crypto.errors import Conflict, Damaged, Full, NotFound, NotPermitted, Unreachable
-from crypto.sealed.recovery import Kit
+from crypto.errors import Conflict, Damaged, Full, NotFound, NotPermitted, Unavailable, Unreachable
+from crypto.labels import SUITE
+from crypto.sealed.recovery import Kit, KitFile, read_kit_file
 from crypto.secret_bytes import SecretBytes
+from crypto.statements import RootRef
 from crypto.vault_links import AnyOperation, Block, Mask
 from vault_client import __main__ as program
 from vault_client import audit_report
 from vault_client.audit_report import Entry, change_of
-from vault_client.commands import output, processes, secrets_input
+from vault_client.commands import (
+    output,
+    patient_sharing,
+    practitioner,
+    processes,
+    profiles,
+    secrets_input,
+    trust_line,
+)
 from vault_client.commands.confirmation import confirm
 from vault_client.commands.names import pick, pick_all, remember, short
-from vault_client.commands.output import Screen, Usage, amount
+from vault_client.commands.output import Screen, Usage, amount, day, moment
 from vault_client.commands.patient_log import CHANGES, deed
 from vault_client.device_store import DeviceStore
 
@@ -214,6 +227,59 @@ def test_what_cannot_be_taken_back_is_confirmed(
             confirm(Namespace(yes=False, json=False), "Sure?")
 
 
+@pytest.mark.parametrize(("in_force", "said"), [(True, "is ended"), (False, "not yet in force")])
+async def test_an_end_is_said_to_be_in_force_only_when_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], in_force: bool, said: str
+) -> None:
+    """An end that nobody confirmed is shown as sent, in words and in the JSON object."""
+    gid = bytes(32)
+    entry = SimpleNamespace(gid=gid, recipient=bytes(32), ended=True)
+    grant = SimpleNamespace(entry=entry, name="Dr X", subject="demo:1", expiry=0, end_in_force=in_force)
+
+    async def revoke(_: bytes) -> SimpleNamespace:
+        return grant
+
+    record = SimpleNamespace(
+        revoke=revoke, grants=lambda: [grant], replica=SimpleNamespace(granted=lambda _: []), service=None
+    )
+    monkeypatch.setattr(profiles, "patient", lambda _: nullcontext((record, None)))
+    monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
+    screen = Screen(as_json=False)
+    await patient_sharing.revoke(Namespace(grant=gid.hex()), screen)
+    assert said in capsys.readouterr().out
+    assert screen.result["state"] == ("ended" if in_force else "sent, not yet in force")
+
+
+@pytest.mark.parametrize(
+    ("ended", "in_force", "ending", "said"),
+    [
+        (False, False, False, "in force"),
+        (False, False, True, "sent, not yet in force"),
+        (True, False, True, "sent, not yet in force"),
+        (False, True, True, "ended at the keepers, not yet in the log: revoke again"),
+        (True, True, False, "ended"),
+    ],
+)
+def test_a_grant_is_ended_when_keepers_or_log_and_record_say_so(
+    ended: bool, in_force: bool, ending: bool, said: str
+) -> None:
+    """What stands in neither the record nor the log is not called ended, and what was asked to end is not in force."""
+    entry = SimpleNamespace(gid=bytes(32), ended=ended)
+    grant = SimpleNamespace(entry=entry, end_in_force=in_force, expiry=2)
+    record = SimpleNamespace(is_ending=lambda _: ending, service=SimpleNamespace(now=lambda: 1))
+    assert patient_sharing._standing(grant, record) == said
+
+
+def test_a_keeper_that_was_left_out_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whose answer did not fit is said by name; when all agreed, nothing is."""
+    screen = Screen(as_json=False)
+    practitioner.say_left_out(SimpleNamespace(left_out=list), screen)
+    assert (screen.result["left_out"], capsys.readouterr().out) == ([], "")
+    practitioner.say_left_out(SimpleNamespace(left_out=lambda: ["keeper-2"]), screen)
+    assert screen.result["left_out"] == ["keeper-2"]
+    assert "keeper-2" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
@@ -251,6 +317,19 @@ def test_every_operation_has_a_word() -> None:
     assert words == {"masked", "unmasked", "blocked", "unblocked"}
     assert set(audit_report._CHANGES) == set(get_args(AnyOperation))
     assert set(audit_report._CHANGES.values()) | words | {"founded"} == set(CHANGES)
+
+
+@pytest.mark.parametrize("time", [2**53 - 1, 253402300800])
+def test_every_time_can_be_shown(time: int) -> None:
+    """A time that is somebody else's word, and behind every calendar, is shown as the last day there is."""
+    assert (day(time), moment(time)) == ("9999-12-31", "9999-12-31 23:59:59")
+
+
+def test_a_list_of_any_length_is_remembered(store: DeviceStore) -> None:
+    """Of a list that is longer than the numbers, the numbers that can be typed are kept."""
+    ids = [number.to_bytes(48) for number in range(70_000)]
+    remember(store, "things", iter(ids))
+    assert [pick(store, "things", word, ids) for word in ("1", "999")] == [ids[0], ids[998]]
 
 
 def test_a_kit_is_never_lost(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -300,21 +379,55 @@ def test_a_passphrase_is_asked_for_at_a_terminal(monkeypatch: pytest.MonkeyPatch
     assert secrets_input.passphrase(nothing) == "old"
 
 
+def a_kit() -> KitFile:
+    """A new kit as it is kept."""
+    return KitFile(
+        suite=SUITE,
+        url=NOBODY,
+        root=RootRef(version=1, digest=bytes(32)),
+        identity=bytes(32),
+        vault=None,
+        text=Kit.generate().to_text(),
+    )
+
+
 def test_a_kit_file_is_private_and_new(tmp_path: Path) -> None:
     """The kit goes to a new file of mode 0600; a file that is there is refused and stays as it was."""
-    kit, path = Kit.generate(), tmp_path / "kit"
-    arguments = Namespace(kit=path, json=False)
+    kit, path = a_kit(), tmp_path / "kit"
+    arguments = Namespace(kit=path, json=False, noun="patient")
     keep = secrets_input.kit_keeper(arguments)
     keep(kit)
-    *title, text = path.read_text().splitlines()
-    assert Kit.from_text(text).to_text() == kit.to_text()
-    assert all(line.startswith("# ") for line in title)
+    assert read_kit_file(path.read_text()) == kit
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(Conflict):
-        keep(Kit.generate())
+        keep(a_kit())
     with pytest.raises(Conflict):
         secrets_input.kit_keeper(arguments)
-    assert path.read_text().endswith(f"\n{kit.to_text()}\n")
+    assert read_kit_file(path.read_text()) == kit
+    secrets_input.note_vault(path, bytes(32))
+    assert read_kit_file(path.read_text()) == msgspec.structs.replace(kit, vault=bytes(32))
+    assert (stat.S_IMODE(path.stat().st_mode), list(tmp_path.iterdir())) == (0o600, [path])
+    with pytest.raises(Unavailable):
+        secrets_input.note_vault(tmp_path / "other", bytes(32))
+
+
+def test_a_kit_without_room_leaves_nothing_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk leaves no half kit: the next try writes a whole one."""
+    path = tmp_path / "kit"
+    keep = secrets_input.kit_keeper(Namespace(kit=path, json=False, noun="patient"))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(Unavailable, match="Nobody was enrolled"):
+            keep(a_kit())
+    assert list(tmp_path.iterdir()) == []
+    keep(a_kit())
+    assert path.exists()
 
 
 @pytest.mark.parametrize(("answer", "kept"), [("OK", True), ("ok ", True), ("", False), ("later", False)])
@@ -325,13 +438,13 @@ def test_a_kit_on_the_terminal_is_confirmed(
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: answer)
-    kit, keep = Kit.generate(), secrets_input.kit_keeper(Namespace(kit=None, json=False))
+    kit, keep = a_kit(), secrets_input.kit_keeper(Namespace(kit=None, json=False))
     if kept:
         keep(kit)
     else:
         with pytest.raises(NotPermitted):
             keep(kit)
-    assert capsys.readouterr().out.count(kit.to_text()) == 1
+    assert capsys.readouterr().out.count(kit.text) == 1
 
 
 def test_a_document_is_named_by_number_or_beginning(store: DeviceStore) -> None:

@@ -19,6 +19,7 @@ from crypto.encoding import Body, Natural, SecretBody
 from crypto.errors import CannotOpen, Conflict, Damaged, Full, Malformed, NotPermitted, TooLarge
 from crypto.sealed.local_records import MAX_RECORD, LocalRecords
 from crypto.secret_bytes import SecretBytes
+from vault_client import profile_file
 from vault_client.device_store import DeviceStore
 from vault_client.profile_file import FILE, LOCK
 
@@ -64,7 +65,7 @@ def _python(script: str, *arguments: object) -> subprocess.Popen[str]:
     prelude = """
         import resource, sys
         from pathlib import Path
-        from crypto.errors import Conflict, Full
+        from crypto.errors import Conflict, Damaged, Full
         from crypto.secret_bytes import SecretBytes
         from tests.unit.test_device_store import Note
         from vault_client.device_store import DeviceStore
@@ -550,3 +551,66 @@ def test_no_room_to_create(folder: Path) -> None:
     assert "Make room" in _python(script, folder).communicate()[0]
     assert {path.name for path in folder.iterdir()} == {LOCK}
     DeviceStore.create_with_key(folder, KEY).close()
+
+
+# What stands in its place
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes in folders are POSIX")
+@pytest.mark.parametrize("name", [FILE, LOCK, f"{FILE}-wal", f"{FILE}-journal"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(folder: Path, name: str) -> None:
+    """Nobody writes into it: opening is refused instead of hanging, and says where to look."""
+    DeviceStore.create_with_key(folder, KEY).close()
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    script = """
+        try:
+            DeviceStore.open_with_key(folder, key)
+        except Damaged as refusal:
+            print(refusal)
+    """
+    opening = _python(script, folder)
+    try:
+        said = opening.communicate(timeout=60)[0]
+    finally:
+        opening.kill()
+    assert (name in said, "Check its folder" in said, "copy" in said) == (True, True, False)
+
+
+def test_what_the_system_refuses_is_not_called_damage(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A place one may not write in, or that is no folder, is named; a copy of the profile would not help."""
+    DeviceStore.create_with_key(folder, KEY).close()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(Damaged, match="Check its folder"):
+        DeviceStore.create_with_key(tmp_path / "file", KEY)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    for owner, name in ((Path, "chmod"), (os, "open")):
+        with monkeypatch.context() as strict:
+            strict.setattr(owner, name, refused)
+            with pytest.raises(Damaged, match=f"{folder}: Permission denied.*Check its folder"):
+                DeviceStore.open_with_key(folder, KEY)
+    database = sqlite3.connect(f"file:{folder / FILE}?mode=ro", uri=True)
+    with pytest.raises(Damaged, match="Check its folder"), profile_file.plainly():
+        database.execute("DELETE FROM record")
+    database.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file modes are POSIX")
+def test_a_folder_in_other_use_is_not_shut(folder: Path) -> None:
+    """A folder that others may enter is taken when it is empty, and left as it is when it holds anything."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    (folder / "mine").write_text("mine")
+    with pytest.raises(NotPermitted, match="others may enter"):
+        DeviceStore.create_with_key(folder, KEY)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert [path.name for path in folder.iterdir()] == ["mine"]
+    (folder / "mine").unlink()
+    (folder / f"{FILE}.new").write_bytes(b"half")
+    DeviceStore.create_with_key(folder, KEY).close()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700

@@ -9,8 +9,8 @@ from vault_client.spool import opened_spool
 def test_what_was_cut_short_is_swept(tmp_path):
     """Ciphertext that a killed run left behind is gone when the profile is opened again."""
     spool = opened_spool(tmp_path)
-    (spool / "left").write_bytes(b"ciphertext")
-    (spool / ".0123456789abcdef.part").write_bytes(b"half")
+    (spool / bytes(16).hex()).write_bytes(b"ciphertext")
+    (spool / ".coffre-0123456789abcdef.part").write_bytes(b"half")
     assert opened_spool(tmp_path) == spool
     assert list(spool.iterdir()) == []
 
@@ -21,3 +21,19 @@ def test_a_file_in_its_place_is_said(tmp_path):
     with pytest.raises(Damaged, match="Move it away"):
         opened_spool(tmp_path)
     assert (tmp_path / "spool").read_text() == "mine"
+
+
+def test_only_what_is_ours_is_swept(tmp_path):
+    """Files of another kind and folders stay; a link in the spool's place is refused, and its target untouched."""
+    spool = opened_spool(tmp_path)
+    (spool / "mine").write_text("mine")
+    (spool / "folder").mkdir()
+    opened_spool(tmp_path)
+    assert {path.name for path in spool.iterdir()} == {"mine", "folder"}
+    elsewhere = tmp_path / "elsewhere"
+    spool.rename(elsewhere)
+    (elsewhere / bytes(16).hex()).write_text("mine, whatever it is called")
+    spool.symlink_to(elsewhere)
+    with pytest.raises(Damaged, match="Move it away"):
+        opened_spool(tmp_path)
+    assert len(list(elsewhere.iterdir())) == 3

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from crypto import trust_root
 from crypto.signing import Envelope
-from crypto.trust_root import read_card
+from crypto.trust_root import TrustRoot, read_card
 from crypto.vault_chain import VaultView, follow, found
 from tests.vectors.reading import Values, body, known, plain
 
@@ -15,6 +15,14 @@ def trust_root_(i: Values) -> Values:
     ref = read_card(i["card"]).root if i["card"] else None
     accepted = trust_root.advance(trust_root.first(chain[0], card=ref), chain[1:])
     return {"value": plain(accepted.ref)}
+
+
+def log_of_origin(i: Values) -> Values:
+    """Which log stands where an origin is named, and whose key signs the heads of that origin."""
+    root, origin = body(i["trust_root"], TrustRoot), i["origin"]
+    key = root.log_key_of(origin)
+    signer = "directory_key" if origin == root.directory_origin else "log_key"
+    return {"newest": root.newest_origin(origin), "signer": signer, "key": key.key.raw.hex()}
 
 
 def identity_chain(i: Values) -> Values:
@@ -29,7 +37,10 @@ def identity_chain(i: Values) -> Values:
         "unlock_keys": sorted(key.hex() for key in state.unlock_keys),
         "keyring": (state.keyring or b"").hex(),
         "certificates": [plain(entry.statement) for entry in state.certificates.values()],
+        "members": sorted(key.hex() for key in state.members),
+        "delegates": sorted(key.hex() for key in state.delegations),
         "waiting": sorted(state.waiting),
+        "retired": sorted(key.hex() for key in state.retired),
         "hard_stops": list(state.hard_stops),
     }
 
@@ -60,6 +71,7 @@ def vault_chain(i: Values) -> Values:
 
 RUNS: dict[str, Callable[[Values], Values]] = {
     "trust-root": trust_root_,
+    "log-of-origin": log_of_origin,
     "identity-chain": identity_chain,
     "vault-chain": vault_chain,
 }

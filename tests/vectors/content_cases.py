@@ -17,6 +17,7 @@ from crypto.encoding import pae
 from crypto.sealed import content
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
+from crypto.vault_links import Person
 from tests.vectors.case import Case
 from tests.vectors.fixed import (
     CT_ROOT,
@@ -51,7 +52,9 @@ def contents() -> Iterator[Case]:
     yield case("cut", "a byte missing", "cannot-open", ciphertext=sealed[:-1])
     yield case("empty-body", "a header alone", "cannot-open", ciphertext=sealed[:56])
 
-    made = Descriptor(title="Bilan", category="lab", mime="application/pdf", date="2026-03-02", length=812)
+    made = Descriptor(
+        title="Bilan", category="lab", author="", mime="application/pdf", date="2026-03-02", length=812
+    )
     document_key = SecretBytes(fixed("document key"))
     own = descriptor_context(VAULT, IDS["doc"], IDS["ver"])
     record = descriptor_record(made)
@@ -61,9 +64,10 @@ def contents() -> Iterator[Case]:
     other = inputs | hexed(ver=fixed("other", 16))
     yield Case("descriptor/other-version", "under another version's id", other, "cannot-open")
 
-    entry = ListedDocument(**IDS, title="Bilan", category="lab", mime="", date="", length=812)
+    entry = ListedDocument(**IDS, title="Bilan", category="lab", author="", mime="", date="", length=812)
     ids = (VAULT, GID, IDS["doc"], IDS["ver"])
-    record = listing_record(ListingBody(documents=(entry,)))
+    person = Person(salt=fixed("person salt"), name="Camille Exemple")
+    record = listing_record(ListingBody(person=person, documents=(entry,)))
     sealed = content._seal(document_key, listing_context(*ids), fixed("salt", 24), record)
     inputs = hexed(key=document_key.reveal(), vault=VAULT, gid=GID, ciphertext=sealed, **IDS)
     yield Case("listing/opens", "a listing of one document", inputs)

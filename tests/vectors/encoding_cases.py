@@ -24,7 +24,12 @@ def encodings() -> Iterator[Case]:
     """encoding.md and padding.md."""
     head = '{"size":5,"root":"' + "A" * 43 + '="}'
     made = Descriptor(
-        title='Compte rendu "à garder" \\ أشعة', category="", mime="", date="2026-03-02", length=2**53 - 1
+        title='Compte rendu "à garder" \\ أشعة',
+        category="",
+        author="",
+        mime="",
+        date="2026-03-02",
+        length=2**53 - 1,
     )
     good = text_of(made)
     yield Case("canonical-json/head", "a body of an integer and bytes", {"kind": "Head", "text": head})

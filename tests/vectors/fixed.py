@@ -5,7 +5,7 @@ Nothing here is drawn at random but the encapsulations of boxes, which no seed c
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -140,9 +140,9 @@ def policy(k: int, n: int) -> ReleasePolicy:
 class Identity:
     """Someone with a kit, a device, an unlock key that may recover, and one reading key."""
 
-    def __init__(self, name: str, start: int = 0) -> None:
+    def __init__(self, name: str, start: int = 0, kind: Literal["person", "team"] = "person") -> None:
         """``start``: the index of link 0 in the directory; further links follow at every tenth index."""
-        self.name, self.start = name, start
+        self.name, self.start, self.kind = name, start, kind
         self.kit = Kit(SecretBytes(fixed(f"kit of {name}")))
         self.device, self.device_sealing = signing(f"device of {name}"), unsealing(f"device of {name}")
         self.recovery = signing(f"recovery of {name}")
@@ -160,7 +160,7 @@ class Identity:
     def link_zero(self) -> Envelope:
         """The first link."""
         steps = (
-            Root(kind="person", key=self.kit.root.public.raw, random=fixed(f"random of {self.name}")),
+            Root(kind=self.kind, key=self.kit.root.public.raw, random=fixed(f"random of {self.name}")),
             self.device_step(),
             UnlockKey(kind="kit", key=self.kit.unlock.public, recovery=self.recovery.public.raw),
             ReadingKey(number=0, key=self.reading.public, keyring=fixed(f"keyring of {self.name}")),

@@ -10,19 +10,22 @@ from typing import Any
 
 from crypto.errors import CoffreError
 from tests.vectors.case import Case
-from tests.vectors.chain_cases import identity_chains, trust_roots, vault_chains
+from tests.vectors.chain_cases import vault_chains
 from tests.vectors.content_cases import contents
 from tests.vectors.encoding_cases import encodings, envelopes
 from tests.vectors.grant_cases import grants
+from tests.vectors.identity_cases import identity_chains
+from tests.vectors.keyring_cases import keyrings
 from tests.vectors.log_cases import logs
 from tests.vectors.runs import OUTCOMES, RUNS
 from tests.vectors.sealing_cases import boxes
+from tests.vectors.trust_cases import trust_roots
 from tests.vectors.wrap_cases import wraps
 
 
 def cases() -> Iterator[Case]:
     """Every vector, made anew."""
-    for group in (encodings, envelopes, boxes, contents, wraps, logs):
+    for group in (encodings, envelopes, boxes, keyrings, contents, wraps, logs):
         yield from group()
     for group in (trust_roots, identity_chains, vault_chains, grants):
         yield from group()

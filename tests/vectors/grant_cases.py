@@ -8,6 +8,7 @@ import msgspec
 from crypto import labels, sealing
 from crypto.encoding import Body, encode
 from crypto.grants import GrantEvent, Listing, Row, Rows, rows_root
+from crypto.identity_links import Delegate
 from crypto.padding import pad_record
 from crypto.requests import AccessRequest, Purpose, RequestedDocument, purpose_info
 from crypto.sealed import shares
@@ -62,6 +63,7 @@ def grants() -> Iterator[Case]:
         excluded=(),
         rekey=0,
         a_box=box,
+        standing=None,
         rows=Rows(root=rows_root([row]), count=1),
         listing=listing,
         policy=msgspec.structs.replace(policy(3, 4), blobs=tuple(fixed(f"blob {n}") for n in range(4))),
@@ -164,7 +166,7 @@ def grants() -> Iterator[Case]:
 def requests(reader: Identity, patient: Identity, ghead: bytes) -> Iterator[Case]:
     """access-request.md."""
     nonce = fixed("nonce", 16)
-    document = RequestedDocument(doc=DOC, ver=VER, ct_root=CT_ROOT, rekey=0)
+    document = RequestedDocument(doc=DOC, ver=VER, ct_root=CT_ROOT, rekey=0, deposit=None)
     dummy = AccessRequest(
         suite=labels.SUITE,
         origin=LOG,
@@ -218,3 +220,9 @@ def requests(reader: Identity, patient: Identity, ghead: bytes) -> Iterator[Case
     yield case("team-not-shown", "a team whose chain is not shown", team, "not-permitted")
     shown = text_of(patient.chain)
     yield case("no-member", "a team of which the reader is no member", team, "not-permitted", team=shown)
+    until = Delegate(identity=reader.identity, purposes=("TREAT",), until=NOW + 1)
+    shown = text_of(Identity("delegating").add(until).chain)
+    acting = replace(dummy, team=Identity("delegating").identity)
+    yield case("delegate", "a delegate, to the last second", acting, team=shown)
+    late = replace(acting, time=NOW + 1)
+    yield case("delegation-over", "a second later", late, "not-permitted", team=shown)

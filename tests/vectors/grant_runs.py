@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from crypto.deposits import Deposited
 from crypto.grants import (
     GrantEvent,
     ReleasePolicy,
@@ -12,10 +13,11 @@ from crypto.grants import (
     subset_name,
     subsets_of,
 )
-from crypto.requests import check_request
+from crypto.requests import check_request, read_request
 from crypto.sealed import shares
 from crypto.sealed.policy_blob import open_policy
 from crypto.sealed.release import open_release
+from crypto.sealed.standing import StandingWrapper, standing_share
 from crypto.sealed.wrapping import GrantWrapper, open_a_box
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
@@ -56,6 +58,16 @@ def unwrap(i: Values) -> Values:
 def _wrapper(i: Values, a: SecretBytes) -> GrantWrapper:
     ids = {name: raw(i[name]) for name in ("vault", "gid", "recipient")}
     return GrantWrapper(a, rekey=i["rekey"], reading_key=i["reading_key"], **ids)
+
+
+def standing_wrap(i: Values) -> Values:
+    """The shares of a deposit, and its wrap for standing readers."""
+    ids = (raw(i["doc"]), raw(i["ver"]), raw(i["ct_root"]))
+    place = Deposited(i["origin"], raw(i["vault"]), raw(i["card"]), *ids)
+    b = [standing_share(secret(seed), *ids) for seed in i["seeds"]]
+    wrapper = StandingWrapper(secret(i["share_a"]), place, raw(i["category"]))
+    wrapped = wrapper.wrap(secret(i["document_key"]), b, *ids)
+    return {"share_b": [share.hex() for share in b], "wrap": wrapped.hex()}
 
 
 def rows(i: Values) -> Values:
@@ -100,13 +112,15 @@ def access_request(i: Values) -> Values:
     """Check a request against the reader's chain, and the team's if there is one."""
     team = known(i["team"], i["registrars"]) if i["team"] else None
     request = body(i["request"], Envelope)
-    read = check_request(request, known(i["reader"], i["registrars"]), team)
+    time = read_request(request).time
+    read = check_request(request, known(i["reader"], i["registrars"]), team, time)
     return {"digest": request.digest.hex(), "recipient": read.recipient.hex()}
 
 
 RUNS: dict[str, Callable[[Values], Values]] = {
     "wrap": wrap,
     "unwrap": unwrap,
+    "standing-wrap": standing_wrap,
     "rows": rows,
     "grant-event": grant_event,
     "a-box": a_box,

@@ -11,6 +11,7 @@ from crypto.checkpoint import Checkpoint, cosign, sign_checkpoint
 from crypto.merkle import inclusion_path, leaf_hash, root_of
 from crypto.receipt import Receipt
 from crypto.signing import sign
+from crypto.trust_root import Successor
 from tests.vectors.case import Case
 from tests.vectors.fixed import (
     GID,
@@ -47,8 +48,13 @@ def logs() -> Iterator[Case]:
     made = disclosure.leaf(envelope).to_bytes()
     yield Case("parsed-leaf/version-1", "a leaf taken apart", {"leaf": made.hex()})
     reserved = {"leaf": (b"\2" + made[1:]).hex()}
-    yield Case("parsed-leaf/version-2", "the reserved version", reserved, "malformed")
+    yield Case("parsed-leaf/version-2", "the reserved version, which has no slots", reserved)
+    unknown_version = {"leaf": (b"\3" + made[1:]).hex()}
+    yield Case("parsed-leaf/version-3", "a version that is none", unknown_version, "malformed")
     yield Case("parsed-leaf/short", "a byte missing", {"leaf": made[:-1].hex()}, "malformed")
+
+    successor = {"successor": text_of(Successor(old_origin=LOG, last_head=HEAD, new_origin=LOG + "1"))}
+    yield Case("successor-leaf/log", "leaf 0 of a log that takes another's place", successor)
 
     c = commitment(disclosure.salt, envelope, part)
     opening = Opening(salt=disclosure.salt, salt2=salt2, previous=before, envelope=envelope, part=part)

@@ -9,6 +9,7 @@ from crypto.locators import Locator, directory_slot, end_tag, event_tag
 from crypto.merkle import leaf_hash
 from crypto.receipt import Receipt
 from crypto.signing import Envelope, VerifyKey
+from crypto.trust_root import Successor
 from tests.vectors.reading import Values, body, opener, plain, raw, secret
 
 
@@ -33,6 +34,11 @@ def leaf(i: Values) -> Values:
 def parsed_leaf(i: Values) -> Values:
     """Take a leaf apart."""
     return {"value": plain(parse_leaf(raw(i["leaf"])))}
+
+
+def successor_leaf(i: Values) -> Values:
+    """Leaf 0 of a log that takes another's place."""
+    return {"leaf": body(i["successor"], Successor).leaf.to_bytes().hex()}
 
 
 def opening(i: Values) -> Values:
@@ -67,6 +73,7 @@ RUNS: dict[str, Callable[[Values], Values]] = {
     "slots": slots,
     "leaf": leaf,
     "parsed-leaf": parsed_leaf,
+    "successor-leaf": successor_leaf,
     "opening": opening,
     "checkpoint": checkpoint,
     "receipt": receipt,

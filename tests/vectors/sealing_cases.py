@@ -1,4 +1,4 @@
-"""Vectors of sealing.md, kit.md, keyring.md and cards.md."""
+"""Vectors of sealing.md, kit.md and cards.md."""
 
 from collections.abc import Iterator
 
@@ -6,17 +6,13 @@ import msgspec
 
 from crypto import labels, sealing
 from crypto.encoding import pae
-from crypto.sealed.keyring import EpochKeys, IdentityKeyring, ReadingSeed, VaultKeyring, seal_keyring
 from crypto.sealed.recovery import Kit
 from crypto.secret_bytes import SecretBytes
 from crypto.trust_root import InstanceCard
 from crypto.wire.cards import IdentityCard
 from tests.vectors.case import Case
 from tests.vectors.fixed import (
-    HEAD,
     HOST,
-    LOG,
-    VAULT,
     Identity,
     fixed,
     flipped,
@@ -28,7 +24,7 @@ from tests.vectors.fixed import (
 
 
 def boxes() -> Iterator[Case]:
-    """sealing.md, kit.md, keyring.md, cards.md."""
+    """sealing.md, kit.md, cards.md."""
     yield Case("sealing-key/seed", "a public key from its seed", {"seed": unsealing("a").seed.reveal().hex()})
     key, info = unsealing("a"), pae(labels.PURPOSE, b"x")
     made = sealing.seal(key.public, info, b"plaintext")
@@ -54,31 +50,6 @@ def boxes() -> Iterator[Case]:
     wrong = ("B" if text[0] == "A" else "A") + text[1:]
     yield Case("kit/mistyped", "a letter wrong", {"text": wrong}, "malformed")
     yield Case("kit/short", "a group missing", {"text": text[:-5]}, "malformed")
-
-    kit = Kit(SecretBytes(fixed("kit")))
-    epoch = EpochKeys(
-        epoch=0,
-        secret=fixed("epoch"),
-        scan_key=fixed("kv"),
-        log_key=fixed("log seed"),
-        deposit_key=fixed("deposit seed"),
-        category_keys=(),
-    )
-    vaults = VaultKeyring(vault=VAULT, epochs=(epoch,), origin=LOG, head=HEAD, link=fixed("link"))
-    identities = IdentityKeyring(reading_keys=(ReadingSeed(number=0, seed=fixed("reading seed")),))
-    for label, made_keyring in (
-        (labels.VAULT_KEYRING, vaults),
-        (labels.IDENTITY_KEYRING, identities),
-    ):
-        sealed = seal_keyring(label, made_keyring, [kit.unlock.public, unsealing("a").public])
-        unlock = kit.unlock.seed.reveal().hex()
-        name = label.partition("/")[2]
-        inputs = {"label": label, "keyring": sealed.decode(), "seed": unlock}
-        yield Case(f"keyring/{name}", "opened with the kit's unlock key", inputs, once=True)
-        other = inputs | {"seed": fixed("sealing b").hex()}
-        yield Case(f"keyring/{name}-no-box", "no box for this key", other, "cannot-open", once=True)
-    swapped = inputs | {"label": labels.VAULT_KEYRING}
-    yield Case("keyring/other-label", "a keyring of the other kind", swapped, "cannot-open", once=True)
 
     ref = view().trust_root
     instance = InstanceCard(suite=labels.SUITE, url=f"https://{HOST}", root=ref)

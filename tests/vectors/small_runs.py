@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
 
 from crypto import encoding, padding, pieces, sealing, signing
 from crypto.descriptors import (
@@ -15,7 +14,6 @@ from crypto.descriptors import (
 )
 from crypto.encoding import decode, encode
 from crypto.sealed import content
-from crypto.sealed.keyring import IdentityKeyring, VaultKeyring, open_keyring
 from crypto.sealed.recovery import Kit
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.signing import Envelope, SigningKey
@@ -84,13 +82,6 @@ def kit(i: Values) -> Values:
     return keys | {"text": read.to_text()}
 
 
-def keyring(i: Values) -> Values:
-    """Open a sealed keyring with an unlock key."""
-    kind = VaultKeyring if i["label"].endswith("vault-keyring") else IdentityKeyring
-    opened: Any = open_keyring(i["label"], kind, i["keyring"].encode(), opener(i["seed"]))
-    return {"value": plain(opened)}
-
-
 def card(i: Values) -> Values:
     """Read an instance card or an identity card."""
     if "chain" in i["text"]:
@@ -152,7 +143,6 @@ RUNS: dict[str, Callable[[Values], Values]] = {
     "sealing-key": sealing_key,
     "box": box,
     "kit": kit,
-    "keyring": keyring,
     "card": card,
     "content": content_,
     "content-open": content_open,

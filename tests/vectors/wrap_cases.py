@@ -9,7 +9,7 @@ from crypto import labels, sealing
 from crypto.encoding import encode, number, pae
 from crypto.grants import Act, Row, rows_root, subset_name
 from crypto.sealed import shares
-from crypto.sealed.policy_blob import PolicyBlob, Seed, seal_policy
+from crypto.sealed.policy_blob import PolicyBlob, Rate, Seed, seal_policy
 from crypto.sealed.release import Release, SubsetShares
 from crypto.sealed.wrapping import GrantWrapper
 from crypto.secret_bytes import SecretBytes
@@ -75,6 +75,15 @@ def wraps() -> Iterator[Case]:
     for name, (what, change) in changes.items():
         yield Case(f"unwrap/{name}", what, good | change, "cannot-open")
 
+    held_by = hexed(vault=VAULT, card=fixed("card"), category=fixed("category"), share_a=a.reveal(), **ids)
+    yield Case(
+        "standing-wrap/makes",
+        "the shares and the wrap of a deposit for standing readers",
+        held_by
+        | hexed(document_key=fixed("document key"))
+        | {"origin": LOG, "seeds": [seed.reveal().hex() for seed in seeds]},
+    )
+
     table = sorted(
         Row(doc=fixed(f"doc {n}", 16), ver=fixed(f"ver {n}", 16), ct_root=CT_ROOT, wrap=made).to_bytes()
         for n in range(3)
@@ -107,7 +116,8 @@ def wraps() -> Iterator[Case]:
         excluded=(),
         expiry=NOW,
         acts=("release", "list"),
-        rate=100,
+        rates=(Rate(seconds=3600, documents=100), Rate(seconds=86_400, documents=400)),
+        standing=(),
         grant_key=fixed("kg"),
         end_key=fixed("ke"),
         rekey=1,

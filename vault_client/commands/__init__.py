@@ -6,10 +6,10 @@ and a mistyped word answer at once.
 
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable, Coroutine
-from importlib.metadata import version
 from typing import Any, NoReturn, Protocol
 
 from vault_client.commands.output import Screen, Usage
+from vault_client.version import VERSION
 
 Command = Callable[[Namespace, Screen], Coroutine[Any, Any, None]]
 
@@ -43,7 +43,7 @@ def parser() -> ArgumentParser:
         epilog="Exit codes: 0 done, 1 refused by a check, 2 not understood, 3 not reachable or not possible now.",
         allow_abbrev=False,
     )
-    top.add_argument("--version", action="version", version=f"coffre {version('coffre')}")
+    top.add_argument("--version", action="version", version=f"coffre {VERSION}")
     nouns = top.add_subparsers(dest="noun", required=True, metavar="COMMAND")
     # Their words go to the server's own programs (``processes``); here they only stand in the help.
     purposes = {"serve": "run a vault server", "keeper": "run a keeper", "registrar": "certify practitioners"}

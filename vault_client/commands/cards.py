@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault_client.commands.output import Screen
+from vault_client.commands.profiles import add_output, add_profile
 
 if TYPE_CHECKING:
     from crypto.wire.cards import IdentityCard
+    from vault_client.commands import Command, Subcommands
     from vault_client.service import Service
 
 # What people read
@@ -16,6 +18,13 @@ WRITTEN = "The card was written to {path}. It is no secret."
 HOW_TO_WRITE = "To write the card to a file: coffre {noun} card -o FILE"
 THERE = "{path} exists already and is not a card of yours. It was not touched. Name another file."
 FINGERPRINT = "Fingerprint, to compare in person: {fingerprint}"
+
+
+def add_card(commands: "Subcommands", run: "Command", purpose: str) -> None:
+    """The command ``card`` of a noun."""
+    parser = commands("card", run, purpose)
+    add_profile(parser)
+    add_output(parser, "the file to write, or one's older card", required=False)
 
 
 def show_card(arguments: Namespace, screen: Screen, service: "Service", card: "IdentityCard") -> None:

@@ -3,6 +3,9 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
+from vault_client.commands.output import at_terminal
+from vault_client.stop_signals import ended_at_once
+
 # What people read
 CONFIRM = "{question} Type yes to go on: "
 NOT_CONFIRMED = "It was not confirmed. Nothing was done."
@@ -17,7 +20,9 @@ def confirm(arguments: Namespace, question: str) -> None:
     """Ask at the terminal; without one, or with --json or --yes, go on. Raises NotPermitted unless it is a yes."""
     from crypto.errors import NotPermitted
 
-    if arguments.yes or arguments.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if arguments.yes or arguments.json or not at_terminal(sys.stdin, sys.stdout):
         return
-    if input(CONFIRM.format(question=question)).strip().lower() != "yes":
+    with ended_at_once():
+        answer = input(CONFIRM.format(question=question))
+    if answer.strip().lower() != "yes":
         raise NotPermitted(NOT_CONFIRMED)

@@ -1,6 +1,7 @@
 """What people type for a document or a grant: its number in the last list, or the beginning of its id."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -13,23 +14,26 @@ if TYPE_CHECKING:
 
 SHOWN = 8
 MIN_PREFIX = 4
+NAME = "a number of the last list, or four or more characters of an id"
+
+_NUMBERS = 10 ** (MIN_PREFIX - 1) - 1
 
 # What people read
 TOO_SHORT = "“{word}” is neither a number of the last list nor four characters of an id. Nothing was done."
 NO_NUMBER = "The last list has no number {word}. Nothing was done. Show the list again."
 UNKNOWN = "“{word}” is not the beginning of an id in this list. Nothing was done. Show the list."
-SEVERAL = "“{word}” is the beginning of several ids. Nothing was done. Type more of it."
+SEVERAL = "“{word}” is the beginning of several ids. Nothing was done. Type more of it, or its number."
 
 
 class Shown(Body, frozen=True):
-    """The ids of the list shown last, in its order."""
+    """The ids of the list shown last, in its order: those that a number can name."""
 
-    ids: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=1 << 16)]
+    ids: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=_NUMBERS)]
 
 
 def remember(store: "DeviceStore", what: str, ids: Iterable[bytes]) -> None:
     """Keep the order of a list that is being shown."""
-    store.put(f"shown/{what}", Shown(ids=tuple(ids)))
+    store.put(f"shown/{what}", Shown(ids=tuple(islice(ids, _NUMBERS))))
 
 
 def pick(store: "DeviceStore", what: str, word: str, known: Iterable[bytes]) -> bytes:

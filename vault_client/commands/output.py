@@ -5,20 +5,24 @@ when there is something to draw with it.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from crypto.encoding import acceptable
-from crypto.errors import Unreachable
+from crypto.errors import Unavailable, Unreachable
+from vault_client.progress import Progress
 
-Progress = Callable[[int, int], None]
+_LAST_MOMENT = 253402300799
 
-# Columns whose cells are compared or copied, and those of short cells, are never broken into lines.
-_WHOLE = {"Id", "Subject", "Root", "When (UTC)", "Cosigned (UTC)"}
-_SHORT = 12
+# What people read
+UNSHOWN = (
+    "What there was to say could not be written out ({why}). What was done by then stays done: look before you do it "
+    "again."
+)
 
 
 class Usage(Exception):
@@ -31,39 +35,30 @@ class Screen:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.result: dict[str, Any] = {}
+        self._doubt = ""
+        self._is_mute = False
 
     def say(self, text: str) -> None:
         """One line for people."""
         if not self.as_json:
-            print(acceptable(text))
+            self._show(acceptable(text))
 
     def aside(self, text: str) -> None:
         """One line for people, on stderr: it is not what the command was asked for."""
         if not self.as_json:
-            print(acceptable(text), file=sys.stderr)
+            _written(acceptable(text), sys.stderr)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows for people. Cells are shown as they are: nothing in them is markup."""
-        if self.as_json:
-            return
-        from rich.box import SIMPLE_HEAD
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        if not self.as_json:
+            from vault_client.commands.tables import drawn
 
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        shown = [[acceptable(cell) for cell in row] for row in rows]
-        for number, column in enumerate(columns):
-            is_whole = column in _WHOLE or all(len(row[number]) <= _SHORT for row in shown)
-            table.add_column(Text(column), overflow="fold", no_wrap=is_whole)
-        for row in shown:
-            table.add_row(*map(Text, row))
-        Console(highlight=False).print(table)
+            self._show(drawn(columns, [[acceptable(cell) for cell in row] for row in rows]))
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Progress | None]:
         """A bar while the block runs, when somebody is watching. What is yielded takes bytes done and in all."""
-        if self.as_json or not sys.stderr.isatty():
+        if self.as_json or not at_terminal(sys.stderr):
             yield None
             return
         from rich.console import Console
@@ -80,26 +75,50 @@ class Screen:
             task = bars.add_task(acceptable(what), total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total)
 
+    @contextmanager
+    def unless_known(self, is_unknown: Callable[[], bool], meaning: str) -> Iterator[None]:
+        """When the block is cut short while ``is_unknown``, say with the reason what that means for what was asked."""
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, Unreachable) or is_unknown():
+                self._doubt = f" {meaning}"
+            raise
+
     def finish(self) -> None:
         """Write the JSON object of a command that did what it was asked."""
         if self.as_json:
-            print(json.dumps(self.result))
+            self._show(json.dumps(self.result))
 
     def refuse(self, error: str, message: str) -> None:
         """Say what went wrong: with the JSON object, or on stderr."""
-        if self.as_json:
-            print(json.dumps({**self.result, "error": error, "message": message}))
-        else:
-            print(f"coffre: {acceptable(message)}", file=sys.stderr)
+        message += self._doubt
+        said = json.dumps({**self.result, "error": error, "message": message})
+        if not self.as_json or self._is_mute or _written(said, sys.stdout):
+            _written(f"coffre: {acceptable(message)}", sys.stderr)
+
+    def _show(self, text: str) -> None:
+        if why := _written(text, sys.stdout):
+            self._is_mute = True
+            raise Unavailable(UNSHOWN.format(why=why))
 
 
-@contextmanager
-def unless_reached(meaning: str) -> Iterator[None]:
-    """When the block reaches nobody, say what that means for what was asked."""
+def at_terminal(*streams: TextIO | None) -> bool:
+    """Whether somebody is at each of ``streams``; one that is closed is None."""
+    return all(stream is not None and stream.isatty() for stream in streams)
+
+
+def _written(text: str, stream: TextIO | None) -> str:
+    """Write a line through. Returns why it could not be written; whoever closed a pipe has seen enough."""
+    if stream is None:
+        return ""
+    encoding = stream.encoding or "utf-8"
     try:
-        yield
-    except Unreachable as error:
-        raise Unreachable(f"{error} {meaning}") from None
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # else the rest of it fails again at exit
+        return "" if isinstance(error, BrokenPipeError) else error.strerror or type(error).__name__
+    return ""
 
 
 def counted(count: int, thing: str, things: str = "") -> str:
@@ -109,12 +128,17 @@ def counted(count: int, thing: str, things: str = "") -> str:
 
 def day(time: int) -> str:
     """A day, as it is shown (UTC)."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
+    return _date(time).strftime("%Y-%m-%d")
 
 
 def moment(time: int) -> str:
     """A moment, as it is shown (UTC)."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return _date(time).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _date(time: int) -> datetime:
+    # Times are others' claims: what is behind the last day of the calendar is shown as that day.
+    return datetime.fromtimestamp(min(time, _LAST_MOMENT), UTC)
 
 
 def amount(count: int) -> str:

@@ -5,31 +5,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault_client.commands import patient_documents, patient_log, patient_sharing
+from vault_client.commands.cards import add_card
 from vault_client.commands.confirmation import add_yes
+from vault_client.commands.enrolment import add_enrol, enrolled
+from vault_client.commands.names import NAME
 from vault_client.commands.output import Screen
 from vault_client.commands.profiles import add_output, add_profile
-from vault_client.commands.secrets_input import add_kit
+from vault_client.commands.secrets_input import note_vault
+from vault_client.sharing_terms import SHARING_DAYS
 
 if TYPE_CHECKING:
     from vault_client.commands import Subcommands
 
-DOC = "a number of the last list, or four or more characters of an id"
-SHARING_DAYS = 365
-
 # What people read
 ENROLLED = "The record is founded. Its profile is in {folder}."
-FINGERPRINT = "Fingerprint: {fingerprint}"
 NEXT = "Next: coffre patient add FILE"
 
 
 def add(commands: "Subcommands") -> None:
     """Every command of a patient."""
-    parser = commands("enrol", enrol, "found a record")
-    add_profile(parser)
-    add_kit(parser)
-    server = parser.add_mutually_exclusive_group(required=True)
-    server.add_argument("--server", metavar="URL", help="the address of the server: trust on first use")
-    server.add_argument("--card", type=Path, metavar="FILE", help="the server's instance card")
+    parser = add_enrol(commands, enrol, "found a record")
+    parser.add_argument(
+        "--name", default="", help="whose record it is: everybody you share with will be told"
+    )
 
     parser = commands("add", patient_documents.add_files, "encrypt files here and add them")
     add_profile(parser)
@@ -39,21 +37,19 @@ def add(commands: "Subcommands") -> None:
 
     parser = commands("show", patient_documents.show, "say what is known of a document")
     add_profile(parser)
-    parser.add_argument("document", metavar="DOC", help=DOC)
+    parser.add_argument("document", metavar="DOC", help=NAME)
 
     parser = commands("get", patient_documents.get, "fetch a document, verify it, write it to a file")
     add_profile(parser)
-    parser.add_argument("document", metavar="DOC", help=DOC)
+    parser.add_argument("document", metavar="DOC", help=NAME)
     add_output(parser, "the new file to write")
 
-    parser = commands("card", card, "show one's own card")
-    add_profile(parser)
-    add_output(parser, "the file to write, or one's older card", required=False)
+    add_card(commands, card, "show one's own card")
 
     parser = commands("authorise", patient_sharing.authorise, "let a practitioner open documents")
     add_profile(parser)
     parser.add_argument("card", type=Path, metavar="CARD", help="the file of the practitioner's card")
-    parser.add_argument("documents", nargs="+", metavar="DOC", help=DOC)
+    parser.add_argument("documents", nargs="+", metavar="DOC", help=NAME)
     parser.add_argument(
         "--days",
         type=int,
@@ -64,14 +60,14 @@ def add(commands: "Subcommands") -> None:
 
     parser = commands("extend", patient_sharing.extend, "add documents to a grant")
     add_profile(parser)
-    parser.add_argument("grant", metavar="GRANT", help=DOC)
-    parser.add_argument("documents", nargs="+", metavar="DOC", help=DOC)
+    parser.add_argument("grant", metavar="GRANT", help=NAME)
+    parser.add_argument("documents", nargs="+", metavar="DOC", help=NAME)
 
     add_profile(commands("grants", patient_sharing.grants, "list who may open what"))
 
     parser = commands("revoke", patient_sharing.revoke, "end a grant")
     add_profile(parser)
-    parser.add_argument("grant", metavar="GRANT", help=DOC)
+    parser.add_argument("grant", metavar="GRANT", help=NAME)
 
     for name, run, purpose in (
         ("mask", patient_documents.mask, "leave a document out of every new grant"),
@@ -80,7 +76,7 @@ def add(commands: "Subcommands") -> None:
     ):
         parser = commands(name, run, purpose)
         add_profile(parser)
-        parser.add_argument("document", metavar="DOC", help=DOC)
+        parser.add_argument("document", metavar="DOC", help=NAME)
         if run is patient_documents.delete:
             add_yes(parser)
 
@@ -97,30 +93,13 @@ def add(commands: "Subcommands") -> None:
 
 async def enrol(arguments: Namespace, screen: Screen) -> None:
     """Make an identity and found a record."""
-    from crypto.wire.cards import fingerprint
-    from vault_client.commands.profiles import folder, fresh_store, instance_card
-    from vault_client.commands.secrets_input import KIT_WRITTEN, kit_keeper
-    from vault_client.commands.trust_line import show_trust
     from vault_client.patient import Patient
 
-    keep_kit, instance = kit_keeper(arguments), instance_card(arguments.card)
-    store, place = fresh_store(arguments), folder(arguments)
-    async with await Patient.begin(
-        store, place, url=arguments.server, card=instance, keep_kit=keep_kit
-    ) as patient:
-        print_of = fingerprint(patient.own.identity)
-        screen.result |= {
-            "identity": patient.own.identity.hex(),
-            "fingerprint": print_of,
-            "vault": patient.replica.vault.hex(),
-            "folder": str(place),
-        }
-        screen.say(ENROLLED.format(folder=place))
-        screen.say(FINGERPRINT.format(fingerprint=print_of))
+    async with enrolled(arguments, screen, Patient, ENROLLED, person=arguments.name) as patient:
+        screen.result["vault"] = patient.replica.vault.hex()
         if arguments.kit is not None:
-            screen.say(KIT_WRITTEN.format(path=arguments.kit))
+            note_vault(arguments.kit, patient.replica.vault)
         screen.say(NEXT)
-        show_trust(screen, patient.service)
 
 
 async def card(arguments: Namespace, screen: Screen) -> None:

@@ -2,10 +2,11 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.names import pick, remember, short
-from vault_client.commands.output import Screen, Usage, amount, unless_reached
+from vault_client.commands.output import Screen, Usage, amount
 
 if TYPE_CHECKING:
     from vault_client.patient import Patient, PatientDocument
@@ -14,9 +15,10 @@ DOCUMENTS = "documents"
 
 # What people read
 ADDED = "Added {id}  {title} ({size})"
-SO_FAR = "{done} of {count} were added."
+SO_FAR = "{done} of {count} are known to be added."
 ADD_UNSURE = "Only what was named as added is sure to be in the record: list it before adding again."
 DELETE_UNSURE = "Whether the document is deleted is not known: list the record."
+MASK_UNSURE = "Whether this is in force is not known: list the record."
 REALLY_DELETE = "{title} will be deleted for ever."
 NO_DOCUMENTS = "There is no document in this record yet. Add one: coffre patient add FILE"
 WRITTEN = "{title} was verified and written to {path}."
@@ -35,19 +37,18 @@ async def add_files(arguments: Namespace, screen: Screen) -> None:
     for path in arguments.files:
         check_source(path)
     added = screen.result["documents"] = []
-    with unless_reached(ADD_UNSURE):
-        async with patient(arguments) as (record, _):
-            try:
-                for path in arguments.files:
-                    with screen.progress(path.name) as progress:
-                        document = await record.add(path, progress=progress)
-                    added.append(_described(document))
-                    title, size = document.descriptor.title, amount(document.descriptor.length)
-                    screen.say(ADDED.format(id=short(document.doc), title=title, size=size))
-            finally:
-                if len(added) < len(arguments.files):
-                    screen.aside(SO_FAR.format(done=len(added), count=len(arguments.files)))
-            show_trust(screen, record.service)
+    async with patient(arguments) as (record, _):
+        try:
+            for path in arguments.files:
+                with screen.progress(path.name) as progress, unless_answered(screen, record, ADD_UNSURE):
+                    document = await record.add(path, progress=progress)
+                added.append(_described(document))
+                title, size = document.descriptor.title, amount(document.descriptor.length)
+                screen.say(ADDED.format(id=short(document.doc), title=title, size=size))
+        finally:
+            if len(added) < len(arguments.files):
+                screen.aside(SO_FAR.format(done=len(added), count=len(arguments.files)))
+        show_trust(screen, record.service)
 
 
 async def list_documents(arguments: Namespace, screen: Screen) -> None:
@@ -115,14 +116,14 @@ async def delete(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    with unless_reached(DELETE_UNSURE):
-        async with patient(arguments) as (record, store):
-            document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
-            confirm(arguments, REALLY_DELETE.format(title=document.descriptor.title))
+    async with patient(arguments) as (record, store):
+        document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
+        confirm(arguments, REALLY_DELETE.format(title=document.descriptor.title))
+        with unless_answered(screen, record, DELETE_UNSURE):
             await record.delete(document.doc)
-            screen.result |= _described(document)
-            screen.say(DELETED.format(title=document.descriptor.title))
-            show_trust(screen, record.service)
+        screen.result |= _described(document)
+        screen.say(DELETED.format(title=document.descriptor.title))
+        show_trust(screen, record.service)
 
 
 async def _mask(arguments: Namespace, screen: Screen, *, masked: bool) -> None:
@@ -131,10 +132,16 @@ async def _mask(arguments: Namespace, screen: Screen, *, masked: bool) -> None:
 
     async with patient(arguments) as (record, store):
         document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
-        await record.mask(document.doc, masked=masked)
+        with unless_answered(screen, record, MASK_UNSURE):
+            await record.mask(document.doc, masked=masked)
         screen.result |= {**_described(document), "masked": masked}
         screen.say((MASKED if masked else UNMASKED).format(title=document.descriptor.title))
         show_trust(screen, record.service)
+
+
+def unless_answered(screen: Screen, record: "Patient", meaning: str) -> AbstractContextManager[None]:
+    """When a change was sent and the block ends before it is proved and kept, say what that means."""
+    return screen.unless_known(lambda: record.replica.is_unanswered, meaning)
 
 
 def document_ids(record: "Patient") -> list[bytes]:

@@ -32,6 +32,9 @@ CHANGES = {
     "unblocked": "unblocked someone",
     "rekeyed": "changed the keys",
     "resealed": "sealed the keys anew",
+    "ruled": "changed the rules",
+    "described": "changed the profile",
+    "summed up": "kept a summary of the record",
 }
 REFUSED, GRANTED, ENDED = "was refused", "was given the grant", "is granted nothing more"
 PURPOSES = {"TREAT": "treatment"}

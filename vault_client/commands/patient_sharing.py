@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.names import pick, pick_all, remember, short
-from vault_client.commands.output import Screen, Usage, counted, day, unless_reached
-from vault_client.commands.patient_documents import DOCUMENTS, document_ids
+from vault_client.commands.output import Screen, Usage, counted, day
+from vault_client.commands.patient_documents import DOCUMENTS, document_ids, unless_answered
 
 if TYPE_CHECKING:
+    from vault_client.local_vault import LocalGrant
     from vault_client.patient import Patient
-    from vault_client.vault_replica import LocalGrant
 
 GRANTS = "grants"
 MAX_DAYS = 1095  # three years
@@ -18,13 +18,20 @@ MAX_DAYS = 1095  # three years
 # What people read
 BAD_DAYS = f"--days must be from 1 to {MAX_DAYS}, three years. Nothing was shared."
 COMPARE = "The fingerprint on this card is {fingerprint}. Compare it with theirs, in person."
-SHARE_UNSURE = "Nothing is known to be shared: look at the grants before trying again."
+SHARE_UNSURE = "Whether it is shared is not known: look at the grants before trying again."
 AUTHORISED = "{name} ({subject}) may open {documents} until {until}. Grant {id}."
 FINGERPRINT = "Their fingerprint, to compare in person: {fingerprint}"
 EXTENDED = "Grant {id} was extended: {name} may open {documents} more."
 NO_GRANTS = "Nobody may open anything."
-REVOKE_UNSURE = "Take the grant to be in force still, and revoke it again."
+REVOKE_UNSURE = (
+    "Take the grant to be in force still, and revoke it again. Until then, every command first tries to."
+)
+SENT = (
+    "The end of grant {id} is sent, not yet in force: neither a keeper nor the log has confirmed it. Check it with: "
+    "coffre patient log"
+)
 REVOKED = "Grant {id} is ended. What {name} opened already cannot be unread."
+BLOCK_UNSURE = "Whether this is in force is not known: do it again."
 BLOCKED = "Nothing more will be granted to {who}. Grants in force are ended one by one, with revoke."
 UNBLOCKED = "{who} may be granted documents again."
 NOBODY = (
@@ -32,6 +39,7 @@ NOBODY = (
     "with. Nothing was done."
 )
 IN_FORCE, ENDED, ENDING, EXPIRED = "in force", "ended", "sent, not yet in force", "expired"
+UNLOGGED = "ended at the keepers, not yet in the log: revoke again"
 
 
 async def authorise(arguments: Namespace, screen: Screen) -> None:
@@ -46,22 +54,22 @@ async def authorise(arguments: Namespace, screen: Screen) -> None:
     recipient = identity_card(arguments.card)
     print_of = card_fingerprint(recipient)
     confirm(arguments, COMPARE.format(fingerprint=print_of))
-    with unless_reached(SHARE_UNSURE):
-        async with patient(arguments) as (record, store):
-            documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
+    async with patient(arguments) as (record, store):
+        documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
+        with unless_answered(screen, record, SHARE_UNSURE):
             grant = await record.authorise(recipient, documents, days=arguments.days)
-            screen.result |= {**_granted(grant, record), "fingerprint": print_of}
-            screen.say(
-                AUTHORISED.format(
-                    name=grant.name,
-                    subject=grant.subject,
-                    documents=counted(len(documents), "document"),
-                    until=day(grant.expiry),
-                    id=short(grant.entry.gid),
-                )
+        screen.result |= {**_granted(grant, record), "fingerprint": print_of}
+        screen.say(
+            AUTHORISED.format(
+                name=grant.name,
+                subject=grant.subject,
+                documents=counted(len(documents), "document"),
+                until=day(grant.expiry),
+                id=short(grant.entry.gid),
             )
-            screen.say(FINGERPRINT.format(fingerprint=print_of))
-            show_trust(screen, record.service)
+        )
+        screen.say(FINGERPRINT.format(fingerprint=print_of))
+        show_trust(screen, record.service)
 
 
 async def extend(arguments: Namespace, screen: Screen) -> None:
@@ -69,16 +77,16 @@ async def extend(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    with unless_reached(SHARE_UNSURE):
-        async with patient(arguments) as (record, store):
-            gid = pick(store, GRANTS, arguments.grant, _gids(record))
-            documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
-            before = set(record.replica.granted(gid))
+    async with patient(arguments) as (record, store):
+        gid = pick(store, GRANTS, arguments.grant, _gids(record))
+        documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
+        before = set(record.replica.granted(gid))
+        with unless_answered(screen, record, SHARE_UNSURE):
             grant = await record.extend(gid, documents)
-            more = counted(len(set(record.replica.granted(gid)) - before), "document")
-            screen.result |= _granted(grant, record)
-            screen.say(EXTENDED.format(id=short(gid), name=grant.name, documents=more))
-            show_trust(screen, record.service)
+        more = counted(len(set(record.replica.granted(gid)) - before), "document")
+        screen.result |= _granted(grant, record)
+        screen.say(EXTENDED.format(id=short(gid), name=grant.name, documents=more))
+        show_trust(screen, record.service)
 
 
 async def grants(arguments: Namespace, screen: Screen) -> None:
@@ -117,12 +125,14 @@ async def revoke(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    with unless_reached(REVOKE_UNSURE):
-        async with patient(arguments) as (record, store):
-            grant = await record.revoke(pick(store, GRANTS, arguments.grant, _gids(record)))
-            screen.result |= _granted(grant, record)
-            screen.say(REVOKED.format(id=short(grant.entry.gid), name=grant.name))
-            show_trust(screen, record.service)
+    async with patient(arguments) as (record, store):
+        gid = pick(store, GRANTS, arguments.grant, _gids(record))
+        with screen.unless_known(lambda: record.is_ending(gid), REVOKE_UNSURE):
+            grant = await record.revoke(gid)
+        screen.result |= _granted(grant, record)
+        said = REVOKED if grant.end_in_force else SENT
+        screen.say(said.format(id=short(grant.entry.gid), name=grant.name))
+        show_trust(screen, record.service)
 
 
 async def block(arguments: Namespace, screen: Screen) -> None:
@@ -142,7 +152,8 @@ async def _block(arguments: Namespace, screen: Screen, *, blocked: bool) -> None
 
     async with patient(arguments) as (record, _):
         identity = _identity(arguments.identity, record)
-        await record.block(identity, blocked=blocked)
+        with unless_answered(screen, record, BLOCK_UNSURE):
+            await record.block(identity, blocked=blocked)
         screen.result |= {"identity": identity.hex(), "blocked": blocked}
         screen.say((BLOCKED if blocked else UNBLOCKED).format(who=fingerprint(identity)))
         show_trust(screen, record.service)
@@ -187,6 +198,8 @@ def _granted(grant: "LocalGrant", record: "Patient") -> dict[str, Any]:
 
 
 def _standing(grant: "LocalGrant", record: "Patient") -> str:
-    if grant.entry.ended or grant.end_in_force:
-        return ENDED if grant.end_in_force else ENDING
+    if grant.end_in_force:
+        return ENDED if grant.entry.ended else UNLOGGED
+    if grant.entry.ended or record.is_ending(grant.entry.gid):
+        return ENDING
     return EXPIRED if grant.expiry <= record.service.now() else IN_FORCE

@@ -1,79 +1,53 @@
 """``coffre practitioner``: what patients granted."""
 
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vault_client.commands.names import pick, remember, short
+from vault_client.commands.cards import add_card
+from vault_client.commands.enrolment import add_enrol, enrolled
+from vault_client.commands.names import NAME, pick, remember, short
 from vault_client.commands.output import Screen, amount, day
 from vault_client.commands.profiles import add_output, add_profile
-from vault_client.commands.secrets_input import add_kit
 
 if TYPE_CHECKING:
     from vault_client.commands import Subcommands
     from vault_client.practitioner import GrantedDocument, Practitioner
 
 GRANTED = "granted"
-DOC = "a number of the last list, or four or more characters of an id"
 
 # What people read
 ENROLLED = "The identity is made. Its profile is in {folder}."
 NOT_CERTIFIED = "Patients can share with it once a registrar has certified its card. Next: coffre practitioner card -o FILE"
 CERTIFIED = "Certified as {name}, {profession} ({subject})."
-FINGERPRINT = "Fingerprint: {fingerprint}"
 GONE = "{title} may have been deleted or masked, or the grant has ended"
 NOT_GRANTED = "This document is not granted to you any more"
+SAYS = "The record {record} says it is the record of {name}. Nobody has certified that: compare it with what you know."
 NOTHING = "Nothing is granted to you now."
+LEFT_OUT = "The keeper {name} answered wrongly and was left out. Nothing was lost by it. Tell the operator of your service."
 REFUSED = "A delivery was not believed: {why}"
+SET_ASIDE = "The list of grant {grant} of record {record} was not opened; it is tried again next time. {why}"
+SAID_ENDED = "Grant {grant} of record {record} is said to have ended. Its list was not opened; it is tried again next time."
 WRITTEN = "{title} was verified and written to {path}. The patient's log shows that you opened it."
 
 
 def add(commands: "Subcommands") -> None:
     """Every command of a practitioner."""
-    parser = commands("enrol", enrol, "make an identity that patients can share with")
-    add_profile(parser)
-    add_kit(parser)
-    server = parser.add_mutually_exclusive_group(required=True)
-    server.add_argument("--server", metavar="URL", help="the address of the server: trust on first use")
-    server.add_argument("--card", type=Path, metavar="FILE", help="the server's instance card")
-
-    parser = commands("card", card, "show one's own card, for patients and the registrar")
-    add_profile(parser)
-    add_output(parser, "the file to write, or one's older card", required=False)
-
+    add_enrol(commands, enrol, "make an identity that patients can share with")
+    add_card(commands, card, "show one's own card, for patients and the registrar")
     add_profile(commands("list", list_documents, "list what was granted"))
 
     parser = commands("read", read, "open a document into a file; the patient sees it in the log")
     add_profile(parser)
-    parser.add_argument("document", metavar="DOC", help=DOC)
+    parser.add_argument("document", metavar="DOC", help=NAME)
     add_output(parser, "the new file to write")
 
 
 async def enrol(arguments: Namespace, screen: Screen) -> None:
     """Make an identity."""
-    from crypto.wire.cards import fingerprint
-    from vault_client.commands.profiles import folder, fresh_store, instance_card
-    from vault_client.commands.secrets_input import KIT_WRITTEN, kit_keeper
-    from vault_client.commands.trust_line import show_trust
     from vault_client.practitioner import Practitioner
 
-    keep_kit, instance = kit_keeper(arguments), instance_card(arguments.card)
-    store, place = fresh_store(arguments), folder(arguments)
-    async with await Practitioner.begin(
-        store, place, url=arguments.server, card=instance, keep_kit=keep_kit
-    ) as practitioner:
-        print_of = fingerprint(practitioner.own.identity)
-        screen.result |= {
-            "identity": practitioner.own.identity.hex(),
-            "fingerprint": print_of,
-            "folder": str(place),
-        }
-        screen.say(ENROLLED.format(folder=place))
-        screen.say(FINGERPRINT.format(fingerprint=print_of))
-        if arguments.kit is not None:
-            screen.say(KIT_WRITTEN.format(path=arguments.kit))
+    async with enrolled(arguments, screen, Practitioner, ENROLLED):
         screen.say(NOT_CERTIFIED)
-        show_trust(screen, practitioner.service)
 
 
 async def card(arguments: Namespace, screen: Screen) -> None:
@@ -101,11 +75,16 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
         documents = _newest(await reader.listing())
         documents.sort(key=lambda each: (each.document.title, each.document.doc))
         documents.sort(key=lambda each: each.document.date, reverse=True)
-        remember(store, GRANTED, (each.document.doc for each in documents))
-        screen.result |= {"documents": [_described(each) for each in documents], "refused": refused}
-        if not documents:
+        remember(store, GRANTED, map(_name, documents))
+        aside = [_aside(reader, gid, refusal) for gid, refusal in reader.set_aside().items()]
+        screen.result |= {
+            "documents": [_described(each) for each in documents],
+            "refused": refused,
+            "set_aside": aside,
+        }
+        if not documents and not aside:
             screen.say(NOTHING)
-        else:
+        elif documents:
             screen.table(
                 ("", "Id", "Record", "Date", "Category", "Title", "Size", "Until"),
                 [
@@ -122,8 +101,15 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
                     for number, each in enumerate(documents, 1)
                 ],
             )
+        for record, name in sorted({(each.vault, each.person) for each in documents if each.person}):
+            screen.say(SAYS.format(record=short(record), name=name))
         for why in refused:
             screen.say(REFUSED.format(why=why))
+        for each in aside:
+            words = SAID_ENDED if each["said_ended"] else SET_ASIDE
+            ids = {what: short(bytes.fromhex(each[what])) for what in ("grant", "record")}
+            screen.say(words.format(**ids, why=each["why"]))
+        say_left_out(reader, screen)
         show_trust(screen, reader.service)
 
 
@@ -135,18 +121,20 @@ async def read(arguments: Namespace, screen: Screen) -> None:
 
     check_free(arguments.output)
     async with practitioner(arguments) as (reader, store):
-        documents = {each.document.doc: each for each in _newest(reader.documents())}
-        doc = pick(store, GRANTED, arguments.document, documents)
-        if doc not in documents:  # a number of a list that is out of date
+        documents = {_name(each): each for each in _newest(reader.documents())}
+        name = pick(store, GRANTED, arguments.document, documents)
+        if name not in documents:  # a number of a list that is out of date
             raise NotFound(NOT_GRANTED)
-        title = documents[doc].document.title
+        document = documents[name]
+        title = document.document.title
         with screen.progress(arguments.output.name) as progress:
             try:
-                await reader.read(documents[doc], arguments.output, progress=progress)
+                await reader.read(document, arguments.output, progress=progress)
             except NotFound:
                 raise NotFound(GONE.format(title=title)) from None
-        screen.result |= {**_described(documents[doc]), "path": str(arguments.output)}
+        screen.result |= {**_described(document), "path": str(arguments.output)}
         screen.say(WRITTEN.format(title=title, path=arguments.output))
+        say_left_out(reader, screen)
         show_trust(screen, reader.service)
 
 
@@ -162,10 +150,30 @@ async def _certificates(reader: "Practitioner") -> list[dict[str, str]]:
     ]
 
 
+def say_left_out(reader: "Practitioner", screen: Screen) -> None:
+    """Name the keepers whose answers did not fit."""
+    screen.result["left_out"] = reader.left_out()
+    for name in reader.left_out():
+        screen.say(LEFT_OUT.format(name=name))
+
+
 def _newest(documents: "list[GrantedDocument]") -> "list[GrantedDocument]":
     """One entry for each document: a document of several grants is opened by the one listed last."""
     ordered = sorted(documents, key=lambda each: (each.listed, each.gid))
-    return list({each.document.doc: each for each in ordered}.values())
+    return list({_name(each): each for each in ordered}.values())
+
+
+def _name(granted: "GrantedDocument") -> bytes:
+    """What names a document here: its id, then its record's, since whoever knows an id can use it in another record."""
+    return granted.document.doc + granted.vault
+
+
+def _aside(reader: "Practitioner", gid: bytes, refusal: Exception) -> dict[str, Any]:
+    from crypto.errors import NotFound
+
+    record = reader.grants.get(gid).state.vault
+    said_ended = isinstance(refusal, NotFound)
+    return {"grant": gid.hex(), "record": record.hex(), "said_ended": said_ended, "why": str(refusal)}
 
 
 def _described(granted: "GrantedDocument") -> dict[str, Any]:
@@ -174,6 +182,7 @@ def _described(granted: "GrantedDocument") -> dict[str, Any]:
         "id": document.doc.hex(),
         "version": document.ver.hex(),
         "record": granted.vault.hex(),
+        "person": granted.person or None,
         "grant": granted.gid.hex(),
         "title": document.title,
         "category": document.category,

@@ -3,11 +3,12 @@
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from vault_client.commands.secrets_input import add_passphrase, passphrase
+from vault_client.spool import SPOOL
 
 if TYPE_CHECKING:
     from crypto.trust_root import InstanceCard
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from vault_client.patient import Patient
     from vault_client.practitioner import Practitioner
 
-# A profile has it from the end of its enrolment on.
-SPOOL = "spool"
+Member = TypeVar("Member", "Patient", "Practitioner")
 
 # What people read
 UNREADABLE = "{path} could not be read ({why}). Nothing was done. Check the path."
@@ -39,7 +39,10 @@ def add_output(parser: ArgumentParser, what: str, *, required: bool = True) -> N
 def add_profile(parser: ArgumentParser) -> None:
     """The options that choose and open a profile."""
     parser.add_argument(
-        "--home", type=Path, metavar="DIR", help="the folder of the profile (default: COFFRE_HOME)"
+        "--home",
+        type=Path,
+        metavar="DIR",
+        help="the folder of the profile (default: COFFRE_HOME, else the system's folder for one's own data)",
     )
     add_passphrase(parser)
 
@@ -74,21 +77,30 @@ def fresh_store(arguments: Namespace) -> "DeviceStore":
 
 @asynccontextmanager
 async def patient(arguments: Namespace) -> "AsyncIterator[tuple[Patient, DeviceStore]]":
-    """The patient of the profile, with the store in which commands remember what they showed."""
+    """The patient of the profile, with the store in which commands remember what they showed.
+
+    Revocations that were cut off are gone on with first, whatever the command is for.
+    """
     from vault_client.patient import Patient
 
-    store = _opened(arguments)
-    async with await Patient.resume(store, folder(arguments)) as opened:
+    async with _resumed(arguments, Patient) as (opened, store):
+        await opened.finish_ends()
         yield opened, store
 
 
-@asynccontextmanager
-async def practitioner(arguments: Namespace) -> "AsyncIterator[tuple[Practitioner, DeviceStore]]":
+def practitioner(
+    arguments: Namespace,
+) -> "AbstractAsyncContextManager[tuple[Practitioner, DeviceStore]]":
     """The practitioner of the profile, with the store in which commands remember what they showed."""
     from vault_client.practitioner import Practitioner
 
+    return _resumed(arguments, Practitioner)
+
+
+@asynccontextmanager
+async def _resumed(arguments: Namespace, sdk: type[Member]) -> "AsyncIterator[tuple[Member, DeviceStore]]":
     store = _opened(arguments)
-    async with await Practitioner.resume(store, folder(arguments)) as opened:
+    async with await sdk.resume(store, folder(arguments)) as opened:
         yield opened, store
 
 

@@ -8,10 +8,11 @@ from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault_client.commands.output import Usage
+from vault_client.commands.output import Usage, at_terminal
+from vault_client.stop_signals import ended_at_once
 
 if TYPE_CHECKING:
-    from crypto.sealed.recovery import Kit
+    from crypto.sealed.recovery import KitFile
 
 MAX_PASSPHRASE = 4096
 MIN_NEW = 12
@@ -32,19 +33,23 @@ KIT = (
     "Your recovery kit. It is shown this once and kept nowhere. Keys of yours are derived from it: whoever has it "
     "has them. Restoring a lost record with it comes in a later version. Write it down and put it away."
 )
-KIT_FILE = (
-    "# A recovery kit of Coffre. Keys are derived from it: whoever has it has them. Keep it apart from the computer.\n"
-    "# Restoring a lost record with it comes in a later version.\n{kit}\n"
+KIT_WRITTEN = (
+    "The recovery kit is in {path}. Keys of yours are derived from it: whoever has it has them. Keep it apart from this "
+    "computer. Restoring a lost record with it comes in a later version."
 )
-KIT_WRITTEN = "The recovery kit is in {path}. Keep it apart from this computer."
 KIT_CONFIRM = "Type OK when it is written down: "
 KIT_UNCONFIRMED = (
     "The recovery kit was not confirmed. Nobody was enrolled. Start again when you can write it down."
 )
 KIT_THERE = (
-    "{path} exists already. The recovery kit was not written and nobody was enrolled. Name another file."
+    "{path} exists already and was not touched. Nothing was done. If an enrolment was cut short, see whether it is "
+    "finished with: coffre {noun} list. Otherwise name another file."
 )
-KIT_UNWRITTEN = "The recovery kit could not be written to {path} ({why}). Nobody was enrolled."
+KIT_TAKEN = "{path} exists already and was not touched. Nobody was enrolled. Name another file."
+KIT_UNNOTED = "The record is founded, but its id could not be noted in {path} ({why}). Keep the kit: it is good without."
+KIT_UNWRITTEN = (
+    "The recovery kit could not be written to {path} ({why}). Nobody was enrolled. Name another place."
+)
 
 
 def add_passphrase(parser: ArgumentParser) -> None:
@@ -68,28 +73,33 @@ def passphrase(arguments: Namespace, *, new: bool = False) -> str:
     Raises Usage when there is no way to get it, or when a new one is too short.
     """
     is_given = arguments.passphrase_fd is not None
-    if not is_given and not sys.stdin.isatty():
+    if not is_given and not at_terminal(sys.stdin):
         raise Usage(NO_TERMINAL)
-    first = _from_descriptor(arguments.passphrase_fd) if is_given else getpass(ASK_NEW if new else ASK)
+    first = _from_descriptor(arguments.passphrase_fd) if is_given else _asked(ASK_NEW if new else ASK)
     if new and len(first) < MIN_NEW:
         raise Usage(TOO_SHORT)
-    if new and not is_given and getpass(ASK_AGAIN) != first:
+    if new and not is_given and _asked(ASK_AGAIN) != first:
         raise Usage(NOT_THE_SAME)
     return first
 
 
-def kit_keeper(arguments: Namespace) -> Callable[["Kit"], None]:
+def kit_keeper(arguments: Namespace) -> Callable[["KitFile"], None]:
     """What takes the recovery kit at enrolment. Raises Usage, before anything is done, when it would be lost."""
     from crypto.errors import Conflict
 
     path: Path | None = arguments.kit
     if path is not None:
         if path.exists():
-            raise Conflict(KIT_THERE.format(path=path))
+            raise Conflict(KIT_THERE.format(path=path, noun=arguments.noun))
         return lambda kit: _write_kit(path, kit)
-    if arguments.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if arguments.json or not at_terminal(sys.stdin, sys.stdout):
         raise Usage(NO_PLACE_FOR_KIT)
     return _show_kit
+
+
+def _asked(question: str) -> str:
+    with ended_at_once():
+        return getpass(question)
 
 
 def _from_descriptor(number: int) -> str:
@@ -97,28 +107,61 @@ def _from_descriptor(number: int) -> str:
         with open(number, "rb", closefd=False) as file:
             data = file.read(MAX_PASSPHRASE + 1)
         text = data.decode("utf-8")
-    except (OSError, ValueError):
+    except (
+        OSError,
+        ValueError,
+        OverflowError,
+        TypeError,
+    ):  # a number beyond any descriptor is one of the last two
         raise Usage(BAD_DESCRIPTOR.format(number=number)) from None
     return text.removesuffix("\n")
 
 
-def _write_kit(path: Path, kit: "Kit") -> None:
+def note_vault(path: Path, vault: bytes) -> None:
+    """Write the id of a vault just founded into the kit's file. Raises Unavailable."""
+    import msgspec
+
+    from crypto.errors import Unavailable
+    from crypto.sealed.recovery import read_kit_file
+
+    whole = path.with_name(f"{path.name}.new")
+    try:
+        kit = msgspec.structs.replace(read_kit_file(path.read_text(encoding="utf-8")), vault=vault)
+        _write_new(whole, kit)
+        os.replace(whole, path)
+    except OSError as error:
+        raise Unavailable(KIT_UNNOTED.format(path=path, why=error.strerror)) from None
+
+
+def _write_new(path: Path, kit: "KitFile") -> None:
+    from crypto.sealed.recovery import kit_file_text
+
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        try:
+            file.write(f"{kit_file_text(kit)}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            path.unlink()  # half a kit would only stand in the way of the next try
+            raise
+
+
+def _write_kit(path: Path, kit: "KitFile") -> None:
     from crypto.errors import Conflict, Unavailable
 
     try:
-        with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-            file.write(KIT_FILE.format(kit=kit.to_text()).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        _write_new(path, kit)
     except FileExistsError:
-        raise Conflict(KIT_THERE.format(path=path)) from None
+        raise Conflict(KIT_TAKEN.format(path=path)) from None
     except OSError as error:
         raise Unavailable(KIT_UNWRITTEN.format(path=path, why=error.strerror)) from None
 
 
-def _show_kit(kit: "Kit") -> None:
+def _show_kit(kit: "KitFile") -> None:
     from crypto.errors import NotPermitted
 
-    print(f"{KIT}\n\n    {kit.to_text()}\n")
-    if input(KIT_CONFIRM).strip().upper() != "OK":
+    print(f"{KIT}\n\n    {kit.text}\n")
+    with ended_at_once():
+        answer = input(KIT_CONFIRM)
+    if answer.strip().upper() != "OK":
         raise NotPermitted(KIT_UNCONFIRMED)

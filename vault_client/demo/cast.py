@@ -11,6 +11,8 @@ from vault_client.demo.processes import Instance, running
 from vault_client.patient import Patient
 from vault_client.practitioner import Practitioner
 
+# Whoever is granted something is told this name, and nobody else is.
+PATIENT = "Camille Morel"
 # Nobody. What is certified is public: none of these words may stand in a title or document of the demo.
 PEOPLE = (
     ("Dr Anaïs Roche", "médecin", "demo:10000000001"),
@@ -51,7 +53,7 @@ async def assembled(folder: Path) -> AsyncIterator[Cast]:
         passphrases = tuple(secrets.token_urlsafe(24) for _ in range(1 + len(PEOPLE)))
         patient = await stack.enter_async_context(
             await Patient.enrol(
-                folder / "patient", passphrases[0], card=instance.card, person="", keep_kit=_forget
+                folder / "patient", passphrases[0], card=instance.card, person=PATIENT, keep_kit=_forget
             )
         )
         doctors = []

@@ -1,8 +1,5 @@
 """The whole demo: a folder, its files, the cast, the story; and everything ended with it, whatever happens."""
 
-import asyncio
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +19,7 @@ async def play(
     """The whole demo. ``result`` is filled also when something is raised half way."""
     told = Told()
     result |= told.to_object()
-    with _folder(keep) as folder, _ended_by_sigterm():
+    with _folder(keep) as folder:
         sources = sources_of(documents, folder)
         narration.scene("start")
         try:
@@ -47,18 +44,3 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         raise Conflict(f"{keep} is not an empty folder. The demo was not started. Name another.")
     keep.mkdir(mode=0o700, parents=True, exist_ok=True)
     yield keep.absolute()
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the story as Ctrl-C does, so that what it started is ended too."""
-    task = asyncio.current_task()
-    if sys.platform == "win32" or task is None:
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGTERM)

@@ -18,11 +18,11 @@ from crypto.wire.keeper_api import KeeperApi, ReleaseAnswer, ReleaseQuery
 from crypto.wire.messages import CiphertextQuery, OpenAnswer, OpenRequest
 from crypto.wire.vault_api import VaultApi
 from vault_client.demo.cast import Doctor
+from vault_client.local_vault import LocalDocument, newest
 from vault_client.opening import Opener, Wanted
 from vault_client.patient import PatientDocument
 from vault_client.practitioner import TREATMENT, GrantedDocument
 from vault_client.service import Service
-from vault_client.vault_replica import LocalDocument, newest
 
 
 @dataclass(frozen=True)

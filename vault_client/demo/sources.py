@@ -29,6 +29,7 @@ def sources_of(documents: Path | None, folder: Path) -> list[Source]:
                 Descriptor(
                     title=each.title,
                     category=each.category,
+                    author="",
                     mime=each.mime,
                     date=each.date,
                     length=each.path.stat().st_size,

@@ -23,10 +23,10 @@ from vault_client.demo.narration import Narration
 from vault_client.demo.refusals import Attempt, granted_to, not_granted, revoked, tampered, unlogged, watched
 from vault_client.demo.server_view import look
 from vault_client.demo.sources import Source
+from vault_client.local_vault import LocalGrant
 from vault_client.patient import PatientDocument
 from vault_client.practitioner import GrantedDocument
 from vault_client.public_log import PublicLogs, verify_logs
-from vault_client.vault_replica import LocalGrant
 
 _LINK_SHOWN = 160
 

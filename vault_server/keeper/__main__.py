@@ -9,35 +9,31 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from crypto.errors import Refusal, Unavailable
+from crypto.errors import Unavailable
+from vault_server import program
 from vault_server.keeper.founding import found
-from vault_server.keeper.settings import Settings
+from vault_server.keeper.settings import DEFAULT, Settings
+
+NAME = "coffre keeper"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        if options.command == "init":
-            asyncio.run(_init(options))
-        else:
-            _serve(options)
-    except Refusal as error:
-        print(error, file=sys.stderr)
-        return 1
-    except Unavailable as error:
-        print(error, file=sys.stderr)
-        return 3
-    except OSError as error:
-        print(
-            f"{options.data} cannot be used ({error.strerror}). The keeper was not started.", file=sys.stderr
-        )
-        return 3
-    return 0
+
+    def command() -> None:
+        try:
+            _init(options) if options.command == "init" else _serve(options)
+        except OSError as error:
+            raise Unavailable(
+                f"{options.data} cannot be used ({error.strerror}). The keeper was not started."
+            ) from None
+
+    return program.exit_code(NAME, command)
 
 
-async def _init(options: argparse.Namespace) -> None:
-    card = await found(options.data, url=options.url, name=options.name, operator=options.operator)
+def _init(options: argparse.Namespace) -> None:
+    card = asyncio.run(found(options.data, url=options.url, name=options.name, operator=options.operator))
     print(
         f"The keeper {card.name} is ready in {options.data}. Its card is {options.data / 'keeper-card.json'}."
     )
@@ -48,27 +44,17 @@ def _serve(options: argparse.Namespace) -> None:
         data=options.data,
         server=options.server,
         card=options.card,
-        host=options.host,
-        port=options.port,
-        tls_cert=options.tls_cert,
-        tls_key=options.tls_key,
-        behind_proxy=options.behind_proxy,
+        listening=program.listening(options),
         accept_lost_store=options.accept_lost_store,
     )
     # Imported once the settings are sound: a mistyped command is answered at once.
-    import uvloop
-
     from vault_server.keeper.service import serve
 
-    # asyncio's own loop leaves Nagle's delay on for sockets made beforehand: 40 ms on every second answer.
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+    program.run(serve(settings))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="coffre keeper", description="A keeper: it follows the logs of a service."
-    )
+    parser = argparse.ArgumentParser(prog=NAME, description="A keeper: it follows the logs of a service.")
     commands = parser.add_subparsers(dest="command", required=True)
 
     init = commands.add_parser("init", help="make a keeper's keys, store and card; again: only the card")
@@ -81,11 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--data", type=Path, required=True, help="the keeper's folder")
     run.add_argument("--server", required=True, help="the URL of the vault server")
     run.add_argument("--card", type=Path, required=True, help="the service's instance card")
-    run.add_argument("--host", default="127.0.0.1", help="where to listen")
-    run.add_argument("--port", type=int, default=8766, help="where to listen; 0 takes a free port")
-    run.add_argument("--tls-cert", type=Path, help="certificate chain, to speak TLS")
-    run.add_argument("--tls-key", type=Path, help="its private key")
-    run.add_argument("--behind-proxy", action="store_true", help="a proxy in front speaks TLS")
+    program.add_listening(run, DEFAULT)
     run.add_argument(
         "--accept-lost-store",
         action="store_true",

@@ -3,25 +3,12 @@
 JSON lines with a closed list of fields. Nothing of a request gets there: no id, address or body.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TextIO
 
 import structlog
 
-_FIELDS = frozenset(
-    {
-        "event",
-        "level",
-        "time",
-        "problem",
-        "version",
-        "cosigned",
-        "identity_heads",
-        "released",
-        "ended",
-        "refused",
-    }
-)
+from vault_server.event_log import lines
 
 
 @dataclass(slots=True)
@@ -35,19 +22,15 @@ class Counters:
     refused: int = 0
 
 
+FIELDS = frozenset({"event", "level", "time", "problem", *(each.name for each in fields(Counters))})
+
+
 class EventLog:
     """The log of one process."""
 
     def __init__(self, output: TextIO) -> None:
         self.counters = Counters()
-        self._logger = structlog.wrap_logger(
-            structlog.PrintLogger(output),
-            processors=[
-                _only_known_fields,
-                structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-                structlog.processors.JSONRenderer(separators=(",", ":")),
-            ],
-        )
+        self._logger = structlog.wrap_logger(structlog.PrintLogger(output), processors=lines(FIELDS))
 
     def write(self, event: str, **fields: str | int) -> None:
         """One line. Fields that are not on the list are left out."""
@@ -56,9 +39,3 @@ class EventLog:
     def write_counters(self) -> None:
         """One line with all counters."""
         self.write("counters", **asdict(self.counters))
-
-
-def _only_known_fields(
-    _logger: object, _method: str, fields: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
-    return {name: value for name, value in fields.items() if name in _FIELDS}

@@ -68,10 +68,15 @@ class FollowedLogs:
         frontier: Frontier,
         new: NewLeaves,
         time: int,
+        *,
+        dated: bool,
     ) -> None:
-        """Make ``checkpoint`` the highest head: on disk first, then here. The caller holds the log's lock."""
+        """Make ``checkpoint`` the highest head: on disk first, then here. The caller holds the log's lock.
+
+        ``dated``: ``check_times`` will ask for its time.
+        """
         head = LogRow(log.row.log, log.row.origin, checkpoint.size, checkpoint.root, note)
-        await self._store.advance(log.row, head, new, time)
+        await self._store.advance(log.row, head, new, time, dated=dated)
         log.row, log.frontier = head, frontier
 
     async def places(self, log: LogRow, slots: Sequence[bytes]) -> dict[bytes, int]:
@@ -89,6 +94,17 @@ class FollowedLogs:
         for place, slot, leaf in wanted:
             if lowest.get(slot) != place or leaves.get(place) != leaf:
                 raise NotProven("A log entry is not in the log as it is shown. It was not believed.")
+
+    async def check_times(self, log: LogRow, dated: Sequence[tuple[int, int]], apart: int) -> None:
+        """Each of ``dated`` (place, time) came when this keeper saw it come, give or take ``apart`` seconds.
+
+        That is between the last cosignature of a head without it and the first of a head with it; what stood under
+        the first head is taken as it is. Raises NotProven.
+        """
+        around = await self._store.cosigned_around(log.log, [place for place, _ in dated])
+        for (_, time), (before, after) in zip(dated, around, strict=True):
+            if before is not None and not before - apart <= time <= after + apart:
+                raise NotProven("A log entry is dated when it was not in the log. It was not believed.")
 
     async def check_prefix(self, log: LogRow, checkpoint: Checkpoint) -> None:
         """Raises NotProven unless ``checkpoint`` is this head or one that it continues."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from crypto.wire.keeper_api import KeeperCard
+from vault_server.http_client import check_url
 from vault_server.keeper.keys import (
     CARD,
     Keys,
@@ -14,7 +15,6 @@ from vault_server.keeper.keys import (
     make_sealing_key,
     write_card,
 )
-from vault_server.keeper.settings import check_url
 from vault_server.keeper.store import Store
 
 

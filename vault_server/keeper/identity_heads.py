@@ -1,7 +1,8 @@
 """Which links an identity has: the keeper's own answer, from its mirror of the directory.
 
-A chain proves itself but for one thing: that it does not go on. Whoever mirrors the directory can say so, since the
-place of link n + 1 would be found by its slot.
+A chain proves itself but for two things: that it does not go on, and that its delays are true. Whoever mirrors the
+directory can say the first, since the place of link n + 1 would be found by its slot, and the second, since it knows
+when it cosigned the heads around each link.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.store import LogRow
 from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
+from vault_server.rules import TEN_MINUTES
 
 # The directory is asked for anew once in this many seconds, so that the answer is about now.
 WITHIN = 1
@@ -62,16 +64,18 @@ class IdentityHeads:
     async def complete(self, directory: LogRow, chain: Chain) -> Known:
         """What ``chain`` says, which has all the identity's links in the directory under this head.
 
-        Raises NotProven when a link is not where it is said to be, or is not the first in its place, or when the
-        chain goes on; and as ``fold`` does.
+        Raises NotProven when a link is not where it is said to be, or is not the first in its place, or is dated
+        when it was not there, or when the chain goes on; and as ``fold`` does.
         """
         identity = identity_id(chain.links[0].envelope)
-        expected = []
+        expected, dated = [], []
         for n, link in enumerate(chain.links):
             slot = directory_slot(directory.origin, identity, n)
             expected.append((link.disclosure.index, slot, link.disclosure.leaf(link.envelope).to_bytes()))
+            dated.append((link.disclosure.index, link.disclosure.part.time))
         further = directory_slot(directory.origin, identity, len(chain.links))
         await self._logs.check_leaves(directory, expected)
+        await self._logs.check_times(directory, dated, TEN_MINUTES)
         if await self._logs.places(directory, [further]):
             raise NotProven(
                 "An identity has more links than are shown. Fetch its chain again and show it whole."

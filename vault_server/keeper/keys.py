@@ -4,7 +4,6 @@ The folder ``keys`` (0700) holds two seeds of 32 bytes (0600): ``cosigning.key``
 ``sealing.key`` (HPKE) opens the policies sealed to this keeper. ``keeper-card.json`` is what goes into a trust root.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import SigningKey
 from crypto.wire.keeper_api import KeeperCard
+from vault_server.store.files import PUBLIC_FILE, make_folder, write_durably
 
 CARD = "keeper-card.json"
 _FOLDER = "keys"
@@ -76,37 +76,15 @@ def load_card(data: Path) -> KeeperCard:
 
 def write_card(data: Path, card: KeeperCard) -> None:
     """Write the card where ``load_card`` finds it, whole or not at all."""
-    fresh = data / f"{CARD}.new"
-    fresh.unlink(missing_ok=True)
-    write_new(fresh, encode(card) + b"\n", mode=0o644)
-    fresh.replace(data / CARD)
-    _sync_folder(data)
-
-
-def write_new(path: Path, data: bytes, *, mode: int) -> None:
-    """Create ``path`` and have it on disk when this returns. Raises FileExistsError when it is there."""
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    _sync_folder(path.parent)
+    write_durably(data / CARD, encode(card) + b"\n", PUBLIC_FILE)
 
 
 def _made(data: Path, name: str) -> SecretBytes:
     folder = data / _FOLDER
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder)
     if not (folder / name).exists():
-        write_new(folder / name, SecretBytes.random(_SEED).reveal(), mode=0o600)
+        write_durably(folder / name, SecretBytes.random(_SEED).reveal())
     return _read_seed(folder / name)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read_seed(path: Path) -> SecretBytes:

@@ -37,7 +37,7 @@ class Mirror:
     async def extend(self, log: FollowedLog, checkpoint: Checkpoint, *, directory: bool) -> Extension:
         """Fetch the leaves that lead from the highest head of ``log`` to ``checkpoint``. The caller holds its lock.
 
-        Raises Malformed for entries that are not leaves of version 1, NotProven when they have another root, and as
+        Raises Malformed for entries that are not leaves, NotProven when they have another root, and as
         ``Source`` does. Nothing that was fetched is kept then.
         """
         frontier = await self._logs.frontier(log)
@@ -97,13 +97,14 @@ class _Step:
         self._start, self._directory = start, directory
         self.leaves: list[bytes] = []
         self.subtrees: dict[int, bytes] = {}
-        self._slots: list[bytes] = []
+        self._slots: list[bytes | None] = []
 
     def add(self, entries: list[bytes]) -> None:
-        """Take entries. Raises Malformed for one that is not a leaf of version 1."""
+        """Take entries. Raises Malformed for one that is not a leaf."""
         for entry in entries:
             leaf = parse_leaf(entry)
-            self._slots.append(leaf.slot_one if self._directory else leaf.slot_two)
+            slot = None if leaf is None else leaf.slot_one if self._directory else leaf.slot_two
+            self._slots.append(slot)
         self.leaves += entries
 
     def new_leaves(self) -> NewLeaves:

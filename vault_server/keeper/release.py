@@ -3,6 +3,7 @@
 Everything is verified from the keeper's own view of the logs. Any check that fails gives one and the same refusal.
 """
 
+from collections.abc import Sequence
 from math import comb
 
 from crypto.access_log import Leaf
@@ -12,7 +13,7 @@ from crypto.identity_chain import Known
 from crypto.locators import Locator, end_tag, event_tag
 from crypto.receipt import Receipt
 from crypto.requests import AccessRequest, check_request, read_request
-from crypto.sealed.policy_blob import PolicyBlob, open_policy
+from crypto.sealed.policy_blob import PolicyBlob, Rate, open_policy
 from crypto.sealed.release import release
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.sealing import key_hash
@@ -25,36 +26,37 @@ from vault_server.keeper.identity_heads import IdentityHeads
 from vault_server.keeper.store import LogRow, Store
 from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
+from vault_server.rules import TEN_MINUTES
 
-# How far a request's time may be from the keeper's, how long a replaced head counts, how far apart the cosignatures
-# of one head may be.
-TEN_MINUTES = 600
-FRESH = 60
+A_MINUTE = 60
 HOUR = 3600
+DAY = 24 * HOUR
 
 
-class HourlyRate:
-    """How many documents of each grant were released in the last hour. The same request again counts once."""
+class Released:
+    """How many documents of each grant were released lately. The same request again counts once."""
 
     def __init__(self) -> None:
         self._released: dict[bytes, dict[bytes, tuple[int, int]]] = {}
         self._swept = 0
 
-    def take(self, gid: bytes, digest: bytes, documents: int, rate: int, now: int) -> None:
-        """Count ``documents`` for ``gid``. Raises TooMany when that would be above ``rate`` an hour."""
+    def take(self, gid: bytes, digest: bytes, documents: int, rates: Sequence[Rate], now: int) -> None:
+        """Count ``documents`` for ``gid``. Raises TooMany when that would be above one of ``rates``."""
         if now - self._swept >= HOUR:
             self._released = {name: kept for name in self._released if (kept := self._recent(name, now))}
             self._swept = now
         recent = self._recent(gid, now)
         if digest not in recent:
-            if sum(count for _, count in recent.values()) + documents > rate:
-                raise TooMany("A grant's hourly number of documents is used up. Nothing was opened.")
+            for rate in rates:
+                within = sum(count for time, count in recent.values() if now - time < rate.seconds)
+                if within + documents > rate.documents:
+                    raise TooMany("A grant's number of documents for now is used up. Nothing was opened.")
             recent[digest] = (now, documents)
         self._released[gid] = recent
 
     def _recent(self, gid: bytes, now: int) -> dict[bytes, tuple[int, int]]:
         entries = self._released.get(gid, {})
-        return {digest: entry for digest, entry in entries.items() if now - entry[0] < HOUR}
+        return {digest: entry for digest, entry in entries.items() if now - entry[0] < DAY}
 
 
 class Releases:
@@ -73,7 +75,7 @@ class Releases:
     ) -> None:
         self._key, self._clock, self._trust, self._store = key, clock, trust, store
         self._logs, self._witness, self._identities = logs, witness, identities
-        self._rate = HourlyRate()
+        self._released = Released()
 
     async def release(self, query: ReleaseQuery) -> ReleaseAnswer:
         """The release half, sealed to the device that signed the request.
@@ -121,7 +123,7 @@ class Releases:
         ]
         seen = [self._identities.at(chain, request.view.dir.size) for chain in (query.reader, team) if chain]
         for stage in (seen, complete):
-            self._check_reader(query, stage)
+            self._check_reader(query, stage, now)
 
         # 7. The policy is this keeper's for this grant, under a trust root of this service.
         blob = open_policy(self._key, query.blob, request.origin, request.gid)
@@ -140,9 +142,9 @@ class Releases:
         # 11. The event is in the log, no later one is, and no end: neither logged nor posted.
         await self._check_in_force(log, blob)
 
-        # 12. Not too many in an hour.
+        # 12. Not too many at a time.
         digest = query.request.digest
-        self._rate.take(blob.gid, digest, len(request.documents), blob.rate, now)
+        self._released.take(blob.gid, digest, len(request.documents), blob.rates, now)
 
         device = complete[0].state.devices[request.device].sealing
         return release(
@@ -151,7 +153,7 @@ class Releases:
 
     async def _refreshed(self, origin: str, size: int) -> LogRow:
         """A log under a head fetched within a minute; within a second when the reader has seen more of it."""
-        log = await self._witness.refresh(origin, FRESH)
+        log = await self._witness.refresh(origin, A_MINUTE)
         return log if size <= log.size else await self._witness.refresh(origin, 1)
 
     async def _check_leaf(self, log: LogRow, request: AccessRequest, index: int, leaf: Leaf) -> None:
@@ -159,9 +161,9 @@ class Releases:
             raise NotProven("A request was logged under another locator than its own. Nothing was opened.")
         await self._logs.check_leaves(log, [(index, leaf.slot_two, leaf.to_bytes())])
 
-    def _check_reader(self, query: ReleaseQuery, shown: list[Known]) -> None:
+    def _check_reader(self, query: ReleaseQuery, shown: list[Known], now: int) -> None:
         reader, *teams = shown
-        request = check_request(query.request, reader, teams[0] if teams else None)
+        request = check_request(query.request, reader, teams[0] if teams else None, now)
         never = self._trust.newest.never_granted
         for known in shown:
             if not known.state.may_receive(request.time, never):
@@ -202,3 +204,5 @@ def _check_policy(blob: PolicyBlob, request: AccessRequest, now: int) -> None:
         raise NotPermitted("A grant does not allow this act, or not any more. Nothing was opened.")
     if any(document.rekey != blob.rekey for document in request.documents):
         raise Stale("A request names keys of a grant that were replaced. Nothing was opened.")
+    if any(document.deposit is not None for document in request.documents):
+        raise NotPermitted("A request names a deposit, which this keeper does not release yet.")

@@ -28,8 +28,16 @@ CREATE TABLE heads (
     log INTEGER NOT NULL REFERENCES logs,
     size INTEGER NOT NULL,
     root BLOB NOT NULL,
-    since INTEGER NOT NULL,
     replaced INTEGER,
+    PRIMARY KEY (log, size)
+) WITHOUT ROWID;
+
+-- Every head of the directory, for good: when it was cosigned first and last while it was the highest.
+CREATE TABLE dated_heads (
+    log INTEGER NOT NULL REFERENCES logs,
+    size INTEGER NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
     PRIMARY KEY (log, size)
 ) WITHOUT ROWID;
 
@@ -66,6 +74,5 @@ CREATE TABLE subtrees (
 CREATE TABLE ends (
     log INTEGER NOT NULL REFERENCES logs,
     tag BLOB NOT NULL,
-    posted INTEGER NOT NULL,
     PRIMARY KEY (log, tag)
 ) WITHOUT ROWID;

@@ -3,16 +3,11 @@
 import asyncio
 import json
 import signal
-import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import uvicorn
 
 from crypto.errors import NotPermitted
 from crypto.trust_root import read_card
-from vault_server.bounded_http import BoundedHttp
+from vault_server.bounded_http import Server, config
 from vault_server.keeper.app import make_app
 from vault_server.keeper.event_log import EventLog
 from vault_server.keeper.keeper import Keeper
@@ -24,24 +19,8 @@ MAX_CONNECTIONS = 512
 STOPPING = 5
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, saying when it listens, and leaving the signals to us: after an orderly stop the process ends with 0."""
-
-    def __init__(self, config: uvicorn.Config, url: str) -> None:
-        super().__init__(config)
-        self._url = url
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        print(json.dumps({"ready": True, "serving": self._url}), flush=True)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises what ``Keeper.open`` raises, and NotPermitted when the address is taken."""
+    """Run until SIGTERM or SIGINT. Raises what ``Keeper.open`` raises, and Unavailable when the address is taken."""
     events = EventLog(sys.stderr)
     try:
         card = read_card(settings.card.read_text())
@@ -62,21 +41,17 @@ async def serve(settings: Settings) -> None:
 
 
 async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
-    listening = _listen(settings)
-    config = uvicorn.Config(
-        make_app(keeper, events),
-        loop="none",
-        http=BoundedHttp,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        date_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_graceful_shutdown=STOPPING,
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
+    listening = settings.listening.opened("keeper")
+    ready = {"ready": True, "serving": settings.listening.url(listening.getsockname()[1])}
+    server = Server(
+        config(
+            make_app(keeper, events),
+            settings.listening,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=STOPPING,
+        ),
+        lambda: print(json.dumps(ready), flush=True),
     )
-    server = _Server(config, f"{settings.url.rpartition(':')[0]}:{listening.getsockname()[1]}")
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, setattr, server, "should_exit", True)
@@ -91,17 +66,6 @@ async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
     for ended in await asyncio.gather(following, counting, return_exceptions=True):
         if isinstance(ended, Exception):
             raise ended
-
-
-def _listen(settings: Settings) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        return socket.create_server((settings.host, settings.port), family=family, backlog=1024)
-    except OSError as error:
-        raise NotPermitted(
-            f"The keeper cannot listen at {settings.host}, port {settings.port} ({error.strerror}). It was not "
-            "started. Stop what listens there, or choose another --port."
-        ) from None
 
 
 async def _count(events: EventLog) -> None:

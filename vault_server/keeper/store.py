@@ -6,6 +6,7 @@ store takes no further one: what is on disk is known again when the keeper is st
 """
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +22,7 @@ from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from crypto.signing import Envelope
 from crypto.statements import Head
 from crypto.tiles import HEIGHT, WIDTH
+from vault_server.store.connection import connect
 
 DATABASE = "keeper.db"
 HISTORY = 24 * 3600
@@ -55,11 +57,14 @@ class PastHead:
 
 @dataclass(frozen=True, slots=True)
 class NewLeaves:
-    """Leaves from place ``start`` on, the slot by which each is looked up, and the 256-leaf subtrees they complete."""
+    """Leaves from place ``start`` on, the 256-leaf subtrees they complete, and the slot by which each is looked up.
+
+    A leaf without a slot is looked up by none.
+    """
 
     start: int
     leaves: Sequence[bytes]
-    slots: Sequence[bytes]
+    slots: Sequence[bytes | None]
     subtrees: Mapping[int, bytes]
 
 
@@ -87,14 +92,14 @@ class Store:
         fresh = not have_store(data)
         async with AsyncExitStack() as opened:
             try:
-                writer = await _connect(data / DATABASE)
+                writer = await connect(data / DATABASE)
                 opened.push_async_callback(writer.close)
                 if fresh:
                     await writer.executescript(f"BEGIN IMMEDIATE;{_SCHEMA.read_text()}COMMIT;")
                 await writer.execute(
                     "INSERT INTO keeper VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING", (key, lost or 0, lost)
                 )
-                reader = await _connect(data / DATABASE)
+                reader = await connect(data / DATABASE)
                 opened.push_async_callback(reader.close)
                 store = cls(writer, reader)
                 ((owner,),) = await store._rows("SELECT key FROM keeper")
@@ -164,10 +169,12 @@ class Store:
         async with self._transaction() as db:
             await _drop_drafts(db, log)
 
-    async def advance(self, old: LogRow, head: LogRow, new: NewLeaves, time: int) -> None:
+    async def advance(
+        self, old: LogRow, head: LogRow, new: NewLeaves, time: int, *, dated: bool = False
+    ) -> None:
         """Make ``head`` the highest of its log in place of ``old``, with its leaves, as stated at ``time``.
 
-        Posted ends that are now logged are dropped. Raises Conflict when the stored head is not ``old``.
+        ``dated``: keep that time for good. Posted ends that are now logged are dropped. Raises Conflict when the stored head is not ``old``.
         """
         async with self._transaction() as db:
             await _insert(db, old.log, new)
@@ -192,18 +199,24 @@ class Store:
                     (old.log,),
                 )
             await db.execute(
-                "INSERT INTO heads VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
-                (old.log, head.size, head.root, time),
+                "INSERT INTO heads VALUES (?, ?, ?, NULL) ON CONFLICT DO NOTHING",
+                (old.log, head.size, head.root),
             )
+            if dated:
+                await db.execute(
+                    "INSERT INTO dated_heads VALUES (?1, ?2, ?3, ?3) "
+                    "ON CONFLICT (log, size) DO UPDATE SET last = excluded.last",
+                    (old.log, head.size, time),
+                )
             await _state_time(db, time)
 
     async def add_end(self, log: int, tag: bytes, time: int) -> None:
         """Hold an end until it is logged, as stated at ``time``."""
         async with self._transaction() as db:
             await db.execute(
-                "INSERT INTO ends SELECT ?1, ?2, ?3 "
+                "INSERT INTO ends SELECT ?1, ?2 "
                 "WHERE NOT EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ?2) ON CONFLICT DO NOTHING",
-                (log, tag, time),
+                (log, tag),
             )
             await _state_time(db, time)
 
@@ -258,6 +271,19 @@ class Store:
         rows = await self._rows("SELECT root, replaced FROM heads WHERE log = ? AND size = ?", log, size)
         return PastHead(*rows[0]) if rows else None
 
+    async def cosigned_around(self, log: int, places: Sequence[int]) -> list[tuple[int | None, int]]:
+        """For each of ``places`` under a dated head, in order: when a head without it was last cosigned, if one was,
+        and when one with it was first.
+        """
+        rows = await self._rows(
+            "SELECT (SELECT last FROM dated_heads WHERE log = ?1 AND size <= value ORDER BY size DESC LIMIT 1), "
+            "(SELECT first FROM dated_heads WHERE log = ?1 AND size > value ORDER BY size LIMIT 1) "
+            "FROM json_each(?2) ORDER BY key",
+            log,
+            json.dumps(list(places)),
+        )
+        return [(before, after) for before, after in rows]
+
     async def frontier(self, log: int, size: int) -> Frontier:
         """The tree of the first ``size`` leaves. Raises Damaged when they are not all there."""
         full = size // WIDTH
@@ -302,22 +328,6 @@ class Store:
                 raise
 
 
-async def _connect(path: Path) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None)
-    try:
-        for pragma in (
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            "busy_timeout = 5000",
-        ):
-            await connection.execute(f"PRAGMA {pragma}")
-    except sqlite3.Error:
-        await connection.close()  # a connection left open keeps its thread, and with it the process
-        raise
-    return connection
-
-
 async def _insert(db: aiosqlite.Connection, log: int, new: NewLeaves) -> None:
     places = range(new.start, new.start + len(new.leaves))
     await db.executemany(
@@ -326,7 +336,7 @@ async def _insert(db: aiosqlite.Connection, log: int, new: NewLeaves) -> None:
     # Places only grow, so of two leaves with one slot the lower one is kept.
     await db.executemany(
         "INSERT INTO slots VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        [(log, slot, place) for place, slot in zip(places, new.slots, strict=True)],
+        [(log, slot, place) for place, slot in zip(places, new.slots, strict=True) if slot is not None],
     )
     await db.executemany(
         "INSERT INTO subtrees VALUES (?, ?, ?)", [(log, *pair) for pair in new.subtrees.items()]

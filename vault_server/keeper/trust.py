@@ -3,13 +3,11 @@
 The server hands them over; it cannot change them. Verified ones are stored, so a restart needs nobody.
 """
 
-import re
-
 from crypto import trust_root
 from crypto.checkpoint import CosignerKey, LogKey
 from crypto.errors import NotFound, NotPermitted, Unreachable
 from crypto.identity_chain import Registrars
-from crypto.signing import Envelope, VerifyKey
+from crypto.signing import Envelope
 from crypto.statements import RootRef
 from crypto.trust_root import Accepted, InstanceCard, TrustRoot
 from vault_server.keeper.clock import Clock
@@ -21,8 +19,6 @@ REFRESH = 10
 # Checked keys that are kept ready; anyone can name a log, so there is an end to it.
 MAX_KEYS = 4096
 
-_LOG = re.compile(r"[^/]+/coffre/(directory|log/(0|[1-9][0-9]{0,9}))")
-
 
 class Trust:
     """The verified trust roots, the newest in force."""
@@ -32,7 +28,7 @@ class Trust:
         self._current: Accepted | None = None
         self._roots: dict[bytes, TrustRoot] = {}
         self._logs: dict[str, LogKey] = {}
-        self._cosigners: dict[bytes, CosignerKey] = {}
+        self._cosigners: tuple[CosignerKey, ...] = ()
         self._registrars: Registrars = {}
         self._asked = float("-inf")
 
@@ -61,9 +57,9 @@ class Trust:
         return self._registrars
 
     @property
-    def cosigners(self) -> list[CosignerKey]:
-        """The keepers' cosigning keys."""
-        return list(self._cosigners.values())
+    def cosigners(self) -> tuple[CosignerKey, ...]:
+        """The live keepers' cosigning keys: the only ones that count, towards a quorum and for the time."""
+        return self._cosigners
 
     async def load(self) -> None:
         """Believe what was verified in an earlier run, by verifying it again."""
@@ -98,20 +94,14 @@ class Trust:
         """The key of a log of this service. Raises NotFound for any other origin."""
         key = self._logs.get(origin)
         if key is None:
-            key = self._logs_key(origin)
+            try:
+                key = self.newest.log_key_of(origin)
+            except NotPermitted:
+                raise NotFound("This log is unknown here") from None
             if len(self._logs) >= MAX_KEYS:
                 self._logs.clear()
             self._logs[origin] = key
         return key
-
-    def _logs_key(self, origin: str) -> LogKey:
-        try:
-            raw = self.newest.log_key_of(origin)
-        except NotPermitted:
-            raise NotFound("This log is unknown here") from None
-        if _LOG.fullmatch(origin) is None:
-            raise NotFound("This log is unknown here")
-        return LogKey(origin, VerifyKey(raw))
 
     def _believe(self, chain: list[Envelope]) -> list[tuple[int, Envelope]]:
         accepted = self._current
@@ -126,11 +116,7 @@ class Trust:
             roots[accepted.ref.digest] = accepted.root
             believed.append((accepted.ref.version, envelope))
         if accepted is not None:
-            keepers = accepted.root.keepers
-            self._cosigners = {
-                keeper.cosigning_key: CosignerKey(keeper.name, VerifyKey(keeper.cosigning_key))
-                for keeper in keepers
-            }
+            self._cosigners = tuple(keeper.cosigner for keeper in accepted.root.live_keepers)
             self._registrars = accepted.root.registrar_keys()
             self._logs = {}
             self._roots |= roots

@@ -122,7 +122,9 @@ class Witness:
         kept = _with_line(note, key, line)
         # Stated before it is stored: should the store fail, nothing older than this will be said.
         self._stated = max(self._stated, time)
-        await self._logs.advance(log, checkpoint, kept, extension.frontier, extension.new, time)
+        await self._logs.advance(
+            log, checkpoint, kept, extension.frontier, extension.new, time, dated=directory
+        )
         return line
 
     def _observe(self, note: bytes) -> None:

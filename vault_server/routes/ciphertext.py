@@ -11,8 +11,9 @@ from crypto.encoding import decode
 from crypto.pieces import HEADER, PART, PIECE
 from crypto.wire.messages import CiphertextQuery, PartUpload
 from crypto.wire.vault_api import PREFIX
-from vault_server.routes.gate import BYTES, JSON, Gate, query_header
-from vault_server.routes.problems import Answer, AnyRequest
+from vault_server.http_exchange import Answer, AnyRequest
+from vault_server.media_types import BYTES, JSON
+from vault_server.routes.gate import Gate, query_header
 
 MAX_PART = HEADER + PART * PIECE
 MAX_QUERY = 4096
@@ -26,13 +27,13 @@ def handlers(gate: Gate) -> list[HTTPRouteHandler]:
         session = await gate.enter(request, session=True)
         query = query_header(request, PartUpload)
         await session.may_put(query)
-        async with gate.body(request, BYTES, MAX_PART) as body:
+        async with gate.body(request, session, BYTES, MAX_PART) as body:
             await session.put_part(query, body)
 
     @post(f"{PREFIX}/ciphertext", status_code=HTTPStatus.OK)
     async def ciphertext(request: AnyRequest) -> Stream | Answer:
         session = await gate.enter(request, session=True)
-        async with gate.body(request, JSON, MAX_QUERY) as body:
+        async with gate.body(request, session, JSON, MAX_QUERY) as body:
             chunks = session.ciphertext(decode(body, CiphertextQuery, limit=MAX_QUERY))
         # The first chunk decides whether there is an answer at all; later ones can only be cut off.
         first = await anext(chunks, b"")

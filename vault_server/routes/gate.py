@@ -1,6 +1,5 @@
 """What every request passes before any work: an allowance, a session, a body of the right kind, size and speed."""
 
-import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
@@ -10,15 +9,15 @@ from typing import TypeVar
 import msgspec
 
 from crypto.encoding import decode
-from crypto.errors import Malformed, TooLarge, Unauthenticated
-from crypto.wire.messages import MAX_MESSAGE
-from vault_server.limits import Buckets, Budget, address_class
-from vault_server.routes.problems import AnyRequest
+from crypto.errors import Malformed, Unauthenticated
+from crypto.wire.messages import MAX_LINK_MESSAGE, MAX_MESSAGE, MAX_SUBMISSION
+from vault_server.http_exchange import AnyRequest, check_kind, length_of, read_body, sender
+from vault_server.limits import Buckets, Budget
 from vault_server.vault import Vault, VaultSession
 
-JSON = "application/json"
-BYTES = "application/octet-stream"
 QUERY_HEADER = "coffre-query"
+# The transport holds as much of every connection; a body of this size takes no room from others.
+SMALL = 1 << 16
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -30,41 +29,46 @@ class Gate:
         limits = vault.settings.limits
         self._vault = vault
         self._addresses = Buckets(limits.address, vault.clock)
-        self._light = Budget(limits.message_bytes, limits.body_seconds)
-        self._heavy = Budget(limits.heavy_bytes, limits.body_seconds)
+        self._light = Budget(limits.message_bytes, MAX_MESSAGE, limits.body_seconds)
+        # Anyone may publish a link: what strangers send slowly takes no room from uploads.
+        self._links = Budget(limits.link_bytes, MAX_LINK_MESSAGE, limits.body_seconds)
+        self._heavy = Budget(limits.heavy_bytes, MAX_SUBMISSION, limits.body_seconds)
         self._seconds = limits.body_seconds
         self._heavy_seconds = limits.heavy_body_seconds
 
     async def enter(self, request: AnyRequest, *, session: bool) -> VaultSession:
         """Who asks. Raises TooMany, or Unauthenticated where a session is needed and there is none."""
-        party = address_class(request.client.host if request.client else "")
-        self._addresses.take(party)
+        address = sender(request)
+        self._addresses.take(address)
         token = request.headers.get("authorization", "")
         if not session:
-            return self._vault.for_session(None, party)
+            return self._vault.for_session(None, address)
         scheme, _, word = token.partition(" ")
         if scheme != "Bearer" or not word:
             raise Unauthenticated("This needs a session. Nothing was done. Log in first.")
-        return self._vault.for_session(await self._vault.sessions.authenticate(word), party)
+        return self._vault.for_session(await self._vault.sessions.authenticate(word), address)
 
     @asynccontextmanager
-    async def body(self, request: AnyRequest, kind: str, limit: int) -> AsyncIterator[bytes]:
-        """The body, held within the server's budget of memory for as long as it is worked on.
+    async def body(
+        self, request: AnyRequest, session: VaultSession, kind: str, limit: int
+    ) -> AsyncIterator[bytes]:
+        """The body, within what its sender may have in the server's memory, for as long as it is worked on.
 
         Raises Malformed for another kind, or one that comes too slowly; TooLarge; TooMany.
         """
-        headers = request.headers
-        if "content-encoding" in headers:
-            raise Malformed("A request was refused: compressed bodies are not taken.")
-        if headers.get("content-type", "").partition(";")[0].strip() != kind:
-            raise Malformed(f"A request was refused: its body is not {kind}.")
-        declared = headers.get("content-length", "")
-        length = int(declared) if declared.isascii() and declared.isdecimal() else limit
-        if length > limit:
-            raise TooLarge(f"A request was refused: at most {limit} bytes are read here.")
-        light = length <= MAX_MESSAGE
-        async with (self._light if light else self._heavy).hold(length):
-            yield await _read(request, length, self._seconds if light else self._heavy_seconds)
+        check_kind(request, kind)
+        length = length_of(request, limit)
+        if length <= SMALL:
+            yield await read_body(request, length, self._seconds)
+            return
+        if length <= MAX_MESSAGE:
+            budget, seconds = self._light, self._seconds
+        elif limit == MAX_LINK_MESSAGE:
+            budget, seconds = self._links, self._heavy_seconds
+        else:
+            budget, seconds = self._heavy, self._heavy_seconds
+        with budget.body(session.party) as room:
+            yield await read_body(request, length, seconds, room)
 
 
 def query_header(request: AnyRequest, kind: type[T]) -> T:
@@ -77,16 +81,3 @@ def query_header(request: AnyRequest, kind: type[T]) -> T:
     if base64.urlsafe_b64encode(data).decode().rstrip("=") != text:
         raise Malformed("A request was refused: its query is not in the one accepted form of base64url.")
     return decode(data, kind, limit=4096)
-
-
-async def _read(request: AnyRequest, limit: int, seconds: float) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise TooLarge(f"A request was refused: at most {limit} bytes are read here.")
-    except TimeoutError:
-        raise Malformed("A request was refused: its body did not arrive in time.") from None
-    return bytes(body)

@@ -9,11 +9,11 @@ from litestar.handlers import HTTPRouteHandler
 from crypto.encoding import encode
 from crypto.labels import SUITE
 from crypto.wire.messages import Health, Version
-from vault_server.instance import VERSION
+from vault_server.http_exchange import Answer
+from vault_server.media_types import JSON
 from vault_server.openapi import document
-from vault_server.routes.gate import JSON
-from vault_server.routes.problems import Answer
 from vault_server.vault import Vault
+from vault_server.version import VERSION
 
 
 def handlers(vault: Vault) -> list[HTTPRouteHandler]:

@@ -4,11 +4,11 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from vault_server.http_exchange import Answer, AnyRequest
 from vault_server.instance import Instance
-from vault_server.routes.gate import BYTES, Gate
-from vault_server.routes.problems import Answer, AnyRequest
+from vault_server.media_types import BYTES, TEXT
+from vault_server.routes.gate import Gate
 
-TEXT = "text/plain; charset=utf-8"
 NEWEST = {"cache-control": "no-cache"}
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 FOR_NOW = {"cache-control": "public, max-age=60"}
@@ -20,7 +20,7 @@ def handlers(gate: Gate, instance: Instance) -> list[HTTPRouteHandler]:
 
     async def checkpoint(request: AnyRequest, origin: str) -> Answer:
         session = await gate.enter(request, session=False)
-        return Response(await session.checkpoint(origin), media_type=TEXT, headers=NEWEST)
+        return Response(await session.checkpoint(origin), media_type=f"{TEXT}; charset=utf-8", headers=NEWEST)
 
     async def tile(request: AnyRequest, origin: str, place: str) -> Answer:
         session = await gate.enter(request, session=False)

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import aiosqlite
 
 from crypto.errors import Conflict, Damaged, Full, TooMany, Unavailable
+from vault_server.store.connection import connect
 from vault_server.store.files import make_folder
 
 BATCH = 256
@@ -203,21 +204,12 @@ class Database:
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(path, isolation_level=None)
     try:
-        for pragma in (
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-            "busy_timeout = 5000",
-        ):
-            await connection.execute_fetchall(f"PRAGMA {pragma}")
+        return await connect(path)
     except sqlite3.DatabaseError:
-        await connection.close()
         raise Damaged(
             "The server was not started: coffre.db is not a readable database. Restore it from a backup."
         ) from None
-    return connection
 
 
 async def _migrate(connection: aiosqlite.Connection) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from crypto.errors import Damaged, NotPermitted
 
 PRIVATE_FILE = 0o600
+PUBLIC_FILE = 0o644
 PRIVATE_FOLDER = 0o700
 
 
@@ -38,10 +39,10 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a private file whole or not at all, replacing one that is there."""
+def write_durably(path: Path, data: bytes, mode: int = PRIVATE_FILE) -> None:
+    """Write a file whole or not at all, replacing one that is there."""
     beside = path.with_name(f".{path.name}.new")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()

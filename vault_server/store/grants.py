@@ -27,7 +27,6 @@ class Answer(NamedTuple):
     identity: bytes
     vault: bytes
     gid: bytes
-    origin: str
     versions: bytes
     listing: bool
     at: int
@@ -47,10 +46,10 @@ async def grant(db: Statements, gid: bytes) -> GrantRow | None:
 async def put_grant(db: Statements, vault: bytes, entry: GrantEntry) -> bool:
     """Write a grant's state; false when the id is another vault's."""
     sql = (
-        "INSERT INTO grants (gid, vault, entry, ended) VALUES ($1, $2, $3, $4) ON CONFLICT (gid) DO UPDATE "
-        "SET entry = excluded.entry, ended = excluded.ended WHERE vault = excluded.vault RETURNING 1"
+        "INSERT INTO grants (gid, vault, entry) VALUES ($1, $2, $3) ON CONFLICT (gid) DO UPDATE "
+        "SET entry = excluded.entry WHERE vault = excluded.vault RETURNING 1"
     )
-    return await db.one(sql, entry.gid, vault, encode(entry), int(entry.ended)) is not None
+    return await db.one(sql, entry.gid, vault, encode(entry)) is not None
 
 
 async def event(db: Statements, gid: bytes, j: int) -> tuple[Envelope, GrantEvent] | None:
@@ -141,21 +140,20 @@ async def add_answer(db: Statements, digest: bytes, answer: Answer) -> None:
     """Remember that a request was granted."""
     shown = None if answer.disclosure is None else encode(answer.disclosure)
     await db.all(
-        "INSERT INTO answers (digest, identity, vault, gid, origin, versions, listing, at, disclosure) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        digest, answer.identity, answer.vault, answer.gid, answer.origin, answer.versions, int(answer.listing),
-        answer.at, shown,
+        "INSERT INTO answers (digest, identity, vault, gid, versions, listing, at, disclosure) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        digest, answer.identity, answer.vault, answer.gid, answer.versions, int(answer.listing), answer.at, shown,
     )  # fmt: skip
 
 
 async def answer(db: Statements, digest: bytes) -> Answer | None:
     """A request that was granted, by its digest."""
-    sql = "SELECT identity, vault, gid, origin, versions, listing, at, disclosure FROM answers WHERE digest = $1"
+    sql = "SELECT identity, vault, gid, versions, listing, at, disclosure FROM answers WHERE digest = $1"
     row = await db.one(sql, digest)
     if row is None:
         return None
-    shown = None if row[7] is None else decode(row[7], Disclosure)
-    return Answer(row[0], row[1], row[2], row[3], row[4], bool(row[5]), row[6], shown)
+    shown = None if row[6] is None else decode(row[6], Disclosure)
+    return Answer(row[0], row[1], row[2], row[3], bool(row[4]), row[5], shown)
 
 
 async def forget_answers(db: Statements, proofs_before: int, rights_before: int) -> None:

@@ -37,6 +37,13 @@ async def parts(db: Statements, owner: bytes, hashes: Sequence[bytes]) -> dict[b
     return {row[0]: row[1] for row in await db.all(sql, owner, *hashes)}
 
 
+async def part_sizes(db: Statements, owner: bytes, hashes: Sequence[bytes]) -> dict[bytes, int]:
+    """The lengths of those of the parts that are there."""
+    places = ", ".join(f"${place}" for place in range(2, len(hashes) + 2))
+    sql = f"SELECT hash, LENGTH(data) FROM parts WHERE owner = $1 AND hash IN ({places})"  # noqa: S608 - numbers only
+    return {row[0]: row[1] for row in await db.all(sql, owner, *hashes)}
+
+
 async def erase_parts(db: Statements, owner: bytes, hashes: Iterable[bytes]) -> None:
     """Destroy parts."""
     await db.many("DELETE FROM parts WHERE owner = $1 AND hash = $2", [(owner, name) for name in hashes])

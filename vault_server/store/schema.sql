@@ -139,8 +139,7 @@ CREATE TABLE upload_parts (
 CREATE TABLE grants (
     gid      BLOB    NOT NULL PRIMARY KEY,
     vault    BLOB    NOT NULL,
-    entry    BLOB    NOT NULL,
-    ended    INTEGER NOT NULL
+    entry    BLOB    NOT NULL
 );
 CREATE TABLE events (
     gid      BLOB    NOT NULL,
@@ -186,7 +185,6 @@ CREATE TABLE answers (
     identity   BLOB    NOT NULL,
     vault      BLOB    NOT NULL,
     gid        BLOB    NOT NULL,
-    origin     TEXT    NOT NULL,
     versions   BLOB    NOT NULL,
     listing    INTEGER NOT NULL,
     at         INTEGER NOT NULL,

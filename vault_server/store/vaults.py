@@ -1,13 +1,15 @@
 """Rows of vaults: heads, links, documents, what opens their leaves. Every statement names one vault."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from crypto.access_log import Disclosure
 from crypto.encoding import Bytes32, SecretBody, decode, encode
+from crypto.errors import NotFound
 from crypto.signing import Envelope
 from crypto.vault_chain import Changes, Document, VaultHead, VaultView, Version
 from vault_server.store import grants, rows
 from vault_server.store.database import Statements
+from vault_server.submissions import Named
 
 
 class VaultRow(SecretBody, frozen=True):
@@ -18,10 +20,12 @@ class VaultRow(SecretBody, frozen=True):
     last: Bytes32
 
 
-async def vault(db: Statements, vault: bytes) -> VaultRow | None:
-    """One vault."""
+async def vault(db: Statements, vault: bytes) -> VaultRow:
+    """One vault. Raises NotFound."""
     row = await db.one("SELECT head, scan_key, last FROM vaults WHERE vault = $1", vault)
-    return None if row is None else VaultRow(head=decode(row[0], VaultHead), scan_key=row[1], last=row[2])
+    if row is None:
+        raise NotFound("A record")
+    return VaultRow(head=decode(row[0], VaultHead), scan_key=row[1], last=row[2])
 
 
 async def add_vault(db: Statements, row: VaultRow) -> bool:
@@ -59,10 +63,14 @@ async def vaults_of(db: Statements, identity: bytes) -> set[bytes]:
     return {row[0] for row in await db.all("SELECT vault FROM holders WHERE identity = $1", identity)}
 
 
-async def add_link(db: Statements, vault: bytes, n: int, envelope: Envelope) -> None:
-    """Write link ``n``."""
+async def add_link(
+    db: Statements, vault: bytes, n: int, envelope: Envelope, shown: Sequence[Disclosure]
+) -> None:
+    """Write link ``n``, and what opens each of its leaves."""
     sql = "INSERT INTO vault_links (vault, n, envelope) VALUES ($1, $2, $3)"
     await db.all(sql, vault, n, encode(envelope))
+    sql = "INSERT INTO link_leaves (vault, n, place, disclosure) VALUES ($1, $2, $3, $4)"
+    await db.many(sql, [(vault, n, place, encode(each)) for place, each in enumerate(shown)])
 
 
 async def link(db: Statements, vault: bytes, n: int) -> Envelope | None:
@@ -75,12 +83,6 @@ async def links(db: Statements, vault: bytes, since: int, count: int) -> list[by
     """Up to ``count`` encoded links from number ``since`` on."""
     sql = "SELECT envelope FROM vault_links WHERE vault = $1 AND n >= $2 ORDER BY n LIMIT $3"
     return [row[0] for row in await db.all(sql, vault, since, count)]
-
-
-async def add_link_leaf(db: Statements, vault: bytes, n: int, place: int, shown: Disclosure) -> None:
-    """Keep what opens the ``place``-th leaf of link ``n``."""
-    sql = "INSERT INTO link_leaves (vault, n, place, disclosure) VALUES ($1, $2, $3, $4)"
-    await db.all(sql, vault, n, place, encode(shown))
 
 
 async def link_leaves(db: Statements, vault: bytes, n: int) -> list[Disclosure]:
@@ -101,20 +103,18 @@ async def openings(db: Statements, vault: bytes, since: int, count: int) -> list
     return [(row[0], row[1], row[2]) for row in await db.all(sql, vault, since, count)]
 
 
-async def view(
-    db: Statements, head: VaultHead, docs: Iterable[bytes], gids: Iterable[bytes], identities: Iterable[bytes]
-) -> VaultView:
-    """What a link's operations name, for ``vault_chain.follow``."""
+async def view(db: Statements, head: VaultHead, named: Named) -> VaultView:
+    """The state of what a link names, for ``vault_chain.follow``."""
     documents = {
-        doc: found for doc in set(docs) if (found := await document(db, head.vault, doc)) is not None
+        doc: found for doc in named.documents if (found := await document(db, head.vault, doc)) is not None
     }
     entries = {
         gid: row.entry
-        for gid in set(gids)
+        for gid in named.grants
         if (row := await grants.grant(db, gid)) is not None and row.vault == head.vault
     }
     blocked = {}
-    for identity in set(identities):
+    for identity in named.identities:
         sql = "SELECT blocked FROM blocked WHERE vault = $1 AND identity = $2"
         state = await db.one(sql, head.vault, identity)
         blocked[identity] = state is not None and bool(state[0])

@@ -29,11 +29,19 @@ def test_a_leaf_is_97_bytes():
     assert parse_leaf(data) == leaf
 
 
-@pytest.mark.parametrize("data", [b"", b"\1" * 96, b"\1" * 98, b"\2" + b"x" * 96, b"\0" + b"x" * 96])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\1" * 96, b"\1" * 98, b"\2" * 96, b"\2" * 98, b"\0" + b"x" * 96, b"\3" + b"x" * 96],
+)
 def test_other_bytes_are_no_leaf(data):
-    """Another length, and version 2, which is reserved, are Malformed."""
+    """Another length and another version are Malformed."""
     with pytest.raises(Malformed):
         parse_leaf(data)
+
+
+def test_a_leaf_of_the_reserved_version_has_no_slots():
+    """97 bytes of version 2 are a leaf with nothing to look up."""
+    assert parse_leaf(b"\2" + b"x" * 96) is None
 
 
 def test_a_commitment_binds_salt_envelope_and_server_part():

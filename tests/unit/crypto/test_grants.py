@@ -10,6 +10,7 @@ from crypto import labels
 from crypto.encoding import encode
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted
 from crypto.grants import (
+    END_OF_TIME,
     Row,
     Rows,
     SealedPolicy,
@@ -22,19 +23,14 @@ from crypto.grants import (
     subsets_of,
 )
 from crypto.merkle import EMPTY_ROOT
+from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import sign
-from crypto.trust_root import Policy
+from crypto.statements import Head
+from crypto.trust_root import Policy, Successor
 from crypto.vault_links import vault_id
-from tests.support.people import (
-    GrantedDocument,
-    GrantMaker,
-    KeeperKeys,
-    Person,
-    Service,
-    Vault,
-    fresh,
-    policy_over,
-)
+from tests.support.grants import GrantedDocument, GrantMaker, policy_over
+from tests.support.people import LOG, KeeperKeys, Person, Service, fresh
+from tests.support.vaults import Vault
 
 replace = msgspec.structs.replace
 SERVICE = Service(k=3, n=4)
@@ -102,6 +98,15 @@ def test_the_genesis_shown_is_of_this_suite(maker):
     made = maker.event(document())
     with pytest.raises(Malformed):
         maker.accept(None, resigned(made, genesis=genesis, vault=vault_id(genesis)))
+
+
+def test_a_grant_ends_before_the_year_10000(maker):
+    """An expiry that no calendar can show is NotPermitted: who received it could not show any of their grants."""
+    made = maker.event(document())
+    maker.accept(None, resigned(made, expiry=END_OF_TIME - 1))
+    for expiry in (END_OF_TIME, 2**53 - 1):
+        with pytest.raises(NotPermitted):
+            maker.accept(None, resigned(made, expiry=expiry))
 
 
 def test_only_holders_grant(maker):
@@ -263,6 +268,41 @@ def test_new_keepers_make_a_rekey_due(maker):
         accept(state, changed, VAULT.known, maker.recipient.known(), root)
     due = resigned(made, policy=replace(made.body.policy, keepers=keepers), rekey=1, a_box=BOX)
     assert accept(state, due, VAULT.known, maker.recipient.known(), root).event.rekey == 1
+
+
+def test_a_new_epoch_makes_a_rekey_due(maker):
+    """After a change of the record's log key an event without a rekey is NotPermitted; with one it is believed."""
+    state = maker.accept(None, maker.event(document()).envelope)
+    made = maker.event(document())
+    log_key = UnsealingKey.generate().public
+    with pytest.raises(NotPermitted):
+        maker.accept(state, resigned(made, log_key=log_key))
+    assert maker.accept(state, resigned(made, log_key=log_key, rekey=1, a_box=BOX)).event.rekey == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"excluded": (b"\1" * 32,) * 2}, {"acts": ("list", "list")}, {"purposes": ("TREAT", "TREAT")}],
+    ids=lambda change: next(iter(change)),
+)
+def test_nothing_is_named_twice(maker, changes):
+    """An event that names an exclusion, an act or a purpose twice is NotPermitted."""
+    made = maker.event(document())
+    with pytest.raises(NotPermitted):
+        maker.accept(None, resigned(made, **changes))
+
+
+def test_a_grant_may_stand_in_the_log_that_took_the_place_of_the_founding(maker):
+    """Event 0 names the log of the genesis or its successor by the trust root; any other is BrokenChain."""
+    new = "vault.example/coffre/log/7"
+    head = Head(size=0, root=EMPTY_ROOT)
+    root = replace(SERVICE.root, successors=(Successor(old_origin=LOG, last_head=head, new_origin=new),))
+    made = maker.event(document())
+    known = VAULT.known, maker.recipient.known()
+    assert accept(None, resigned(made, origin=new), *known, root).event.origin == new
+    assert accept(None, made.envelope, *known, root).event.origin == LOG
+    with pytest.raises(BrokenChain):
+        accept(None, resigned(made, origin=new), *known, SERVICE.root)
 
 
 # Policies

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from crypto import labels
+from crypto import identity_chain, identity_state, labels
 from crypto.errors import BadSignature, BrokenChain, CoffreError, Malformed, NotPermitted, NotProven
 from crypto.identity_chain import LONGEST_CERTIFICATE, SEVEN_DAYS, RegistrarKey, extend, fold
 from crypto.identity_links import (
@@ -25,6 +25,7 @@ from crypto.identity_links import (
     RotateRoot,
     Stop,
     UnlockKey,
+    UseRoot,
     Withdraw,
     identity_id,
 )
@@ -200,9 +201,9 @@ def test_another_type_of_envelope_is_no_link(person):
 
 
 def test_devices_and_root_sign_links(person):
-    """A live device or the root signs; a stranger, a recovery key alone or an added stranger does not."""
+    """A live device signs, with the root or not; a stranger, a recovery key alone or an added stranger does not."""
     step = keyring_step()
-    for signers in ([person.device.signing], [person.kit.root], [person.device.signing, person.kit.root]):
+    for signers in ([person.device.signing], [person.device.signing, person.kit.root]):
         assert extended(person, step, signers=signers).keyring == step.keyring
     stranger = SigningKey.generate()
     for signers in ([stranger], [person.recovery], [person.device.signing, stranger]):
@@ -316,7 +317,7 @@ def test_the_old_root_rotates_at_once(person):
 
 
 def test_a_device_rotates_the_root_after_seven_days(person):
-    """Proposed by a device, a rotation waits: on the day it is complete, a second before it is not."""
+    """Proposed by a device, a rotation waits: on the day it is complete, and a hard stop; a second before it is not."""
     new = SigningKey.generate()
     person.add(RotateRoot(key=new.public.raw), signers=[person.device.signing, new])
     assert state_of(person).root == person.kit.root.public.raw
@@ -324,8 +325,18 @@ def test_a_device_rotates_the_root_after_seven_days(person):
     state = extended(person, Complete(link=1), time=NOW + SEVEN_DAYS)
     assert state.root == new.public.raw
     assert state.waiting == {}
+    assert state.hard_stops == (2,)
     refused(NotPermitted, person, Complete(link=1), time=NOW + SEVEN_DAYS - 1)
-    refused(NotPermitted, person, Complete(link=1), time=NOW - 1)
+    refused(BrokenChain, person, Complete(link=1), time=NOW - 1)
+
+
+def test_the_old_root_makes_a_completed_rotation_continuous(person):
+    """Where the root signs the completion of a rotation that a device asked for, nobody is stopped."""
+    new = SigningKey.generate()
+    person.add(RotateRoot(key=new.public.raw), signers=[person.device.signing, new])
+    signers = [person.device.signing, person.kit.root]
+    state = extended(person, Complete(link=1), signers=signers, time=NOW + SEVEN_DAYS)
+    assert (state.root, state.hard_stops) == (new.public.raw, ())
 
 
 def test_the_root_recovers_at_once(person):
@@ -475,11 +486,11 @@ def test_a_registrar_withdraws_its_own(person):
 
 def test_a_retired_registrar_certifies_no_more(person):
     """What a registrar signed before it retired counts; from then on its signature is an unknown one."""
-    retired = {name: entry._replace(retired_since=NOW) for name, entry in REGISTRARS.items()}
+    retired = {name: entry._replace(retired_since=NOW + 1) for name, entry in REGISTRARS.items()}
     link = person.link(certificate(), signers=[SERVICE.registrar])
-    assert extend(state_of(person), link, NOW - 1, retired).certificates
+    assert extend(state_of(person), link, NOW, retired).certificates
     with pytest.raises(BadSignature):
-        extend(state_of(person), link, NOW, retired)
+        extend(state_of(person), link, NOW + 1, retired)
 
 
 def test_a_device_changes_the_kit_in_seven_days_only(person):
@@ -496,7 +507,7 @@ def test_a_device_changes_the_kit_in_seven_days_only(person):
 
 def test_a_revoked_device_gets_no_keyring(person):
     """The sealing key of a revoked device is no unlock key any more."""
-    state = extended(person, RevokeDevice(device=person.device.id), signers=[person.kit.root])
+    state = extended(person, RevokeDevice(device=person.device.id))
     assert key_hash(person.device.unsealing.public) not in state.unlock_keys
     assert key_hash(person.kit.unlock.public) in state.unlock_keys
 
@@ -514,6 +525,215 @@ def test_a_registrar_resets(person):
     for signers in ([SERVICE.registrar], [new], [person.device.signing, new], [person.kit.root, new]):
         refused(BadSignature, person, Reset(key=new.public.raw), signers=signers)
     refused(BadSignature, person, Reset(key=SERVICE.registrar.public.raw), signers=[SERVICE.registrar])
+    for used in (person.kit.root, person.device.signing):
+        refused(NotPermitted, person, Reset(key=used.public.raw), signers=[SERVICE.registrar, used])
+
+
+def test_a_reset_root_begins_with_a_recovery(person):
+    """After a reset the new root adds devices in a link that begins with ``recover``: any other would wait."""
+    SERVICE.certify(person)
+    new, device = SigningKey.generate(), Device()
+    person.add(Reset(key=new.public.raw), signers=[SERVICE.registrar, new])
+    signers = [new, device.signing]
+    assert set(extended(person, device.added, signers=signers).waiting) == {3}
+    state = extended(person, Recover(), device.added, signers=signers)
+    assert set(state.devices) == {device.id}
+    refused(NotPermitted, person, Recover(), person.device.added, signers=[new, person.device.signing])
+
+
+# The root alone
+
+
+def kit_key(person):
+    """Steps that put another kit in the place of the kit."""
+    new = UnsealingKey.generate().public
+    old = key_hash(person.kit.unlock.public)
+    return UnlockKey(kind="kit", key=new, recovery=None), RemoveUnlockKey(key=old)
+
+
+def test_the_root_alone_does_at_once_only_what_is_its_own(person):
+    """The kit, the root, a stop and a recovery are the root's; whatever else it signs without a device waits."""
+    root, device = person.kit.root, Device()
+    new = SigningKey.generate()
+    for steps, signers in (
+        (kit_key(person), [root]),
+        ((RotateRoot(key=new.public.raw), *kit_key(person)), [root, new]),
+        ((*kit_key(person), Recover()), [root]),
+        ((Recover(), device.added, keyring_step()), [root, device.signing]),
+    ):
+        assert extended(person, *steps, signers=signers).waiting == {}
+    passkey = UnlockKey(kind="passkey", key=UnsealingKey.generate().public, recovery=None)
+    for steps, signers in (
+        ((device.added,), [root, device.signing]),
+        ((RevokeDevice(device=person.device.id),), [root]),
+        ((passkey,), [root]),
+        ((passkey,), [root, person.recovery]),
+        ((RemoveUnlockKey(key=key_hash(person.device.unsealing.public)),), [root]),
+        ((Delegate(identity=fresh(), purposes=(), until=NOW),), [root]),
+        ((*kit_key(person), passkey), [root]),
+        ((device.added, Recover()), [root, device.signing]),
+    ):
+        state = extended(person, *steps, signers=signers)
+        assert set(state.waiting) == {1}
+        assert (state.devices, state.unlock_keys) == (
+            state_of(person).devices,
+            state_of(person).unlock_keys,
+        )
+        assert extended(person, *steps, signers=[*signers, person.device.signing]).waiting == {}
+
+
+def test_what_the_root_alone_asked_for_is_completed_by_it(person):
+    """The root completes what it asked for after seven days, while it is the root; a device stops it."""
+    root, device, new = person.kit.root, Device(), SigningKey.generate()
+    person.add(device.added, signers=[root, device.signing])
+    assert extended(person, Stop(link=1)).waiting == {}
+    for signer in (root, device.signing):
+        refused(NotPermitted, person, Complete(link=1), signers=[signer], time=NOW + SEVEN_DAYS - 1)
+        state = extended(person, Complete(link=1), signers=[signer], time=NOW + SEVEN_DAYS)
+        assert device.id in state.devices
+        assert state.hard_stops == ()
+    refused(NotPermitted, person, Complete(link=1), time=NOW + SEVEN_DAYS)
+    person.add(RotateRoot(key=new.public.raw), signers=[root, new])
+    for signer in (root, new, device.signing):
+        refused(CoffreError, person, Complete(link=1), signers=[signer], time=NOW + SEVEN_DAYS)
+
+
+def test_a_use_of_the_root_is_shown(person):
+    """``use_root`` changes nothing; it is signed by the root, alone or with a device, and stands alone."""
+    step, root = UseRoot(purpose="fetch the keyring"), person.kit.root
+    before = state_of(person)
+    for signers in ([root], [root, person.device.signing]):
+        after = extended(person, step, signers=signers)
+        assert replace(after, n=0, head=before.head) == before
+    for signers in ([person.device.signing], [root, person.recovery], [person.recovery]):
+        refused(NotPermitted, person, step, signers=signers)
+    refused(BadSignature, person, step, signers=[root, SigningKey.generate()])
+    for steps in ((step, step), (step, Stop(link=0)), (keyring_step(), step)):
+        refused(NotPermitted, person, *steps, signers=[root, person.device.signing])
+    new = SigningKey.generate()
+    refused(NotPermitted, person, RotateRoot(key=new.public.raw), step, signers=[person.device.signing, new])
+
+
+@pytest.mark.parametrize("step", [keyring_step(), UseRoot(purpose="x"), Complete(link=1), certificate()])
+def test_what_waits_holds_no_keyring(person, step):
+    """A link that waits holds no keyring, no reading key, and nothing that stands elsewhere; at once it may hold one."""
+    new = SigningKey.generate()
+    rotate = RotateRoot(key=new.public.raw)
+    refused(NotPermitted, person, rotate, step, signers=[person.device.signing, new])
+    refused(NotPermitted, person, keyring_step(), signers=[person.kit.root])
+    reading = ReadingKey(number=1, key=UnsealingKey.generate().public, keyring=fresh())
+    refused(NotPermitted, person, Recover(), reading, signers=[person.recovery])
+    refused(NotPermitted, person, reading, signers=[person.kit.root])
+    at_once = extended(person, rotate, reading, signers=[person.device.signing, person.kit.root, new])
+    assert at_once.keyring == reading.keyring
+
+
+def test_a_recovery_ends_what_waits(person):
+    """A recovery by the root, and one that is completed, leave nothing waiting."""
+    thief = SigningKey.generate()
+    person.add(RotateRoot(key=thief.public.raw), signers=[person.device.signing, thief])
+    new = Device()
+    assert set(state_of(person).waiting) == {1}
+    assert extended(person, Recover(), new.added, signers=[person.kit.root, new.signing]).waiting == {}
+    person.add(Recover(), new.added, signers=[person.recovery, new.signing])
+    done = extended(person, Complete(link=2), signers=[new.signing], time=NOW + SEVEN_DAYS)
+    assert (done.waiting, done.hard_stops) == ({}, (3,))
+
+
+def test_one_link_is_one_hard_stop(person):
+    """A completed link that recovers and changes the root stops whoever pinned the identity once."""
+    new, root = Device(), SigningKey.generate()
+    steps = (Recover(), new.added, RotateRoot(key=root.public.raw))
+    person.add(*steps, signers=[person.recovery, new.signing, root])
+    done = extended(person, Complete(link=1), signers=[new.signing], time=NOW + SEVEN_DAYS)
+    assert (done.root, done.hard_stops) == (root.public.raw, (2,))
+
+
+# Keys that were used before
+
+
+def test_a_key_that_was_used_never_returns(person):
+    """A revoked or recovered device, a former root, and a key in another part are refused; fresh ones are not."""
+    root, second, new = person.kit.root, Device(), SigningKey.generate()
+    both = [person.device.signing, second.signing]
+    person.add(second.added, signers=both)
+    person.add(RevokeDevice(device=second.id))
+    person.add(RotateRoot(key=new.public.raw), signers=[root, new])
+    assert state_of(person).retired == {second.id, root.public.key_id}
+    first, fresh_sealing = person.device.signing, UnsealingKey.generate().public
+    for used in (second.signing, root, new):
+        added = AddDevice(signing=used.public.raw, sealing=fresh_sealing)
+        refused(NotPermitted, person, added, signers=[first, used])
+    for used in (second.signing, root, new, first):
+        rotate = RotateRoot(key=used.public.raw)
+        refused(NotPermitted, person, rotate, signers=list({id(key): key for key in (new, used)}.values()))
+        step = UnlockKey(kind="passkey", key=fresh_sealing, recovery=used.public.raw)
+        refused(NotPermitted, person, step, signers=list({id(key): key for key in (first, used)}.values()))
+    third = Device()
+    person.add(Recover(), third.added, signers=[new, third.signing])
+    refused(NotPermitted, person, person.device.added, signers=[third.signing, first])
+    another = Device()
+    assert another.id in extended(person, another.added, signers=[third.signing, another.signing]).devices
+
+
+# The kit's unlock key
+
+
+def test_a_device_cannot_take_the_kits_unlock_key_with_it(person):
+    """No device is added under the kit's unlock key, so none can be revoked together with it."""
+    thief, kit = SigningKey.generate(), person.kit.unlock.public
+    added = AddDevice(signing=thief.public.raw, sealing=kit)
+    steps = (added, RevokeDevice(device=thief.public.key_id))
+    for refused_steps in ((added,), steps):
+        refused(NotPermitted, person, *refused_steps, signers=[person.device.signing, thief])
+    own = replace(added, sealing=UnsealingKey.generate().public)
+    steps = (own, RevokeDevice(device=thief.public.key_id))
+    state = extended(person, *steps, signers=[person.device.signing, thief])
+    assert key_hash(kit) in state.unlock_keys
+
+
+def test_a_devices_unlock_key_is_its_sealing_key(person):
+    """Kind ``device`` is for a live device's sealing key, and for that no other kind; two devices do not share one."""
+    second = Device()
+    person.add(second.added, signers=[person.device.signing, second.signing])
+    own = UnlockKey(kind="device", key=second.unsealing.public, recovery=None)
+    assert key_hash(own.key) in extended(person, own).unlock_keys
+    refused(NotPermitted, person, replace(own, key=UnsealingKey.generate().public))
+    refused(NotPermitted, person, replace(own, kind="passkey"))
+    third = AddDevice(signing=SigningKey.generate().public.raw, sealing=second.unsealing.public)
+    key = SigningKey.generate()
+    shared = replace(third, signing=key.public.raw)
+    refused(NotPermitted, person, shared, signers=[person.device.signing, key])
+
+
+# Bounds
+
+
+def test_an_identity_has_bounds(person, team, monkeypatch):
+    """One device, unlock key, member or waiting link more than there may be is refused; as many are not."""
+    second = Device()
+    both = [person.device.signing, second.signing]
+    passkey = UnlockKey(kind="passkey", key=UnsealingKey.generate().public, recovery=None)
+    reading = ReadingKey(number=1, key=UnsealingKey.generate().public, keyring=fresh())
+    member, delegate = AddMember(identity=fresh()), Delegate(identity=fresh(), purposes=(), until=NOW)
+    for who, steps, bound, signers in (
+        (person, (second.added,), "MAX_DEVICES", both),
+        (person, (passkey,), "MAX_UNLOCK_KEYS", ()),
+        (person, (reading,), "MAX_READING_KEYS", ()),
+        (team, (member, delegate), "MAX_MEMBERS", ()),
+    ):
+        there = 2 if bound == "MAX_UNLOCK_KEYS" else 1
+        monkeypatch.setattr(identity_state, bound, there + 1)
+        assert extended(who, *steps, signers=signers)
+        monkeypatch.setattr(identity_state, bound, there)
+        refused(NotPermitted, who, *steps, signers=signers)
+        monkeypatch.undo()
+    recovering(person)
+    rotate = SigningKey.generate()
+    signers = [person.device.signing, rotate]
+    assert len(extended(person, RotateRoot(key=rotate.public.raw), signers=signers).waiting) == 2
+    monkeypatch.setattr(identity_chain, "MAX_WAITING", 1)
+    refused(NotPermitted, person, RotateRoot(key=rotate.public.raw), signers=signers)
 
 
 # The disclosed chain
@@ -566,6 +786,26 @@ def test_a_chain_is_whole(person):
             fold(Chain(links=links), SERVICE.directory.origin, REGISTRARS)
 
 
+def test_times_never_fall_along_a_chain(person):
+    """A link may have the time of the one before and no earlier one."""
+    assert extended(person, keyring_step(), time=NOW).time == NOW
+    refused(BrokenChain, person, keyring_step(), time=NOW - 1)
+    person.add(keyring_step(), time=NOW + 1)
+    early = replace(person.links[1].disclosure.part, time=NOW - 1)
+    with pytest.raises(BrokenChain):
+        fold(chain_with(person, 1, part=early), SERVICE.directory.origin, REGISTRARS)
+
+
+@pytest.mark.parametrize(
+    "change", [{"prev": bytes([1] * 32)}, {"outcome": "granted"}, {"outcome": "refused"}]
+)
+def test_the_servers_part_of_a_link_says_nothing_else(person, change):
+    """In the directory a link is accepted, and follows no other entry."""
+    part = replace(person.links[0].disclosure.part, **change)
+    with pytest.raises(BrokenChain):
+        fold(chain_with(person, 0, part=part), SERVICE.directory.origin, REGISTRARS)
+
+
 def test_a_disclosure_speaks_of_its_link(person):
     """A server's part that names another body is NotProven."""
     part = replace(person.links[0].disclosure.part, body=fresh())
@@ -605,6 +845,6 @@ def test_every_step_has_a_test():
     """The steps named in this file are all there are, so that a new one cannot come without its rules."""
     named = {
         AddDevice, AddMember, Certify, Complete, Delegate, EndDelegation, ReadingKey, Recover, RemoveMember,
-        RemoveUnlockKey, Reset, RevokeDevice, Root, RotateRoot, Stop, UnlockKey, Withdraw, type(keyring_step()),
+        RemoveUnlockKey, Reset, RevokeDevice, Root, RotateRoot, Stop, UnlockKey, UseRoot, Withdraw, type(keyring_step()),
     }  # fmt: skip
     assert set(Operation.__subclasses__()) == named

@@ -10,7 +10,9 @@ from crypto.grants import SealedPolicy
 from crypto.padding import pad_record
 from crypto.sealed.policy_blob import open_policy, seal_policy
 from crypto.sealing import key_hash, seal
-from tests.support.people import LOG, GrantedDocument, GrantMaker, Person, Service, Vault, fresh, policy_over
+from tests.support.grants import GrantedDocument, GrantMaker, policy_over
+from tests.support.people import LOG, Person, Service, fresh
+from tests.support.vaults import Vault
 
 
 @pytest.fixture(scope="module")

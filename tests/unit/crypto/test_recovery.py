@@ -2,12 +2,15 @@
 
 import string
 
+import msgspec
 import pytest
 
-from crypto.errors import Malformed
-from crypto.sealed.recovery import Kit
+from crypto import labels
+from crypto.errors import Malformed, TooLarge
+from crypto.sealed.recovery import Kit, KitFile, kit_file_text, read_kit_file
 from crypto.sealing import seal
 from crypto.secret_bytes import SecretBytes
+from crypto.statements import RootRef
 
 KIT = Kit(SecretBytes(bytes(range(32))))
 
@@ -80,3 +83,49 @@ def test_a_kit_does_not_print():
     shown = repr(KIT) + str(KIT) + repr(KIT.root) + repr(KIT.unlock)
     assert KIT.to_text()[:4] not in shown
     assert bytes(range(32)).hex()[:8] not in shown
+
+
+FILE = KitFile(
+    suite=labels.SUITE,
+    url="https://coffre.example",
+    root=RootRef(version=1, digest=bytes(32)),
+    identity=bytes(range(32)),
+    vault=None,
+    text=KIT.to_text(),
+)
+
+
+def test_a_kit_file_comes_back():
+    """A file is read as it was written, with and without a vault, with white space around it; its kit is the kit."""
+    for file in (FILE, msgspec.structs.replace(FILE, vault=bytes(32))):
+        assert read_kit_file(f"\n {kit_file_text(file)} \n") == file
+    assert read_kit_file(kit_file_text(FILE)).kit.root.public.raw == KIT.root.public.raw
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KIT.to_text().lower(),
+        KIT.to_text().replace("-", ""),
+        f"{KIT.to_text()} ",
+        KIT.to_text()[:-1] + ("A" if KIT.to_text()[-1] != "A" else "B"),
+    ],
+    ids=["small letters", "no groups", "a space", "mistyped"],
+)
+def test_a_kit_file_has_one_form(text):
+    """A kit that is mistyped, or written otherwise than it is printed, is Malformed in a file."""
+    with pytest.raises(Malformed):
+        read_kit_file(kit_file_text(msgspec.structs.replace(FILE, text=text)))
+
+
+def test_a_kit_file_is_small_and_of_this_suite():
+    """Another suite is Malformed, a long file TooLarge, before anything is looked at."""
+    with pytest.raises(Malformed):
+        read_kit_file(kit_file_text(FILE).replace("coffre-1", "coffre-2"))
+    with pytest.raises(TooLarge):
+        read_kit_file("x" * 4097)
+
+
+def test_a_kit_file_does_not_print():
+    """No repr shows the text."""
+    assert repr(FILE) == "KitFile(…)"

@@ -11,7 +11,9 @@ from crypto.sealed.release import Release, combine, open_release, release
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.sealed.wrapping import GrantWrapper, open_a_box
 from crypto.sealing import key_hash, seal
-from tests.support.people import LOG, GrantedDocument, GrantMaker, Person, Service, Vault, fresh, request_for
+from tests.support.grants import GrantedDocument, GrantMaker, request_for
+from tests.support.people import LOG, Person, Service, fresh
+from tests.support.vaults import Vault
 
 K, N = 3, 4
 

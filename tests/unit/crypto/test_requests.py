@@ -6,20 +6,12 @@ import pytest
 from crypto import labels
 from crypto.encoding import encode
 from crypto.errors import BadSignature, Malformed, NotPermitted
-from crypto.identity_links import AddMember, RemoveMember, RevokeDevice
+from crypto.identity_links import AddMember, Delegate, EndDelegation, RemoveMember, RevokeDevice
 from crypto.requests import MAX_DOCUMENTS, Purpose, check_request, purpose_info, read_request
 from crypto.signing import sign, sign_encoded
-from tests.support.people import (
-    LOG,
-    Device,
-    GrantedDocument,
-    GrantMaker,
-    Person,
-    Service,
-    Vault,
-    fresh,
-    request_for,
-)
+from tests.support.grants import GrantedDocument, GrantMaker, request_for
+from tests.support.people import LOG, NOW, Device, Person, Service, fresh
+from tests.support.vaults import Vault
 
 replace = msgspec.structs.replace
 SERVICE = Service()
@@ -37,7 +29,7 @@ def signed(request=REQUEST, *devices):
 
 def test_an_honest_request_is_read():
     """A request signed by the device it names comes back, and its recipient is the reader."""
-    request = check_request(signed(), READER.known(), None)
+    request = check_request(signed(), READER.known(), None, NOW)
     assert request == REQUEST
     assert request.recipient == READER.identity
 
@@ -47,8 +39,8 @@ def test_a_request_is_signed_by_just_its_device():
     second = Device()
     READER.add(second.added, signers=[READER.device.signing, second.signing])
     known = READER.known()
-    assert check_request(signed(), known, None)
-    assert check_request(signed(replace(REQUEST, device=second.id), second), known, None)
+    assert check_request(signed(), known, None, NOW)
+    assert check_request(signed(replace(REQUEST, device=second.id), second), known, None, NOW)
     for envelope in (
         signed(REQUEST, second),
         signed(REQUEST, READER.device, second),
@@ -59,9 +51,9 @@ def test_a_request_is_signed_by_just_its_device():
         sign(labels.LOGIN, REQUEST, READER.device.signing),
     ):
         with pytest.raises(BadSignature):
-            check_request(envelope, known, None)
+            check_request(envelope, known, None, NOW)
     with pytest.raises(BadSignature):
-        check_request(signed(), OTHER.known(), None)
+        check_request(signed(), OTHER.known(), None, NOW)
 
 
 def test_a_revoked_device_asks_for_nothing():
@@ -69,27 +61,27 @@ def test_a_revoked_device_asks_for_nothing():
     reader, second = Person(SERVICE), Device()
     reader.add(second.added, signers=[reader.device.signing, second.signing])
     request = request_for(reader, EVENT, *DOCUMENTS, device=second.id)
-    assert check_request(signed(request, second), reader.known(), None)
+    assert check_request(signed(request, second), reader.known(), None, NOW)
     before = SERVICE.directory.frontier.size
     reader.add(RevokeDevice(device=second.id))
     with pytest.raises(BadSignature):
-        check_request(signed(request, second), reader.known(), None)
-    assert check_request(signed(request, second), reader.known(before), None)
+        check_request(signed(request, second), reader.known(), None, NOW)
+    assert check_request(signed(request, second), reader.known(before), None, NOW)
 
 
 def test_a_member_acts_for_its_team():
     """For a team's grant the team is shown and the reader is a member; else NotPermitted."""
     request = replace(REQUEST, team=TEAM.identity)
-    checked = check_request(signed(request), READER.known(), TEAM.known())
+    checked = check_request(signed(request), READER.known(), TEAM.known(), NOW)
     assert checked.recipient == TEAM.identity
     another = Person(SERVICE, kind="team")
     another.add(AddMember(identity=READER.identity))
     for team in (None, OTHER.known(), another.known(), Person(SERVICE, kind="team").known()):
         with pytest.raises(NotPermitted):
-            check_request(signed(request), READER.known(), team)
+            check_request(signed(request), READER.known(), team, NOW)
     stranger = replace(request_for(OTHER, EVENT, *DOCUMENTS), team=TEAM.identity)
     with pytest.raises(NotPermitted):
-        check_request(signed(stranger, OTHER.device), OTHER.known(), TEAM.known())
+        check_request(signed(stranger, OTHER.device), OTHER.known(), TEAM.known(), NOW)
 
 
 def test_a_former_member_acts_no_more():
@@ -97,10 +89,28 @@ def test_a_former_member_acts_no_more():
     team = Person(SERVICE, kind="team")
     team.add(AddMember(identity=READER.identity))
     request = replace(REQUEST, team=team.identity)
-    assert check_request(signed(request), READER.known(), team.known())
+    assert check_request(signed(request), READER.known(), team.known(), NOW)
     team.add(RemoveMember(identity=READER.identity))
     with pytest.raises(NotPermitted):
-        check_request(signed(request), READER.known(), team.known())
+        check_request(signed(request), READER.known(), team.known(), NOW)
+
+
+@pytest.mark.parametrize("kind", ["person", "team"])
+def test_a_delegate_acts_until_its_time_is_over(kind):
+    """A delegate acts for a team or a person like a member, to the second before ``until`` and not after its end."""
+    principal = Person(SERVICE, kind=kind)
+    principal.add(Delegate(identity=READER.identity, purposes=("TREAT",), until=NOW + 60))
+    request = replace(REQUEST, team=principal.identity)
+    checked = check_request(signed(request), READER.known(), principal.known(), NOW + 59)
+    assert checked.recipient == principal.identity
+    with pytest.raises(NotPermitted):
+        check_request(signed(request), READER.known(), principal.known(), NOW + 60)
+    stranger = replace(request_for(OTHER, EVENT, *DOCUMENTS), team=principal.identity)
+    with pytest.raises(NotPermitted):
+        check_request(signed(stranger, OTHER.device), OTHER.known(), principal.known(), NOW)
+    principal.add(EndDelegation(identity=READER.identity))
+    with pytest.raises(NotPermitted):
+        check_request(signed(request), READER.known(), principal.known(), NOW)
 
 
 ENTRY = REQUEST.documents[0]
@@ -123,7 +133,7 @@ def test_a_malformed_request_opens_nothing(changes):
     with pytest.raises(Malformed):
         read_request(signed(replace(REQUEST, **changes)))
     with pytest.raises(Malformed):
-        check_request(signed(replace(REQUEST, **changes)), READER.known(), None)
+        check_request(signed(replace(REQUEST, **changes)), READER.known(), None, NOW)
 
 
 def test_256_documents_are_asked_for_at_once():

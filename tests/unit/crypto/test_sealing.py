@@ -144,6 +144,18 @@ def test_a_low_order_key_is_refused(u):
                 check_public_key(KEY.public[:1184] + (form | bit << 255).to_bytes(32, "little"))
 
 
+def test_a_key_has_one_spelling():
+    """The bit that X25519 ignores and numbers above its prime are Malformed: one key would have two hashes."""
+    kem, curve = KEY.public[:1184], int.from_bytes(KEY.public[1184:], "little")
+    assert curve < P
+    nine = (9).to_bytes(32, "little")  # the base point: small enough to have another spelling below 2^255
+    check_public_key(kem + nine)
+    for number in (curve | 1 << 255, 9 + P, P, 2**255 - 1, 9 | 1 << 255):
+        for use in (check_public_key, lambda raw: seal(raw, b"", b"x")):
+            with pytest.raises(Malformed):
+                use(kem + number.to_bytes(32, "little"))
+
+
 @pytest.mark.parametrize(
     "raw",
     [b"", KEY.public[:-1], KEY.public + b"\0", b"\xff" * 1184 + KEY.public[1184:], KEY.public[1184:]],

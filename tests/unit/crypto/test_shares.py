@@ -14,7 +14,8 @@ from crypto.grants import ReleasePolicy, subset_name, subsets_of
 from crypto.sealed import shares
 from crypto.sealed.release import Release, SubsetShares, combine
 from crypto.secret_bytes import SecretBytes
-from tests.support.people import GrantedDocument, fresh
+from tests.support.grants import GrantedDocument
+from tests.support.people import fresh
 
 POLICIES = {(1, 1): 1, (3, 4): 6, (4, 5): 10, (5, 7): 35}
 EPOCH, GID = SecretBytes(bytes(range(32))), bytes(32)

@@ -1,24 +1,30 @@
 """The trust root: believed once, then followed link by link, each rule broken alone."""
 
+import hashlib
+
 import msgspec
 import pytest
 
 from crypto import labels
+from crypto.access_log import parse_leaf
+from crypto.encoding import encode, pae
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted, Stale
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import SigningKey, sign, sign_encoded
-from crypto.statements import RootRef
+from crypto.statements import Head, RootRef
 from crypto.trust_root import (
     InstanceCard,
     Policy,
     Registrar,
+    Successor,
     advance,
     card_text,
+    check_client,
     check_expiry,
     first,
     read_card,
 )
-from tests.support.people import NOW, KeeperKeys, Service, fresh
+from tests.support.people import HOST, NOW, KeeperKeys, Service, fresh
 
 SERVICE = Service(k=3, n=4)
 ROOT, KEYS = SERVICE.root, SERVICE.root_keys
@@ -77,7 +83,10 @@ UNSOUND = {
         "keepers": other_keepers(cosigning_key=ROOT.keepers[1].cosigning_key)
     },
     "a registrar's key that is none": {"registrars": (Registrar(key=bytes(32), schemes=("demo",)),)},
-    "one registrar twice": {"registrars": ROOT.registrars * 2},
+    "one registrar twice": {"registrars": (*ROOT.registrars, replace(ROOT.registrars[0], schemes=("app",)))},
+    "one host twice": {"hosts": (HOST, "other.example", HOST)},
+    "one policy twice": {"policies": ROOT.policies * 2},
+    "a root key more, twice": {"root_keys": (*ROOT.root_keys, ROOT.root_keys[0])},
     "a policy of another suite": {"policies": (Policy(k=1, n=2),)},
     "no majority": {"policies": (Policy(k=3, n=4), Policy(k=2, n=4))},
 }
@@ -170,18 +179,219 @@ def test_it_expires():
 
 
 def test_logs_have_their_keys():
-    """The directory has its key, the shards theirs; a log of another host is NotPermitted."""
-    assert ROOT.log_key_of("vault.example/coffre/directory") == ROOT.directory_key
-    assert ROOT.log_key_of("vault.example/coffre/log/7") == ROOT.log_key
+    """The directory has its key, the shards theirs, each under the log's name; any other origin is NotPermitted."""
+    for origin, key in ((f"{HOST}/coffre/directory", ROOT.directory_key), (ROOT.log_origin(7), ROOT.log_key)):
+        assert (ROOT.log_key_of(origin).name, ROOT.log_key_of(origin).key.raw) == (origin, key)
+    assert ROOT.log_origin(7) == f"{HOST}/coffre/log/7"
     for other in (
         "evil.example/coffre/log/7",
         "vault.example/coffre/directory2",
+        "vault.example/coffre/directory/1",
         "vault.example.evil/coffre/log/0",
         "vault.example/other",
+        *(f"{HOST}/coffre/log/{shard}" for shard in ("", "07", "-7", "7/", "7\n", "x", "٧", "1" * 11)),
         "",
     ):
         with pytest.raises(NotPermitted):
             ROOT.log_key_of(other)
+
+
+def succeeds(old, new):
+    """A log in another's place."""
+    return Successor(old_origin=old, last_head=Head(size=5, root=fresh()), new_origin=new)
+
+
+LOG, DIRECTORY, THERE = ROOT.log_origin(0), ROOT.directory_origin, "other.example:8443"
+MOVED = {
+    "hosts": (THERE, HOST),
+    "successors": (
+        succeeds(DIRECTORY, f"{THERE}/coffre/directory/1"),
+        succeeds(LOG, f"{HOST}/coffre/log/9"),
+        succeeds(f"{HOST}/coffre/log/9", f"{THERE}/coffre/log/0"),
+    ),
+}
+
+
+def test_a_log_may_be_taken_over():
+    """The newest origin follows successors, the directory too; its old origin is no log of the service any more."""
+    moved = advance(SERVICE.accepted, [signed(following(**MOVED))]).root
+    assert moved.newest_origin(LOG) == f"{THERE}/coffre/log/0"
+    assert moved.newest_origin(ROOT.log_origin(1)) == ROOT.log_origin(1)
+    assert moved.directory_origin == f"{THERE}/coffre/directory/1"
+    assert moved.log_key_of(moved.directory_origin).key.raw == ROOT.directory_key
+    assert moved.log_key_of(LOG).key.raw == ROOT.log_key
+    with pytest.raises(NotPermitted):
+        moved.log_key_of(DIRECTORY)
+
+
+def test_a_log_that_takes_over_begins_with_its_successor():
+    """Its leaf 0 is the hash of the whole record, a leaf of version 1 that is like any other to whoever reads it."""
+    entry = succeeds(LOG, ROOT.log_origin(1))
+    hashed = hashlib.sha256(pae(labels.SUCCESSOR, encode(entry))).digest()
+    assert entry.leaf.to_bytes() == b"\1" + hashed + bytes(64)
+    assert parse_leaf(entry.leaf.to_bytes()) == entry.leaf
+    assert replace(entry, last_head=Head(size=6, root=fresh())).leaf != entry.leaf
+
+
+SUCCESSORS = {
+    "of one log twice": (succeeds(LOG, ROOT.log_origin(1)), succeeds(LOG, ROOT.log_origin(2))),
+    "of two logs in one": (
+        succeeds(LOG, ROOT.log_origin(2)),
+        succeeds(ROOT.log_origin(1), ROOT.log_origin(2)),
+    ),
+    "in a circle": (succeeds(LOG, ROOT.log_origin(1)), succeeds(ROOT.log_origin(1), LOG)),
+    "of itself": (succeeds(LOG, LOG),),
+    "on another host": (succeeds(LOG, f"{THERE}/coffre/log/0"),),
+    "of a log as directory": (succeeds(DIRECTORY, ROOT.log_origin(1)),),
+    "of a directory as log": (succeeds(LOG, f"{DIRECTORY}/1"),),
+    "of a directory without number": (succeeds(f"{THERE}/coffre/directory", DIRECTORY),),
+    "of two first directories": (
+        succeeds(DIRECTORY, f"{DIRECTORY}/1"),
+        succeeds(f"{THERE}/coffre/directory", f"{DIRECTORY}/2"),
+    ),
+    "with leading zero": (succeeds(LOG, f"{HOST}/coffre/log/01"),),
+    "of what is no log": (succeeds(f"{HOST}/coffre/log/", LOG),),
+}
+
+
+@pytest.mark.parametrize("entries", SUCCESSORS.values(), ids=SUCCESSORS.keys())
+def test_an_impossible_successor_is_refused(entries):
+    """A log is taken over once, by one new log of its kind on a host of the service, and never in a circle."""
+    with pytest.raises(Malformed):
+        first(signed(replace(ROOT, successors=entries)), card=None)
+
+
+@pytest.mark.parametrize("host", [HOST, "localhost:8765", "127.0.0.1:1", "a" * 253, "xn--caf-dma.example"])
+def test_a_host_is_a_name_and_a_port(host):
+    """Names, addresses and ports in use are believed."""
+    assert first(signed(replace(ROOT, hosts=(host,))), card=None).root.hosts == (host,)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "A.example",
+        "a/b",
+        "a:",
+        "a:0",
+        "a:08",
+        "a:123456",
+        ":80",
+        "::1",
+        "[::1]:80",
+        "é",
+        "a b",
+        "a\n",
+        "a" * 254,
+    ],
+)
+def test_another_host_is_refused(host):
+    """What could not stand in a log's name, or could stand there in two ways, is Malformed or not even encoded."""
+    with pytest.raises(Malformed):
+        first(signed(replace(ROOT, hosts=(host,))), card=None)
+
+
+FIRST_REGISTRAR = ROOT.registrars[0]
+SECOND_REGISTRAR = Registrar(key=SigningKey.generate().public.raw, schemes=("app", "rpps"), retired_since=NOW)
+LONG_SINCE = advance(
+    SERVICE.accepted,
+    [signed(following(registrars=(FIRST_REGISTRAR, SECOND_REGISTRAR), **MOVED))],
+)
+TAKEN_BACK = {
+    "a registrar": {"registrars": (FIRST_REGISTRAR,)},
+    "a scheme": {"registrars": (FIRST_REGISTRAR, replace(SECOND_REGISTRAR, schemes=("rpps", "x")))},
+    "the end of a registrar": {
+        "registrars": (FIRST_REGISTRAR, replace(SECOND_REGISTRAR, retired_since=None))
+    },
+    "when a registrar ended": {
+        "registrars": (FIRST_REGISTRAR, replace(SECOND_REGISTRAR, retired_since=NOW - 1))
+    },
+    "a log's successor": {"successors": MOVED["successors"][:2]},
+    "the directory's successor": {"successors": MOVED["successors"][1:]},
+    "what a successor says": {
+        "successors": (
+            *MOVED["successors"][:2],
+            replace(MOVED["successors"][2], last_head=Head(size=6, root=fresh())),
+        )
+    },
+    "the first host": {"hosts": (HOST, THERE)},
+}
+
+
+def test_a_version_may_add():
+    """Registrars, schemes, the end of a registrar, hosts, successors and a keeper's new keys may be added."""
+    registrars = (
+        replace(SECOND_REGISTRAR, schemes=("new", *SECOND_REGISTRAR.schemes)),
+        replace(FIRST_REGISTRAR, retired_since=NOW),
+        Registrar(key=SigningKey.generate().public.raw, schemes=("demo",)),
+    )
+    renewed = KeeperKeys().named(ROOT.keepers[0].name)
+    body = replace(
+        LONG_SINCE.root,
+        version=3,
+        previous=LONG_SINCE.ref.digest,
+        registrars=registrars,
+        hosts=(*LONG_SINCE.root.hosts, "third.example"),
+        successors=(
+            succeeds(f"{THERE}/coffre/directory/1", f"{THERE}/coffre/directory/2"),
+            *MOVED["successors"],
+        ),
+        keepers=(*ROOT.keepers, renewed),
+    )
+    newest = advance(LONG_SINCE, [signed(body)]).root
+    assert newest.directory_origin == f"{THERE}/coffre/directory/2"
+
+
+@pytest.mark.parametrize("changes", TAKEN_BACK.values(), ids=TAKEN_BACK.keys())
+def test_a_version_takes_nothing_back(changes):
+    """What was believed of registrars and logs stays: a following version that changes it is NotPermitted."""
+    body = replace(LONG_SINCE.root, version=3, previous=LONG_SINCE.ref.digest)
+    assert advance(LONG_SINCE, [signed(body)])
+    with pytest.raises(NotPermitted):
+        advance(LONG_SINCE, [signed(replace(body, **changes))])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hosts": (THERE, HOST)},
+        {"hosts": ("third.example", THERE, HOST), "successors": MOVED["successors"]},
+        {"successors": (succeeds(f"{THERE}/coffre/directory", f"{DIRECTORY}/1"),)},
+    ],
+    ids=["without a successor", "not where the directory went", "another service's directory"],
+)
+def test_the_directory_stays_unless_a_successor_moves_it(changes):
+    """The first host, and with it the directory, changes only as a successor of the directory says."""
+    with pytest.raises(NotPermitted):
+        advance(SERVICE.accepted, [signed(following(**changes))])
+
+
+@pytest.mark.parametrize(
+    ("least", "own", "suffices"),
+    [
+        ("0.1.0", "0.1.0", True),
+        ("0.9.0", "0.10.0", True),
+        ("1.0.0", "0.99.99", False),
+        ("0.1.1", "0.1.0", False),
+    ],
+)
+def test_an_old_client_is_refused(least, own, suffices):
+    """Versions are compared number by number; an older client than the least is NotPermitted and told to update."""
+    accepted = first(signed(replace(ROOT, minimum_client=least)), card=None)
+    if suffices:
+        check_client(accepted, own)
+        return
+    with pytest.raises(NotPermitted, match="Update"):
+        check_client(accepted, own)
+
+
+@pytest.mark.parametrize(
+    "least", ["1", "1.0", "1.0.0.0", "01.0.0", "1.0.0a", "1.0.1000000", "-1.0.0", "1..0"]
+)
+def test_a_client_version_is_three_numbers(least):
+    """Any other spelling of the least version is Malformed."""
+    with pytest.raises(Malformed):
+        first(signed(replace(ROOT, minimum_client=least)), card=None)
 
 
 def test_retired_keepers_are_not_live():

@@ -1,9 +1,11 @@
 """The vault chain, rule by rule: each broken alone is refused, beside an honest twin that passes."""
 
+import hashlib
+
 import msgspec
 import pytest
 
-from crypto import labels
+from crypto import labels, vault_links
 from crypto.encoding import encode
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted
 from crypto.identity_links import RevokeDevice
@@ -16,15 +18,21 @@ from crypto.vault_links import (
     End,
     Grant,
     Mask,
+    PolicyPart,
+    ProfilePart,
     Reseal,
     Rotate,
+    SnapshotPart,
     Tombstone,
     VaultOperation,
+    check_person,
+    export_digest,
     person_commitment,
     scan_key_commitment,
     vault_id,
 )
-from tests.support.people import Device, Epoch, Person, Service, Vault, fresh
+from tests.support.people import Device, Person, Service, fresh
+from tests.support.vaults import Epoch, Vault
 
 replace = msgspec.structs.replace
 SERVICE = Service()
@@ -416,6 +424,29 @@ def test_a_reseal_changes_the_keyring_only(vault):
     assert vault.view.head.keys == replace(before, keyring=ring)
 
 
+@pytest.mark.parametrize("first", ["rotate", "reseal"])
+@pytest.mark.parametrize("second", ["rotate", "reseal"])
+def test_a_link_changes_the_keyring_once(vault, first, second):
+    """Two rotations, two reseals, or one of each in a link are refused; each alone passes."""
+    steps = {"rotate": Epoch(1).step, "reseal": Reseal(keyring=fresh())}
+    again = {"rotate": Epoch(2 if first == "rotate" else 1).step, "reseal": Reseal(keyring=fresh())}
+    refused(vault, steps[first], again[second])
+    refused(vault, steps[first], version(), again[second])
+    vault.add(steps[first])
+    vault.add(again[second])
+
+
+@pytest.mark.parametrize("kind", [PolicyPart, ProfilePart, SnapshotPart])
+def test_named_parts_change_nothing(vault, kind):
+    """A policy, a profile and a snapshot are taken in, however often, and move the head only."""
+    vault.add(version())
+    before = vault.view
+    changes = vault.add(kind(part=fresh()), kind(part=fresh()))
+    assert (changes.documents, changes.grants, changes.blocked) == ({}, {}, {})
+    head = replace(vault.view.head, n=before.head.n, link=before.head.link)
+    assert (head, vault.view.head.n) == (before.head, before.head.n + 1)
+
+
 def test_a_link_is_applied_whole_or_not_at_all(vault):
     """When a later operation is refused, the view that was passed in holds nothing of the earlier ones."""
     vault.add(version())
@@ -436,7 +467,26 @@ def test_commitments_hide_and_bind():
     assert scan_key_commitment(salt) == scan_key_commitment(salt) != scan_key_commitment(fresh())
 
 
+def test_a_named_person_opens_the_commitment():
+    """Name and salt must be those committed to; nobody named is nothing to check."""
+    person = vault_links.Person(salt=fresh(), name="Camille Exemple")
+    commitment = person_commitment(person.salt, person.name)
+    check_person(person, commitment)
+    check_person(None, commitment)
+    for other in (replace(person, name="Camille"), replace(person, salt=fresh())):
+        with pytest.raises(NotPermitted):
+            check_person(other, commitment)
+    assert "Camille" not in repr(person)
+
+
+def test_an_export_is_named_by_its_manifest():
+    """The digest is of the manifest's bytes, under a label of its own."""
+    digest = hashlib.sha256(b"DSSEv1 15 coffre-1/export 4 {..}").digest()
+    assert export_digest(b"{..}") == digest != export_digest(b"{...}")
+
+
 def test_every_operation_has_a_test():
     """The operations named in this file are all there are, so that a new one cannot come without its rules."""
     named = {AddVersion, Adopt, Tombstone, Mask, Grant, End, Block, Rotate, Reseal}
+    named |= {PolicyPart, ProfilePart, SnapshotPart}
     assert set(VaultOperation.__subclasses__()) == named

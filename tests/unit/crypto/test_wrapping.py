@@ -16,7 +16,9 @@ from crypto.sealed.wrapping import GrantWrapper, SelfWrapper, a_box_info, open_a
 from crypto.sealing import seal
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import IdentityRef
-from tests.support.people import GrantedDocument, GrantMaker, Person, Service, Vault, fresh
+from tests.support.grants import GrantedDocument, GrantMaker
+from tests.support.people import Person, Service, fresh
+from tests.support.vaults import Vault
 
 A, KEY = SecretBytes(b"\1" * 32), SecretBytes(b"\2" * 32)
 CONTEXT = {"vault": b"v" * 32, "gid": b"g" * 32, "rekey": 3, "recipient": b"r" * 32, "reading_key": 5}

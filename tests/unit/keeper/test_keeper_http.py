@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from io import BytesIO, StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -16,15 +17,26 @@ import pytest
 from crypto.checkpoint import MAX_NOTE, CosignerKey, LogKey, cosignatures, open_checkpoint
 from crypto.encoding import decode, encode
 from crypto.errors import NotFound, Unreachable
+from crypto.identity_links import ReadingKey
+from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import VerifyKey
 from crypto.trust_root import card_text
-from crypto.wire.keeper_api import MAX_QUESTION, OPERATIONS, PREFIX, KeeperCard, ReleaseAnswer
+from crypto.wire.keeper_api import (
+    MAX_CHAIN_QUESTION,
+    MAX_QUESTION,
+    OPERATIONS,
+    PREFIX,
+    IdentityHeadQuery,
+    KeeperCard,
+    ReleaseAnswer,
+)
 from crypto.wire.messages import Empty, Health, Version
 from crypto.wire.problems import MEDIA_TYPE, Problem
 from tests.support.keeper_story import Story, keeper_story
 from tests.support.log_server import log_server, serving
-from tests.support.people import LOG
+from tests.support.people import LOG, fresh
 from tests.support.small_log import LoggedService
+from vault_server.keeper import app
 from vault_server.keeper.__main__ import main
 from vault_server.keeper.app import make_app
 from vault_server.keeper.event_log import EventLog
@@ -104,7 +116,7 @@ async def test_add_checkpoint_answers_as_tlog_witness_says(client: Client) -> No
         (b"{} ", JSON, 400, "malformed"),
         (b"\xff", JSON, 400, "malformed"),
         (b"{}", {**JSON, "Content-Encoding": "br"}, 400, "malformed"),
-        (b" " * (MAX_QUESTION + 1), JSON, 413, "too-large"),
+        (b" " * (MAX_CHAIN_QUESTION + 1), JSON, 413, "too-large"),
     ],
     ids=["content-type", "cut", "unknown field", "space", "not UTF-8", "compressed", "too large"],
 )
@@ -116,6 +128,56 @@ async def test_bad_input_is_a_problem_document(
         answered, kind, answer = await client.ask("POST", f"{PREFIX}/{operation.name}", body, headers)
         assert (answered, kind) == (status, MEDIA_TYPE)
         assert decode(answer, Problem).type == f"coffre:{code}"
+
+
+async def _show_long_chain(story: Story) -> bytes:
+    """A true question about a chain of more bytes than other questions may have."""
+    public, before = UnsealingKey.generate().public, 1
+    while len(question := encode(IdentityHeadQuery(chain=story.reader.chain))) <= MAX_QUESTION:
+        numbers = range(before, before + 64)
+        story.reader.add(*(ReadingKey(number=n, key=public, keyring=fresh()) for n in numbers))
+        before += 64
+    await story.service.publish_all(story.keeper)
+    return question
+
+
+async def test_long_chains_are_read(client: Client) -> None:
+    """Questions that show chains may have eight times the bytes of others."""
+    question = await _show_long_chain(client.story)
+    status, _, _ = await client.ask("POST", f"{PREFIX}/identity_head", question, JSON)
+    assert status == 200
+    release = encode(await client.story.query())
+    assert len(release) > MAX_QUESTION
+    status, _, _ = await client.ask("POST", f"{PREFIX}/release", release, JSON)
+    assert status == 200
+    status, _, _ = await client.ask("POST", f"{PREFIX}/end", question, JSON)
+    assert status == 413
+
+
+async def test_long_questions_have_their_share_of_memory(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit beside the long questions that are being read is refused; short ones are not."""
+    question = await _show_long_chain(client.story)
+    monkeypatch.setattr(app, "LONG_BYTES", MAX_QUESTION)
+    monkeypatch.setattr(app, "PATIENCE", 0.1)
+    async with (
+        serving(make_app(client.story.keeper, EventLog(StringIO()))) as url,
+        aiohttp.ClientSession() as session,
+    ):
+        full = Client(session, url, client.story, client.written)
+        status, _, _ = await full.ask("POST", f"{PREFIX}/identity_head", question, JSON)
+        assert status == 200  # one is always read
+        address = urlsplit(url)
+        _, writer = await asyncio.open_connection(address.hostname, address.port)
+        head = f"POST {PREFIX}/identity_head HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: "
+        writer.write(f"{head}{2 * MAX_QUESTION}\r\n\r\n".encode() + bytes(MAX_QUESTION))
+        await writer.drain()
+        status, _, _ = await full.ask("POST", f"{PREFIX}/identity_head", question, JSON)
+        assert status == 429
+        status, _, _ = await full.ask("POST", f"{PREFIX}/card", encode(Empty()), JSON)
+        assert status == 200
+        writer.close()
 
 
 @pytest.mark.parametrize(
@@ -232,14 +294,14 @@ def test_a_lost_store_ends_the_program(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_taken_address_ends_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where something else listens, the program says so and ends."""
+    """Where something else listens, the program says so and ends with 3."""
     assert main(["init", "--data", str(tmp_path), "--url", "http://127.0.0.1:1"]) == 0
     card = decode((tmp_path / "keeper-card.json").read_bytes().strip(), KeeperCard)
     (tmp_path / "instance-card.json").write_text(card_text(LoggedService(card).card))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         options = ["--server", "http://127.0.0.1:1", "--card", str(tmp_path / "instance-card.json")]
-        assert main(["serve", "--data", str(tmp_path), *options, "--port", port]) == 1
+        assert main(["serve", "--data", str(tmp_path), *options, "--port", port]) == 3
     assert "cannot listen" in capsys.readouterr().err
 
 

@@ -11,15 +11,15 @@ from crypto import labels
 from crypto.checkpoint import cosign
 from crypto.encoding import encode
 from crypto.errors import NotFound, Unreachable
-from crypto.identity_links import AddDevice, AddMember, Chain, RemoveMember, RevokeDevice, Withdraw
+from crypto.identity_links import AddDevice, AddMember, Chain, Delegate, RemoveMember, RevokeDevice, Withdraw
 from crypto.locators import Locator
-from crypto.sealed.policy_blob import seal_policy
+from crypto.sealed.policy_blob import Rate, seal_policy
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import SigningKey
 from crypto.statements import Head, RootRef
 from crypto.wire.keeper_api import ReleaseQuery
 from tests.support.keeper_story import Story, keeper_story
-from tests.support.people import LOG, NOW, Device, KeeperKeys, Person, fresh
+from tests.support.people import DAY, LOG, NOW, Device, KeeperKeys, Person, fresh
 from tests.support.small_log import random_leaf
 
 Questions = Callable[[Story], Awaitable[ReleaseQuery]]
@@ -44,7 +44,7 @@ async def test_an_honest_request_is_answered(story: Story) -> None:
 async def test_the_same_request_may_be_asked_again(story: Story) -> None:
     """A reader who lost the answer asks again; the rate counts the request once."""
     query = await story.query()
-    query = msgspec.structs.replace(query, blob=story.blob(rate=2))
+    query = msgspec.structs.replace(query, blob=story.blob(rates=(Rate(seconds=3600, documents=2),)))
     for _ in range(3):
         await story.keeper.release(query)
 
@@ -62,6 +62,20 @@ async def test_a_member_of_a_team_is_answered(story: Story) -> None:
     await _with_team(story)
     query = await story.query(team=story.team.identity if story.team else None)
     assert await story.keeper.release(query)
+
+
+async def test_a_delegate_is_answered_until_its_time_is_over(story: Story) -> None:
+    """A grant to a person opens for their delegate, by the keeper's time and not by the request's."""
+    story.team = Person(story.service)
+    story.service.certify(story.team)
+    story.team.add(Delegate(identity=story.reader.identity, purposes=("TREAT",), until=NOW + 300))
+    await story.grant(story.team)
+    query = await story.query(team=story.team.identity)
+    story.time.now += 299
+    assert await story.keeper.release(query)
+    story.time.now += 1
+    with pytest.raises(NotFound):
+        await story.keeper.release(query)
 
 
 async def test_an_older_head_that_is_a_prefix_will_do(story: Story) -> None:
@@ -370,8 +384,19 @@ async def _older_rekey(story: Story) -> ReleaseQuery:
 
 
 async def _too_many(story: Story) -> ReleaseQuery:
-    await story.keeper.release(await _with_blob(story, rate=3))
-    return await _with_blob(story, rate=3)
+    await story.keeper.release(await _with_blob(story, rates=(Rate(seconds=3600, documents=3),)))
+    return await _with_blob(story, rates=(Rate(seconds=3600, documents=3),))
+
+
+async def _too_many_in_a_day(story: Story) -> ReleaseQuery:
+    rates = (Rate(seconds=3600, documents=100), Rate(seconds=86_400, documents=3))
+    await story.keeper.release(await _with_blob(story, rates=rates))
+    return await _with_blob(story, rates=rates)
+
+
+async def _deposit(story: Story) -> ReleaseQuery:
+    first, *others = story.documents
+    return await story.query(documents=(msgspec.structs.replace(first, deposit=fresh()), *others))
 
 
 async def _event_not_logged(story: Story) -> ReleaseQuery:
@@ -446,7 +471,9 @@ WRONG: dict[Questions, str] = {
     _expired: "not allow this act",
     _another_act: "not allow this act",
     _older_rekey: "keys of a grant that were replaced",
-    _too_many: "hourly number",
+    _too_many: "for now is used up",
+    _too_many_in_a_day: "for now is used up",
+    _deposit: "names a deposit",
     _event_not_logged: "not its newest",
     _event_superseded: "not its newest",
     _event_superseded_in_silence: "not its newest",
@@ -506,3 +533,22 @@ async def test_cosignatures_by_others_than_keepers_do_not_count(tmp_path: Path) 
         with pytest.raises(NotFound) as refusal:
             await story.keeper.release(query)
         assert "lacks cosignatures" in str(refusal.value.__context__)
+
+
+async def test_cosignatures_of_retired_keepers_do_not_count(tmp_path: Path) -> None:
+    """After the other three retired, their three cosignatures are too few; two by live keepers in their place suffice."""
+    async with keeper_story(tmp_path / "keeper", k=3, n=4) as story:
+        query, service = await story.query(), story.service
+        assert await story.keeper.release(query)
+        own, *others = service.root.keepers
+        retired = [msgspec.structs.replace(keeper, retired_until=NOW + DAY) for keeper in others]
+        new = [(f"new-{number}", KeeperKeys()) for number in range(3)]
+        service.next_root(keepers=(own, *retired, *(keys.named(name) for name, keys in new)))
+        await story.keeper.refresh_trust()
+        with pytest.raises(NotFound) as refusal:
+            await story.keeper.release(query)
+        assert "lacks cosignatures" in str(refusal.value.__context__)
+        for name, keys in new[:2]:
+            service.published[LOG] += cosign(service.shard.checkpoint(), name, keys.cosigning, NOW)
+        logged = story.proof(query.logged.disclosure)
+        assert await story.keeper.release(msgspec.structs.replace(query, logged=logged))

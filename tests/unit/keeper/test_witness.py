@@ -134,7 +134,7 @@ def _leaves_withheld(story: Story) -> AddCheckpoint:
 
 
 def _not_a_leaf(story: Story) -> AddCheckpoint:
-    story.service.shard.append(b"\2" + bytes(96))
+    story.service.shard.append(b"\3" + bytes(96))
     return story.service.shard.extension(4)
 
 

@@ -10,8 +10,8 @@ from crypto.errors import Conflict, Full, NotFound, TooLarge, TooMany
 from crypto.pieces import HEADER, PART, PIECE, ciphertext_length, part_slice
 from crypto.wire import messages as m
 from tests.contract.in_process import CosigningKeeper, InProcess
-from tests.contract.test_vault_api import founded
-from tests.contract.vault_story import Stored, World, everything, fresh
+from tests.contract.record_story import Stored, everything, founded
+from tests.contract.vault_story import World, fresh
 from vault_server.store.ciphertext import CiphertextStore
 from vault_server.uploads import DAY
 

@@ -12,6 +12,7 @@ from tests.contract.vault_story import fresh
 from vault_server import instance as instances
 from vault_server import rules
 from vault_server.limits import Buckets, address_class
+from vault_server.listening import Listening
 from vault_server.rules import Replaced
 from vault_server.settings import Rate, Settings
 
@@ -79,29 +80,32 @@ def test_the_rest_of_a_view() -> None:
 
 def test_http_without_tls_stays_on_this_machine() -> None:
     """Anything that can be reached from outside needs a certificate or a proxy, or is not started."""
-    here = Settings(data=Path("x"))
-    here.check()
-    replace(here, host="::1").check()
+    here = Listening(8765)
+    here.check("server")
+    replace(here, host="::1").check("server")
     for outside in ("0.0.0.0", "192.0.2.1", "::", "vault.example"):  # noqa: S104
-        with pytest.raises(NotPermitted, match="without TLS"):
-            replace(here, host=outside).check()
-        replace(here, host=outside, behind_proxy=True).check()
-        replace(here, host=outside, tls_cert=Path("c"), tls_key=Path("k")).check()
-    with pytest.raises(NotPermitted):
-        replace(here, tls_cert=Path("c")).check()
+        with pytest.raises(NotPermitted, match=r"The server was not started: .* without TLS"):
+            replace(here, host=outside).check("server")
+        replace(here, host=outside, behind_proxy=True).check("server")
+        replace(here, host=outside, tls_cert=Path("c"), tls_key=Path("k")).check("server")
+    with pytest.raises(NotPermitted, match="belong together"):
+        replace(here, tls_cert=Path("c")).check("server")
 
 
 def test_addresses_for_clients() -> None:
     """Loopback is plain, a proxy and a certificate are not; the host stands in the origins."""
-    here = Settings(data=Path("x"), port=8765)
+    here = Settings(data=Path("x"))
     assert here.url(8765) == "http://127.0.0.1:8765"
     assert here.host_name(8765) == "127.0.0.1:8765"
-    assert replace(here, host="::1").url(1) == "http://[::1]:1"
+    assert replace(here, listening=Listening(1, "::1")).url(1) == "http://[::1]:1"
     named = replace(here, public_host="vault.example")
     assert named.url(8765) == "http://127.0.0.1:8765"
-    assert replace(named, behind_proxy=True).url(8765) == "https://vault.example"
-    secure = replace(named, host="0.0.0.0", tls_cert=Path("c"), tls_key=Path("k"))  # noqa: S104
-    assert secure.url(8765) == "https://vault.example:8765"
+    proxied = replace(here.listening, behind_proxy=True)
+    assert replace(named, listening=proxied).url(8765) == "https://vault.example"
+    secure = replace(here.listening, tls_cert=Path("c"), tls_key=Path("k"))
+    assert replace(here, listening=secure).url(8765) == "https://127.0.0.1:8765"
+    assert replace(named, listening=secure).url(8765) == "https://vault.example:8765"
+    assert replace(here, listening=secure, public_host="a.example:1").url(8765) == "https://a.example:1"
 
 
 def test_an_instance_is_founded_once(tmp_path: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 from crypto.errors import Damaged, Stale, Unreachable
 from crypto.merkle import leaf_hash, root_of
 from crypto.wire import messages as m
+from tests.contract.grant_story import granted
 from tests.contract.in_process import CosigningKeeper, InProcess, serving
-from tests.contract.test_vault_api import granted, leaves, leaves_after
-from tests.contract.vault_story import Person, Stored, World, everything, fresh
+from tests.contract.record_story import Stored, everything
+from tests.contract.vault_story import Person, World, fresh, leaves, leaves_after
 from vault_server import publisher
 from vault_server.log_tree import Edge, edge_tiles
 

@@ -16,11 +16,12 @@ from crypto.errors import NotFound, Unauthenticated
 from crypto.wire import messages as m
 from crypto.wire.problems import MEDIA_TYPE, Problem, error_of
 from crypto.wire.vault_api import OPERATIONS, PREFIX
+from tests.contract.grant_story import granted
 from tests.contract.in_process import InProcess, log_in
-from tests.contract.test_vault_api import founded, granted
-from tests.contract.vault_story import Person, Stored, World, fresh
+from tests.contract.record_story import Stored, founded
+from tests.contract.vault_story import Person, World, fresh
 from vault_server.app import make_app
-from vault_server.event_log import FIELDS, only_allowed
+from vault_server.event_log import FIELDS, only
 from vault_server.settings import Rate
 
 JSON = {"content-type": "application/json"}
@@ -76,6 +77,12 @@ async def test_bodies_are_held_to_their_kind_and_size(http: httpx.AsyncClient) -
     assert problem(answer).type == "coffre:malformed"
     answer = await http.post(path, content=b"x" * (m.MAX_MESSAGE + 1), headers=JSON)
     assert problem(answer).type == "coffre:too-large"
+    for length, kind in (("0" * 5000 + "2", "malformed"), ("9" * 19, "too-large"), ("\u0662", "malformed")):
+        answer = await http.post(path, content=body, headers=JSON | {"content-length": length.encode()})  # type: ignore[dict-item]
+        assert problem(answer).type == f"coffre:{kind}"
+    link = f"{PREFIX}/publish_link"
+    for length, kind in ((m.MAX_LINK_MESSAGE, "malformed"), (m.MAX_LINK_MESSAGE + 1, "too-large")):
+        assert problem(await http.post(link, content=b"x" * length, headers=JSON)).type == f"coffre:{kind}"
 
     async def endless() -> AsyncIterator[bytes]:
         while True:
@@ -210,7 +217,7 @@ async def test_no_line_of_the_log_names_anybody(
     assert all(set(line) <= FIELDS | {"log_level"} for line in lines)
     routes = [line["route"] for line in lines]
     assert routes == [f"POST {PREFIX}/identity_chain", "GET /coffre/log/…", "GET other"]
-    kept = only_allowed(None, "info", {"event": "x", "identity": "y", "token": "z", "status": 1})
+    kept = only(FIELDS)(None, "info", {"event": "x", "identity": "y", "token": "z", "status": 1})
     assert kept == {"event": "x", "status": 1}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from crypto import labels, trust_root
 from crypto.encoding import decode, encode
@@ -19,15 +20,16 @@ from crypto.trust_root import Accepted
 from crypto.wire import messages as m
 from crypto.wire.cards import IdentityCard, card_text
 from crypto.wire.vault_api import PREFIX, VaultApi
+from tests.contract.in_process import Clock, InProcess
 from tests.contract.vault_story import Person, World
 from vault_server.__main__ import main
+from vault_server.directory_client import connected
+from vault_server.http_client import HttpClient
 from vault_server.keepers import HttpKeepers
+from vault_server.media_types import JSON
 from vault_server.publisher import Behind
 from vault_server.register import NAME
-from vault_server.registrar import _fetch, _trust_root
-
-JSON = {"Content-Type": "application/json"}
-
+from vault_server.serve import announce
 
 Start = Callable[[Path], Awaitable[tuple[asyncio.subprocess.Process, dict[str, Any]]]]
 
@@ -97,7 +99,26 @@ def _files(data: Path) -> dict[Path, tuple[int, bytes]]:
     }
 
 
-def _first_link(url: str, accepted: Accepted) -> tuple[Person, m.Logged]:
+async def _trust_root(card: trust_root.InstanceCard) -> Accepted:
+    async with connected(card) as directory:
+        return directory.accepted
+
+
+async def _published(url: str, query: m.PublishLink) -> m.Logged:
+    client = HttpClient(url, 30)
+    answer = await client.post(f"{PREFIX}/publish_link", JSON, encode(query), 1 << 20)
+    await client.close()
+    return decode(answer.body, m.Logged)
+
+
+async def _directory_note(url: str) -> bytes:
+    client = HttpClient(url, 30)
+    answer = await client.get("/coffre/directory/checkpoint", 1 << 20)
+    await client.close()
+    return answer.body
+
+
+async def _first_link(url: str, accepted: Accepted) -> tuple[Person, m.Logged]:
     class Unreached:
         root = accepted
         registrar = SigningKey.generate()
@@ -110,9 +131,7 @@ def _first_link(url: str, accepted: Accepted) -> tuple[Person, m.Logged]:
 
     world = World(Unreached())
     person = Person(world)
-    instance = trust_root.InstanceCard(suite=labels.SUITE, url=url, root=accepted.ref)
-    answer = _fetch(instance, f"{PREFIX}/publish_link", encode(person.first), JSON)
-    logged = decode(answer, m.Logged)
+    logged = await _published(url, person.first)
     world.check(logged, person.first.envelope, world.directory)
     return person, logged
 
@@ -131,8 +150,8 @@ async def test_the_program_serves_certifies_stops_and_goes_on(
     process, ready = await start(tmp_path)
     card = card_of(ready)
     assert card.url == ready["serving"]
-    accepted = await asyncio.to_thread(_trust_root, card)
-    person, logged = await asyncio.to_thread(_first_link, ready["serving"], accepted)
+    accepted = await _trust_root(card)
+    person, logged = await _first_link(ready["serving"], accepted)
     path = _card_file(tmp_path / "card.json", card.url, person, logged)
     certify = ["registrar", "certify", str(path), "--data", str(tmp_path), "--subject", "demo:1", "--json"]
     certify += ["--name", "Dr Exemple", "--profession", "general practitioner"]
@@ -148,7 +167,7 @@ async def test_the_program_serves_certifies_stops_and_goes_on(
     assert _files(tmp_path) == before
 
     keepers = HttpKeepers(accepted.root.live_keepers, 5)
-    note = await asyncio.to_thread(_fetch, card, "/coffre/directory/checkpoint")
+    note = await _directory_note(card.url)
     with pytest.raises(Behind) as behind:
         await keepers.keepers[0].add_checkpoint(b"old 0\n\n" + note)
     assert behind.value.size == 2
@@ -157,7 +176,7 @@ async def test_the_program_serves_certifies_stops_and_goes_on(
 
     process, ready = await start(tmp_path)
     card = card_of(ready)
-    again = await asyncio.to_thread(_fetch, card, "/coffre/directory/checkpoint")
+    again = await _directory_note(card.url)
     assert again.splitlines()[:3] == note.splitlines()[:3]
     assert "too few keepers" not in await stop(process)
 
@@ -168,10 +187,10 @@ async def test_the_registrar_names_the_fault_and_keeps_a_register(
     """What is wrong with a request is said; a subject goes to a second identity only on purpose."""
     process, ready = await start(tmp_path)
     card = card_of(ready)
-    accepted = await asyncio.to_thread(_trust_root, card)
+    accepted = await _trust_root(card)
     cards = []
     for number in range(2):
-        person, logged = await asyncio.to_thread(_first_link, card.url, accepted)
+        person, logged = await _first_link(card.url, accepted)
         cards.append(_card_file(tmp_path / f"{number}.json", card.url, person, logged))
     letter = tmp_path / "letter.pdf"
     letter.write_bytes(b"%PDF-\xff")
@@ -210,15 +229,14 @@ async def test_a_killed_server_comes_back_with_what_it_acknowledged(tmp_path: Pa
     """After kill -9 the keeper beside it is gone too, the next start takes both up, and every proof still holds."""
     process, ready = await start(tmp_path)
     card = card_of(ready)
-    accepted = await asyncio.to_thread(_trust_root, card)
-    people = [await asyncio.to_thread(_first_link, card.url, accepted) for _ in range(5)]
+    accepted = await _trust_root(card)
+    people = [await _first_link(card.url, accepted) for _ in range(5)]
     process.kill()
     await process.communicate()
     process, ready = await start(tmp_path)
     for person, logged in people:
-        query = encode(person.first)
-        answer = await asyncio.to_thread(_fetch, card_of(ready), f"{PREFIX}/publish_link", query, JSON)
-        assert decode(answer, m.Logged).disclosure == logged.disclosure
+        again = await _published(ready["serving"], person.first)
+        assert again.disclosure == logged.disclosure
     await stop(process)
 
 
@@ -242,12 +260,66 @@ async def test_starting_wrongly_is_refused_in_words(
     assert "could not be made" in errors
     assert "Nothing was started" in errors
     assert "Traceback" not in errors
-    with pytest.raises(SystemExit) as usage:
-        main([])
-    assert usage.value.code == 2
+    for words in ([], ["serve", "--data", str(tmp_path), "--port", "65536"], [*outside, "--port", "-1"]):
+        with pytest.raises(SystemExit) as usage:
+            main(words)
+        assert usage.value.code == 2
 
 
-@pytest.mark.parametrize("words", [("serve",), ("registrar", "certify")])
+async def test_what_cannot_be_served_is_not_founded(tmp_path: Path) -> None:
+    """A host that cannot stand in a log's name: 1. A certificate that cannot be read, or with another's key: 3."""
+    serve = ["--data", str(tmp_path / "data"), "--port", "0"]
+    missing, letter = tmp_path / "none.pem", tmp_path / "letter.pem"
+    letter.write_text("no certificate")
+    for more, code, said in (
+        (["--public-host", "a b"], 1, "a b cannot stand in the names of its logs"),
+        (
+            ["--tls-cert", str(missing), "--tls-key", str(letter)],
+            3,
+            f"{missing} and {letter} are not a certificate",
+        ),
+        (["--tls-cert", str(letter), "--tls-key", str(letter)], 3, f"{letter} and"),
+    ):
+        ended, told = await _refused(*serve, *more)
+        assert (ended, f"The server was not started: {said}" in told) == (code, True), told
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("with_keeper", "said", "unsaid"),
+    [(True, "not independent", "No keeper"), (False, "No keeper was started", "stands beside")],
+)
+async def test_the_start_says_where_the_keeper_stands(
+    running: InProcess, capsys: pytest.CaptureFixture[str], with_keeper: bool, said: str, unsaid: str
+) -> None:
+    """The line of a start names the keeper beside the server when there is one, and only then."""
+    settings = running.vault.settings
+    await announce(settings, running.vault, 8765, with_keeper=with_keeper, as_json=False)
+    line = capsys.readouterr().out
+    assert said in line
+    assert unsaid not in line
+
+
+@pytest.mark.parametrize(
+    ("off", "said"), [(-1, ""), (86400, "1440 minutes before"), (-86400, "1440 minutes after")]
+)
+async def test_a_start_compares_the_clocks(
+    running: InProcess, capsys: pytest.CaptureFixture[str], off: int, said: str
+) -> None:
+    """Keepers that sign another time than the server's are named when it starts, on the screen and in the log."""
+    running.vault.log._clock = Clock(running.now() + off)
+    running.vault.clock = running.vault.log._clock
+    with structlog.testing.capture_logs() as lines:
+        await announce(running.vault.settings, running.vault, 8765, with_keeper=True, as_json=False)
+    told = capsys.readouterr()
+    assert "answers at" in told.out
+    assert (said in told.err, bool(told.err)) == (True, bool(said)), told.err
+    assert [line["event"] for line in lines if "clocks" in line["event"]] == (
+        ["the clocks of keepers and server differ"] if said else []
+    )
+
+
+@pytest.mark.parametrize("words", [("serve",), ("registrar", "certify"), ("registrar", "withdraw")])
 def test_the_help_shows_what_is_typed(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """The usage begins with the words that reached it, each once."""
     with pytest.raises(SystemExit):

@@ -84,7 +84,7 @@ async def test_a_session_ends_with_its_device(running: InProcess, world: World) 
     """Revoking the device ends what it began."""
     person = await world.person()
     token = (await log_in(running, person)).token
-    envelope = await person.link(RevokeDevice(device=person.device.public.key_id), by=[person.root])
+    envelope = await person.link(RevokeDevice(device=person.device.public.key_id))
     await person.publish(m.PublishLink(envelope=envelope, parts=()))
     with pytest.raises(Unauthenticated):
         await running.vault.sessions.authenticate(token)

@@ -1,0 +1,54 @@
+"""The keepers' word that a chain is complete, as a client counts it."""
+
+import msgspec
+import pytest
+
+from crypto import labels
+from crypto.errors import NotProven
+from crypto.signing import sign
+from crypto.wire.keeper_api import IdentityHead
+from crypto.wire.messages import ShownChain
+from tests.support.people import Person, Service, fresh
+from vault_client.trust import believe_chain
+
+replace = msgspec.structs.replace
+SERVICE = Service(k=3, n=4)
+PERSON = Person(SERVICE)
+EARLIER = SERVICE.directory.head
+Person(SERVICE)
+NEWEST = SERVICE.directory.head
+
+
+def shown(*heads):
+    """The chain with one keeper's answer at each of ``heads``."""
+    ref = PERSON.chain.ref
+    answer = IdentityHead(
+        identity=ref.identity, n=ref.n, leaf=ref.leaf, origin=SERVICE.directory.origin, head=NEWEST
+    )
+    answers = (
+        sign(labels.IDHEAD, replace(answer, head=head), keys.cosigning)
+        for head, keys in zip(heads, SERVICE.keepers, strict=False)
+    )
+    return ShownChain(chain=PERSON.chain, heads=tuple(answers))
+
+
+def test_keepers_may_answer_at_different_heads():
+    """Three answers, each at a head of its own that is not before ours, make a chain complete; two do not."""
+    later = replace(NEWEST, size=NEWEST.size + 1, root=fresh())
+    known = believe_chain(SERVICE.root, shown(EARLIER, NEWEST, later), EARLIER)
+    assert known.ref == PERSON.chain.ref
+    with pytest.raises(NotProven):
+        believe_chain(SERVICE.root, shown(EARLIER, NEWEST), EARLIER)
+    with pytest.raises(NotProven):
+        believe_chain(SERVICE.root, shown(EARLIER, NEWEST, later), NEWEST)
+
+
+def test_two_heads_of_one_size_are_a_fork():
+    """Two answers of one size with two roots are refused, and so is one that contradicts the head known here."""
+    other = replace(NEWEST, root=fresh())
+    for heads in ((NEWEST, NEWEST, other), (NEWEST, NEWEST, NEWEST, other), (other, NEWEST, NEWEST)):
+        with pytest.raises(NotProven, match="contradict"):
+            believe_chain(SERVICE.root, shown(*heads), EARLIER)
+    assert believe_chain(SERVICE.root, shown(other, other, other), EARLIER)
+    with pytest.raises(NotProven, match="contradict"):
+        believe_chain(SERVICE.root, shown(other, other, other), NEWEST)

@@ -1,0 +1,60 @@
+"""``enrol``: what patients and practitioners are asked for, and what both are told when it is done."""
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vault_client.commands.output import Screen
+from vault_client.commands.profiles import Member, add_profile
+from vault_client.commands.secrets_input import add_kit
+
+if TYPE_CHECKING:
+    from vault_client.commands import Command, Subcommands
+
+# What people read
+FINGERPRINT = "Fingerprint: {fingerprint}"
+
+
+def add_enrol(commands: "Subcommands", run: "Command", purpose: str) -> ArgumentParser:
+    """The command ``enrol`` of a noun."""
+    parser = commands("enrol", run, purpose)
+    add_profile(parser)
+    add_kit(parser)
+    server = parser.add_mutually_exclusive_group(required=True)
+    server.add_argument("--server", metavar="URL", help="the address of the server: trust on first use")
+    server.add_argument("--card", type=Path, metavar="FILE", help="the server's instance card")
+    return parser
+
+
+@asynccontextmanager
+async def enrolled(
+    arguments: Namespace, screen: Screen, sdk: type[Member], done: str, **more: str
+) -> AsyncIterator[Member]:
+    """Enrol and say so, ``done`` first; what the block says comes before the line on trust.
+
+    ``more``: what only this SDK is told.
+    """
+    from crypto.wire.cards import fingerprint
+    from vault_client.commands.profiles import folder, fresh_store, instance_card
+    from vault_client.commands.secrets_input import KIT_WRITTEN, kit_keeper
+    from vault_client.commands.trust_line import show_trust
+
+    keep_kit, instance = kit_keeper(arguments), instance_card(arguments.card)
+    store, place = fresh_store(arguments), folder(arguments)
+    async with await sdk.begin(
+        store, place, url=arguments.server, card=instance, keep_kit=keep_kit, **more
+    ) as member:
+        print_of = fingerprint(member.own.identity)
+        screen.result |= {
+            "identity": member.own.identity.hex(),
+            "fingerprint": print_of,
+            "folder": str(place),
+        }
+        screen.say(done.format(folder=place))
+        screen.say(FINGERPRINT.format(fingerprint=print_of))
+        if arguments.kit is not None:
+            screen.say(KIT_WRITTEN.format(path=arguments.kit))
+        yield member
+        show_trust(screen, member.service)

@@ -1,0 +1,89 @@
+"""What the patient's device keeps of the vault: its head and keys, documents, grants, and whom nothing may be granted.
+
+Records of the device store; ``vault_replica`` writes them as links are believed.
+"""
+
+from crypto.descriptors import Descriptor
+from crypto.encoding import Body, Bytes16, Bytes32, Bytes48, SecretBody
+from crypto.grants import Act, SealedPolicy
+from crypto.sealed.keyring import VaultKeyring
+from crypto.signing import Envelope
+from crypto.statements import IdentityRef
+from crypto.vault_chain import Document, GrantEntry, VaultHead, Version
+
+
+class LocalVault(SecretBody, frozen=True):
+    """The vault's founding, head and keyring on this device."""
+
+    genesis: Envelope
+    head: VaultHead
+    keyring: VaultKeyring
+
+
+class ToBeFounded(SecretBody, frozen=True):
+    """Whose record is to be founded (nobody's, if empty): kept while an enrolment is under way."""
+
+    name: str
+
+
+class LocalDocument(SecretBody, frozen=True):
+    """A document as this device has it: its state, and the parts of its newest version."""
+
+    document: Document
+    self_wrap: Bytes48
+    descriptor: Descriptor
+
+
+class LocalGrant(Body, frozen=True):
+    """A grant as this device has it: its state, whom it is for, and the keepers' newest blobs.
+
+    ``end_in_force``: its end is proved, by keepers' acknowledgements, a receipt, or the log; being sent is not enough.
+    """
+
+    entry: GrantEntry
+    recipient: IdentityRef
+    subject: str
+    name: str
+    reading_key: int
+    acts: tuple[Act, ...]
+    purposes: tuple[str, ...]
+    expiry: int
+    made: int
+    blobs: tuple[SealedPolicy, ...]
+    end_in_force: bool
+
+
+class Ending(Body, frozen=True):
+    """That the end of a grant was asked for: kept until it is in the record and known to be in force."""
+
+    gid: Bytes32
+
+
+class Blocked(Body, frozen=True):
+    """Whether an identity is blocked."""
+
+    blocked: bool
+
+
+class GrantedVersion(Body, frozen=True):
+    """A version that a grant gives, or (not ``current``) gave before its newest rekey."""
+
+    doc: Bytes16
+    ver: Bytes16
+    current: bool
+
+
+class GrantIntent(Body, frozen=True):
+    """A grant event about to be sent: what this device will know of it once its link is in the chain.
+
+    Kept before sending, so that nothing is lost when the answer is. ``whole``: it starts a rekey.
+    """
+
+    grant: LocalGrant
+    versions: tuple[GrantedVersion, ...]
+    whole: bool
+
+
+def newest(document: Document) -> Version:
+    """The newest version of a document."""
+    return document.versions[-1]

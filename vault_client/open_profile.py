@@ -1,0 +1,79 @@
+"""A profile at work: its store, the service it belongs to, and whose it is, opened and closed in one order.
+
+The store is taken over and closed last, whatever happens: while it is open, no other process has the profile.
+"""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Required, Self, TypedDict
+
+from crypto.sealed.recovery import KitFile
+from crypto.trust_root import InstanceCard
+from vault_client.device_store import DeviceStore
+from vault_client.own_identity import OwnIdentity, Role
+from vault_client.service import Service
+
+
+class Enrolment(TypedDict, total=False):
+    """How one enrols: on the server at ``card`` or ``url``.
+
+    ``keep_kit`` receives the recovery kit before anything is published: it exists nowhere else. No vault is named on it
+    yet: whoever founds one notes it there.
+    """
+
+    url: str | None
+    card: InstanceCard | None
+    keep_kit: Required[Callable[[KitFile], None]]
+
+
+class OpenProfile:
+    """Made by ``enrol`` or ``resume``; an async context manager, until it is handed over."""
+
+    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity, held: AsyncExitStack) -> None:
+        """Used by the two constructors below; ``held`` closes the connections, then the store."""
+        self.store = store
+        self.service = service
+        self.own = own
+        self._held = held
+
+    @classmethod
+    async def enrol(cls, store: DeviceStore, role: Role, how: Enrolment) -> Self:
+        """Make an identity and keep it in ``store``, in which nobody is enrolled.
+
+        What an enrolment that did not come through believed of a server is forgotten: the one named now is meant.
+        """
+        async with AsyncExitStack() as held:
+            held.callback(store.close)
+            OwnIdentity.check_nobody(store, role)
+            Service.forget(store)
+            connected = await Service.connect(store, url=how.get("url"), card=how.get("card"))
+            service = await held.enter_async_context(connected)
+            own = await OwnIdentity.enrol(store, service, role, how["keep_kit"])
+            return cls(store, service, own, held.pop_all())
+
+    @classmethod
+    async def resume(cls, store: DeviceStore, role: Role) -> Self:
+        """Go on as the owner of ``store``. Raises NotPermitted when nobody is enrolled in it, or in the other role."""
+        async with AsyncExitStack() as held:
+            held.callback(store.close)
+            own = OwnIdentity.load(store, role)
+            service = await held.enter_async_context(await Service.connect(store))
+            service.use_account(own.account(service))
+            return cls(store, service, own, held.pop_all())
+
+    def handed_over(self) -> Self:
+        """The same profile, for whoever closes it from now on: this one no longer does."""
+        return type(self)(self.store, self.service, self.own, self._held.pop_all())
+
+    async def close(self) -> None:
+        """Close the connections, then the store."""
+        await self._held.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
