@@ -11,11 +11,7 @@ from itertools import zip_longest
 import msgspec
 
 from crypto import labels
-from crypto.descriptors import (
-    descriptor_context,
-    descriptor_key,
-    read_descriptor,
-)
+from crypto.descriptors import descriptor_context, descriptor_key, read_descriptor
 from crypto.encoding import decode
 from crypto.errors import (
     BrokenChain,
@@ -48,13 +44,7 @@ from crypto.vault_links import (
     Tombstone,
     VaultLink,
 )
-from crypto.wire.messages import (
-    EventSubmission,
-    LinkAccepted,
-    LinkQuery,
-    LinkSubmission,
-    PartQuery,
-)
+from crypto.wire.messages import EventSubmission, LinkAccepted, LinkQuery, LinkSubmission, PartQuery
 from vault_client.device_store import DeviceStore
 from vault_client.local_vault import (
     Blocked,
@@ -258,11 +248,11 @@ class VaultReplica:
         people = {each.identity for each in operations if isinstance(each, Block)}
         people |= {each.recipient for each in operations if isinstance(each, Grant)}
         documents = (self._store.get(_document(doc), LocalDocument) for doc in docs)
-        grants = (self.grant(gid) for gid in gids)
+        entries = (self._store.get(_entry(gid), GrantEntry) for gid in gids)
         return VaultView(
             head=head,
             documents={each.document.doc: each.document for each in documents if each is not None},
-            grants={each.entry.gid: each.entry for each in grants if each is not None},
+            grants={each.gid: each for each in entries if each is not None},
             blocked={identity: self.is_blocked(identity) for identity in people},
         )
 
@@ -350,6 +340,7 @@ class VaultReplica:
 
     def _keep_grant(self, entry: GrantEntry) -> None:
         name = entry.gid.hex()
+        self._store.put(_entry(entry.gid), entry)  # of a grant made elsewhere, this is all there is here
         grant = self.grant(entry.gid)
         intent = self._store.get(f"intent/{name}", GrantIntent)
         if intent is not None and intent.grant.entry.event == entry.event:
@@ -388,6 +379,10 @@ def logged_bodies(envelope: Envelope, intent: Intent) -> Iterator[Envelope]:
 
 def _document(doc: bytes) -> str:
     return f"document/{doc.hex()}"
+
+
+def _entry(gid: bytes) -> str:
+    return f"grant-entry/{gid.hex()}"
 
 
 def _grant(gid: bytes) -> str:

@@ -40,7 +40,7 @@ def forget(story: Story) -> LocalVault:
     store, local = story.patient._store, story.patient.replica.local
     founded_at = decode(local.genesis.body, Genesis).view.dir
     known = story.patient.own.known_at(story.patient.service, founded_at)
-    for group in ("document", "grant", "link"):
+    for group in ("document", "grant", "grant-entry", "link"):
         for name in store.names(group):
             if name != "link/0":
                 store.delete(name)
@@ -62,6 +62,17 @@ async def test_a_link_that_no_holder_signed_changes_nothing(
         show_once(story, await forged_link(story))
         assert await story.patient.replica.sync() == 1
     assert [document.masked for document in story.patient.documents()].count(True) == 1
+
+
+async def test_a_device_follows_grants_it_did_not_make(story: Story) -> None:
+    """A profile restored from an older copy, or another device, takes in a grant made and ended elsewhere."""
+    replica = story.patient.replica
+    await story.patient.revoke(story.grant.entry.gid)
+    head = replica.local.head
+    forget(story)
+    assert await replica.sync() == head.n
+    assert replica.local.head == head
+    assert replica.grant(story.grant.entry.gid) is None
 
 
 def show_once(story: Story, link: Envelope) -> None:
