@@ -39,7 +39,7 @@ from crypto.secret_bytes import SecretBytes
 from crypto.statements import part_hash
 from crypto.trust_root import InstanceCard, read_card
 from crypto.vault_chain import Document, Version
-from vault_client.vault_replica import LocalDocument, newest
+from vault_client.local_vault import LocalDocument, newest
 from vault_server import instance as instances
 from vault_server.app import make_app, running
 from vault_server.keeper_process import KeeperProcess, make_card

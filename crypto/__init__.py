@@ -1,6 +1,6 @@
 """Everything two parties of Coffre must agree on byte for byte: suite ``coffre-1``.
 
-Pure: no I/O, no clock, no framework. Read it from the bottom up:
+Pure: no I/O, no clock, no framework. Read it from the top down, for each line builds on those above:
 
 ``labels errors unicode14``        names and refusals
 ``encoding secret_bytes``          canonical JSON, pre-authentication encoding, secrets that do not print
@@ -12,6 +12,7 @@ Pure: no I/O, no clock, no framework. Read it from the bottom up:
 ``trust_root``                     who the log, the keepers and the registrars are
 ``vault_links vault_chain``        a record's history: the forms and the rules
 ``grants requests descriptors``    who may open what, what is signed before opening, what documents are called
+``deposits``                       what others may put into a record: cards, deposits, standing
 ``sealed``                         the half that opens; nothing of the server outside the keeper may import it
 ``wire``                           the messages both sides speak
 """

@@ -20,6 +20,10 @@ from crypto.signing import SigningKey, VerifyKey
 MAX_NOTE = 1 << 16
 MAX_SIGNATURES = 64
 MAX_NUMBER = 2**63 - 1
+# How far apart the cosignatures of one head, or two clocks, may be, and how long a replaced head or an answer counts.
+TEN_MINUTES = 600
+# How far ahead of one's own clock a cosignature may be dated.
+AHEAD = 300
 
 _DECIMAL = re.compile("0|[1-9][0-9]{0,18}")
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
@@ -219,6 +223,15 @@ def cosignatures(note: bytes, cosigners: Iterable[CosignerKey]) -> dict[bytes, i
         time = cosigner.check(parsed.text, line.signature)
         times[cosigner.key.key_id] = max(time, times.get(cosigner.key.key_id, 0))
     return times
+
+
+def dated_together(times: Iterable[int], needed: int) -> list[int] | None:
+    """The newest ``needed`` of ``times`` that lie within ten minutes of each other, if there are so many."""
+    dated = sorted(times)
+    for first in range(len(dated) - needed, -1, -1):
+        if dated[first + needed - 1] - dated[first] <= TEN_MINUTES:
+            return dated[first : first + needed]
+    return None
 
 
 def add_cosignature(note: bytes, answer: bytes, cosigner: CosignerKey) -> bytes:

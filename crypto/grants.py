@@ -209,8 +209,8 @@ def accept(
 
     Checks that it follows from ``previous`` (none for event 0), that the genesis it shows hashes to the vault, that
     enough holders signed by devices live at its ``dir``, that it names ``recipient`` and the recipient's newest
-    reading key there, that a due rekey is there, that its keepers are allowed, and that it ends before the year 10000. ``signers`` and ``recipient`` are
-    chains folded at the event's ``dir``, complete there.
+    reading key there, that a due rekey is there, that its keepers are allowed, and that it ends before the year 10000.
+    ``signers`` and ``recipient`` are chains folded at the event's ``dir``, complete there.
     """
     event = read_event(envelope)
     holders, rule = _first(event, root) if previous is None else _next(event, previous)

@@ -91,7 +91,7 @@ def fold(chain: Chain, origin: str, registrars: Registrars) -> IdentityState:
     for a keeper to answer.
     """
     state: IdentityState | None = None
-    identity, index = identity_id(chain.links[0].envelope), -1
+    identity, index = chain.identity, -1
     for n, link in enumerate(chain.links):
         disclosure = link.disclosure
         disclosure.leaf(link.envelope)

@@ -215,11 +215,16 @@ class Chain(Body, frozen=True):
         return Chain(links=kept)
 
     @property
+    def identity(self) -> bytes:
+        """The id of the identity that the first link founds."""
+        return identity_id(self.links[0].envelope)
+
+    @property
     def ref(self) -> IdentityRef:
         """How signed bodies name this chain at its last link. The chain must have been folded."""
         last = self.links[-1]
         leaf = merkle.leaf_hash(last.disclosure.leaf(last.envelope).to_bytes())
-        return IdentityRef(identity=identity_id(self.links[0].envelope), n=len(self.links) - 1, leaf=leaf)
+        return IdentityRef(identity=self.identity, n=len(self.links) - 1, leaf=leaf)
 
 
 def identity_id(link_zero: Envelope) -> bytes:

@@ -80,7 +80,7 @@ def ct_root(ciphertext: bytes) -> bytes:
     return merkle.root_of([*_leaves(memoryview(ciphertext), 0)])
 
 
-def part_hash(part: bytes, number: int) -> bytes:
+def upload_part_hash(part: bytes, number: int) -> bytes:
     """The subtree hash of part ``number``. Raises Malformed for a length that no such part has."""
     body = len(part) - (0 if number else HEADER)
     if body != PART * PIECE:
@@ -90,7 +90,7 @@ def part_hash(part: bytes, number: int) -> bytes:
     return merkle.root_of([*_leaves(memoryview(part), number)])
 
 
-def part_hashes(piece_hashes: Sequence[bytes]) -> tuple[bytes, ...]:
+def upload_part_hashes(piece_hashes: Sequence[bytes]) -> tuple[bytes, ...]:
     """The subtree hashes of all parts, from the leaf hashes of all pieces."""
     return tuple(
         merkle.root_of(piece_hashes[first : first + PART]) for first in range(0, len(piece_hashes), PART)

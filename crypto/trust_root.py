@@ -80,7 +80,7 @@ class Registrar(Body, frozen=True):
 
     key: Bytes32
     schemes: tuple[ShortText, ...]
-    retired_since: Natural | None = None
+    retired_since: Natural | None
 
 
 class Successor(Body, frozen=True):

@@ -105,6 +105,32 @@ class Changes:
     blocked: dict[bytes, bool] = field(default_factory=dict)
 
 
+@dataclass
+class Named:
+    """The documents, grants and identities whose state ``follow`` must be shown."""
+
+    documents: set[bytes] = field(default_factory=set)
+    grants: set[bytes] = field(default_factory=set)
+    identities: set[bytes] = field(default_factory=set)
+
+
+def named(operations: Sequence[AnyOperation]) -> Named:
+    """What the operations of a link name."""
+    found = Named()
+    for step in operations:
+        match step:
+            case AddVersion(doc=doc) | Adopt(doc=doc) | Tombstone(doc=doc) | Mask(doc=doc):
+                found.documents.add(doc)
+            case Grant(gid=gid, recipient=identity):
+                found.grants.add(gid)
+                found.identities.add(identity)
+            case End(gid=gid):
+                found.grants.add(gid)
+            case Block(identity=identity):
+                found.identities.add(identity)
+    return found
+
+
 def found(envelope: Envelope, signers: Sequence[Known]) -> Changes:
     """Check a genesis. Raises unless enough of its holders signed it by devices live at its ``dir``."""
     genesis = decode(envelope.body, Genesis)

@@ -1,8 +1,9 @@
 """The patient's audit: what happened to the record, checked entry by entry.
 
-Scans the witnessed log (``log_scan``), opens the openings of the leaves found, and judges each: is it committed to, does
-it follow the one before, who signed it, was it allowed. What does not hold becomes an alarm with a name and with the
-evidence it rests on; entries and alarms are kept on this device.
+Scans the witnessed log (``log_scan``), opens the openings of the leaves found, and judges each: is it committed to,
+does it follow the one before, is it of this record; of a reading (``audit_readings``), who signed it, was it allowed.
+What does not hold becomes an alarm with a name and with the evidence it rests on; entries and alarms are kept on
+this device.
 """
 
 from collections.abc import AsyncIterator
@@ -14,26 +15,17 @@ from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
 from crypto.encoding import decode
 from crypto.errors import NotProven, Refusal
 from crypto.locators import Locator, end_tag, event_tag
-from crypto.padding import unpad_record
-from crypto.requests import AccessRequest, Purpose, check_request, purpose_info, read_request
 from crypto.sealed import shares
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
 from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Tombstone, VaultLink
 from crypto.wire.messages import OpeningQuery, SealedOpening
-from vault_client import log_scan, trust
-from vault_client.audit_report import (
-    Alarm,
-    AuditPlace,
-    AuditReport,
-    Entry,
-    EventPlace,
-    SharedDocuments,
-    change_of,
-)
+from vault_client import log_scan
+from vault_client.audit_readings import Readings
+from vault_client.audit_report import FOUNDED, Alarm, Alarms, AuditReport, Entry, change_of
 from vault_client.device_store import DeviceStore
-from vault_client.local_vault import LocalGrant
+from vault_client.local_vault import AuditPlace, FoundAt, SharedDocuments
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
 from vault_client.own_identity import OwnIdentity
 from vault_client.reader_keys import ReaderKeys
@@ -49,8 +41,8 @@ class Audit:
         self._service = service
         self._own = own
         self._replica = replica
-        self._readers = ReaderKeys(service)
-        self._alarms: list[Alarm] = []
+        self._alarms = Alarms()
+        self._readings = Readings(store, replica, ReaderKeys(service), self._alarms)
 
     async def run(self) -> AuditReport:
         """Scan and judge what is new, keep it, and report everything."""
@@ -66,11 +58,13 @@ class Audit:
         openings = await self._openings(place.scanned.size, believed.head.size)
         entries, place = await self._judge_all(place, result, openings)
         if place.next_link <= held:
-            self._alarm("UNLOGGED", None, "A change to the record is not in the log. The service hid it.")
+            self._alarms.add(
+                "UNLOGGED", None, "A change to the record is not in the log. The service hid it."
+            )
         with self._store.transaction():
             for entry in entries:
                 self._store.put(f"entry/{entry.index:012d}", entry)
-            for alarm in self._alarms:
+            for alarm in self._alarms.raised:
                 where = believed.head.size if alarm.index is None else alarm.index
                 self._store.put(f"alarm/{where:012d}-{alarm.code}", alarm)
             self._store.put("audit", place)
@@ -127,33 +121,38 @@ class Audit:
             if leaf.by_vault:
                 expected = FIRST if place.last == FIRST else previous(opening.salt2, place.last)
                 if opening.part.prev != expected:
-                    self._alarm("CHAIN", leaf, "An entry does not follow from the one before it.", opening)
+                    self._alarms.add(
+                        "CHAIN", leaf, "An entry does not follow from the one before it.", opening
+                    )
                 place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
             else:
-                self._alarm(
+                self._alarms.add(
                     "HIDDEN_BY_SERVER",
                     leaf,
                     "The service logged an entry where only you could miss it.",
                     opening,
                 )
             if opening.envelope.type == labels.ACCESS_REQUEST:
-                reading = await self._access(leaf, opening)
+                reading = await self._readings.judge(leaf, opening)
                 entries += [reading] if reading is not None else []
                 continue
             followed = self._follow(place, leaf, opening)
             if followed is None:
-                self._alarm(
+                self._alarms.add(
                     "FORK", leaf, "The log holds what is not in this record, or out of order.", opening
                 )
                 continue
             place = followed
-            event = opening.envelope.type == labels.GRANT_EVENT
-            entries.append(self._granted(leaf, opening) if event else self._change(leaf, opening))
+            tagged = leaf.by_tag
+            if tagged is not None and opening.envelope.type == labels.GRANT_EVENT:
+                entries.append(self._granted(leaf, tagged, opening))
+            else:
+                entries.append(self._change(leaf, tagged, opening))
         return entries, msgspec.structs.replace(place, scanned=result.scanned)
 
     def _open(self, leaf: FoundLeaf, sealed: SealedOpening | None) -> Opening | None:
         if sealed is None:
-            self._alarm("WITHHELD", leaf, "The service does not show what an entry of your log says.")
+            self._alarms.add("WITHHELD", leaf, "The service does not show what an entry of your log says.")
             return None
         origin = self._replica.origin
         try:
@@ -161,13 +160,13 @@ class Audit:
             record = log_key.open(opening_info(origin, leaf.leaf.commitment), sealed.box)
             opening = Opening.from_record(record)
         except Refusal:
-            self._alarm(
+            self._alarms.add(
                 "BAD_OPENING", leaf, "The service shows something else than what an entry of your log says."
             )
             return None
         fits = commitment(opening.salt, opening.envelope, opening.part) == leaf.leaf.commitment
         if not fits or opening.part.body != opening.envelope.digest:
-            self._alarm(
+            self._alarms.add(
                 "BAD_OPENING", leaf, "What the service shows is not what the log committed to.", opening
             )
             return None
@@ -196,119 +195,19 @@ class Audit:
         return None
 
     def _stands_already(self, leaf: FoundLeaf, tagged: Tagged, envelope: Envelope) -> bool:
-        group = f"event-{tagged.gid.hex()}" if tagged.j is not None else f"ended/{tagged.gid.hex()}"
+        gid = tagged.gid.hex()
+        if tagged.j is None:
+            ended = self._store.get(f"ended/{gid}", FoundAt)
+            return ended is not None and ended.index != leaf.index
         return any(
-            place.event == envelope.digest and place.index != leaf.index
-            for _, place in self._store.scan(group, EventPlace)
+            place.statement == envelope.digest and place.index != leaf.index
+            for _, place in self._store.scan(f"event-{gid}", FoundAt)
         )
 
-    async def _access(self, leaf: FoundLeaf, opening: Opening) -> Entry | None:
-        try:
-            request = read_request(opening.envelope)
-        except Refusal:
-            self._alarm(
-                "FORGED_READ", leaf, "The log holds a reading that no device can have asked for.", opening
-            )
-            return None
-        refused = opening.part.outcome != "granted"
-        if not refused and self._is_replayed(leaf, opening, request):
-            return None
-        proven = await self._check_reader(leaf, opening, request, refused)
-        grant = self._replica.grant(request.gid) if proven else None
-        if proven:
-            self._check_reading(leaf, opening, request, grant, refused)
-        return Entry(
-            index=leaf.index,
-            time=opening.part.time,
-            kind="refused" if refused else "access",
-            act=request.act,
-            identity=request.identity if proven else None,
-            name=grant.name if grant is not None else "",
-            documents=tuple(entry.doc for entry in request.documents),
-            text="",
-            purpose=self._purpose(request) if proven else "",
-        )
-
-    def _is_replayed(self, leaf: FoundLeaf, opening: Opening, request: AccessRequest) -> bool:
-        """Whether the request's slot two stands in the log already: only its first leaf is a reading."""
-        name = f"slot/{request.slot_two.hex()}"
-        first = self._store.get(name, EventPlace)
-        if first is None:
-            place = EventPlace(gid=request.gid, index=leaf.index, event=opening.envelope.digest)
-            self._store.put(name, place)
-        elif first.index != leaf.index:
-            self._alarm("REPLAY", leaf, "The service logged one reading a second time.", opening)
-            return True
-        return False
-
-    def _check_reading(
-        self,
-        leaf: FoundLeaf,
-        opening: Opening,
-        request: AccessRequest,
-        grant: LocalGrant | None,
-        refused: bool,
-    ) -> None:
-        if leaf.by_tag is not None:
-            self._alarm(
-                "MISPLACED_BY_READER",
-                leaf,
-                "A reader's device marked its reading as the end of a grant.",
-                opening,
-            )
-        elif not refused and leaf.by_grant != request.gid:
-            self._alarm(
-                "MISPLACED_BY_READER", leaf, "A reader's device hid where its reading is logged.", opening
-            )
-        if not refused:
-            self._check_scope(leaf, opening, request, grant)
-        if abs(opening.part.time - request.time) > trust.TEN_MINUTES:
-            self._alarm("BACKDATED", leaf, "The times of a reading do not agree.", opening)
-
-    async def _check_reader(
-        self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, refused: bool
-    ) -> bool:
-        """Whether the person that a request names is proven to have signed it."""
-        known = await self._readers.known(request.identity, request.view.dir)
-        if known is None:
-            if not refused:
-                text = "The service shows no keys of a reader that can be checked."
-                self._alarm("KEY_NOT_VALID", leaf, text, opening)
-            return False
-        try:
-            check_request(opening.envelope, known, None, request.time)
-        except Refusal:
-            self._alarm("FORGED_READ", leaf, "A reading is not signed by the person it names.", opening)
-            return False
-        return True
-
-    def _check_scope(
-        self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, grant: LocalGrant | None
-    ) -> None:
-        if grant is None or request.recipient != grant.entry.recipient:
-            self._alarm("OUT_OF_SCOPE", leaf, "Someone read without a grant of yours.", opening)
-            return
-        documents = [entry.doc for entry in request.documents]
-        outside = request.act != "list" and not all(
-            self._replica.was_granted(request.gid, doc) for doc in documents
-        )
-        ended = self._store.get(f"ended/{request.gid.hex()}", EventPlace)
-        over = opening.part.time > grant.expiry or (ended is not None and ended.index < leaf.index)
-        if outside or over or request.act not in grant.acts:
-            self._alarm("OUT_OF_SCOPE", leaf, "Someone read what the grant does not allow.", opening)
-        events = [event for _, event in self._store.scan(f"event-{request.gid.hex()}", EventPlace)]
-        below = [event for event in events if event.index < request.view.seen.size]
-        newest = max(below, key=lambda event: event.index, default=None)
-        held = next((event for event in events if event.event == request.ghead), None)
-        if newest is not None and (held is None or held.index < newest.index):
-            self._alarm("STALE_VIEW", leaf, "A reader used an older grant than the one in the log.", opening)
-
-    def _granted(self, leaf: FoundLeaf, opening: Opening) -> Entry:
-        grant = self._replica.grant(leaf.by_tag.gid) if leaf.by_tag is not None else None
-        if leaf.by_tag is not None:
-            gid = leaf.by_tag.gid
-            place = EventPlace(gid=gid, index=leaf.index, event=opening.envelope.digest)
-            self._store.put(f"event-{gid.hex()}/{leaf.index:012d}", place)
+    def _granted(self, leaf: FoundLeaf, tagged: Tagged, opening: Opening) -> Entry:
+        grant = self._replica.grant(tagged.gid)
+        place = FoundAt(index=leaf.index, statement=opening.envelope.digest)
+        self._store.put(f"event-{tagged.gid.hex()}/{leaf.index:012d}", place)
         return Entry(
             index=leaf.index,
             time=opening.part.time,
@@ -316,21 +215,22 @@ class Audit:
             act="",
             identity=grant.entry.recipient if grant is not None else None,
             name=grant.name if grant is not None else "",
+            grant=tagged.gid,
             documents=self._shared(opening.envelope.digest),
-            text="",
-            purpose="",
+            changes=(),
+            purpose=None,
         )
 
-    def _change(self, leaf: FoundLeaf, opening: Opening) -> Entry:
+    def _change(self, leaf: FoundLeaf, tagged: Tagged | None, opening: Opening) -> Entry:
         steps: tuple[AnyOperation, ...] = ()
         if opening.envelope.type == labels.VAULT_LINK:
             steps = decode(opening.envelope.body, VaultLink).operations
         grant = next((self._replica.grant(step.gid) for step in steps if isinstance(step, Grant | End)), None)
-        is_end = leaf.by_tag is not None
-        if leaf.by_tag is not None:
-            place = EventPlace(gid=leaf.by_tag.gid, index=leaf.index, event=opening.envelope.digest)
-            self._store.put(f"ended/{leaf.by_tag.gid.hex()}", place)
-            self._replica.keep_end_in_force(leaf.by_tag.gid)
+        is_end = tagged is not None
+        if tagged is not None:
+            place = FoundAt(index=leaf.index, statement=opening.envelope.digest)
+            self._store.put(f"ended/{tagged.gid.hex()}", place)
+            self._replica.keep_end_in_force(tagged.gid)
         return Entry(
             index=leaf.index,
             time=opening.part.time,
@@ -338,9 +238,10 @@ class Audit:
             act="",
             identity=grant.entry.recipient if grant is not None and is_end else self._own.identity,
             name=grant.name if grant is not None else "",
+            grant=grant.entry.gid if grant is not None else None,
             documents=tuple(doc for step in steps for doc in self._documents(step)),
-            text=", ".join(dict.fromkeys(map(change_of, steps))) or "founded",
-            purpose="",
+            changes=tuple(dict.fromkeys(map(change_of, steps))) or (FOUNDED,),
+            purpose=None,
         )
 
     def _documents(self, step: AnyOperation) -> tuple[bytes, ...]:
@@ -356,19 +257,3 @@ class Audit:
     def _shared(self, event: bytes) -> tuple[bytes, ...]:
         found = self._store.get(f"shared/{event.hex()}", SharedDocuments)
         return found.docs if found is not None else ()
-
-    def _purpose(self, request: AccessRequest) -> str:
-        info = purpose_info(request.origin, request.gid, request.nonce)
-        for keys in self._replica.local.keyring.epochs:
-            try:
-                record = UnsealingKey(SecretBytes(keys.log_key)).open(info, request.purpose)
-                purpose = decode(unpad_record(record), Purpose)
-            except Refusal:
-                continue
-            return " · ".join(part for part in (purpose.code, purpose.role, purpose.reason) if part)
-        return ""
-
-    def _alarm(self, code: str, leaf: FoundLeaf | None, text: str, opening: Opening | None = None) -> None:
-        index = leaf.index if leaf is not None else None
-        evidence = leaf.leaf.to_bytes() if leaf is not None else b""
-        self._alarms.append(Alarm(code=code, index=index, text=text, leaf=evidence, opening=opening))

@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 from crypto.access_log import Opening
 from crypto.encoding import Body, Bytes16, Bytes32, Natural
+from crypto.requests import Purpose
 from crypto.vault_links import (
     AddVersion,
     Adopt,
@@ -19,12 +20,13 @@ from crypto.vault_links import (
     SnapshotPart,
     Tombstone,
 )
-from vault_client.log_scan import Scanned
+from vault_client.log_scan import FoundLeaf
 
 Kind = Literal["access", "refused", "change", "granted", "ended"]
 
+FOUNDED: Final = "founded"
 
-# What a change does, by its operation; "founded" is the first of all.
+# What a change does, by its operation
 _CHANGES: Final[dict[type, str]] = {
     AddVersion: "added",
     Adopt: "adopted",
@@ -42,10 +44,11 @@ _CHANGES: Final[dict[type, str]] = {
 
 
 class Entry(Body, frozen=True):
-    """One entry of the record's log, as it is shown.
+    """One entry of the record's log.
 
-    ``identity``: who did it, or whom it was done for. ``name``: of the reader it is about. ``text``: what a change
-    does, in words of ``change_of`` joined by commas.
+    ``identity``: who did it, or whom it was done for. ``name``: of the reader it is about. ``grant``: the grant it is
+    about, where it is one of the record's. ``changes``: what a change does, each once, in words of ``change_of``.
+    ``purpose``: why someone read, where it can be opened.
     """
 
     index: Natural
@@ -54,9 +57,10 @@ class Entry(Body, frozen=True):
     act: str
     identity: Bytes32 | None
     name: str
+    grant: Bytes32 | None
     documents: tuple[Bytes16, ...]
-    text: str
-    purpose: str
+    changes: tuple[str, ...]
+    purpose: Purpose | None
 
 
 class Alarm(Body, frozen=True):
@@ -69,6 +73,19 @@ class Alarm(Body, frozen=True):
     opening: Opening | None
 
 
+class Alarms:
+    """The alarms of one audit run."""
+
+    def __init__(self) -> None:
+        self.raised: list[Alarm] = []
+
+    def add(self, code: str, leaf: FoundLeaf | None, text: str, opening: Opening | None = None) -> None:
+        """Raise an alarm about ``leaf``, or about the log as a whole."""
+        index = leaf.index if leaf is not None else None
+        evidence = leaf.leaf.to_bytes() if leaf is not None else b""
+        self.raised.append(Alarm(code=code, index=index, text=text, leaf=evidence, opening=opening))
+
+
 class AuditReport(Body, frozen=True):
     """What the log says of the record, and what is wrong with it. ``time``: of the newest cosignature."""
 
@@ -77,28 +94,6 @@ class AuditReport(Body, frozen=True):
     size: Natural
     root: Bytes32
     time: Natural
-
-
-class AuditPlace(Body, frozen=True):
-    """How far the audit came: the scan, the last entry's commitment, and the next link expected."""
-
-    scanned: Scanned
-    last: Bytes32
-    next_link: Natural
-
-
-class EventPlace(Body, frozen=True):
-    """Where in the log a grant event stands."""
-
-    gid: Bytes32
-    index: Natural
-    event: Bytes32
-
-
-class SharedDocuments(Body, frozen=True):
-    """The documents that a grant event shared, kept by its digest: the log does not say them."""
-
-    docs: tuple[Bytes16, ...]
 
 
 def change_of(operation: AnyOperation) -> str:

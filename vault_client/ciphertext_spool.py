@@ -63,7 +63,7 @@ def encrypt_file(
         with private_part(destination) as part:
             _run(blocks, lambda: _seal_blocks(blocks, sealer, part, padded, leaves))
             blocks.check_end()
-    parts = pieces.part_hashes(leaves)
+    parts = pieces.upload_part_hashes(leaves)
     return Sealed(length, total, pieces.root_from_parts(parts, total), parts)
 
 

@@ -42,7 +42,8 @@ class DeviceStore:
     def create(cls, folder: Path, passphrase: str) -> Self:
         """Make a profile in ``folder`` with a fresh key sealed under ``passphrase``.
 
-        Raises Conflict when there is one already, NotPermitted when the folder is in other use, Malformed or TooLarge for an unfit passphrase, Full without room.
+        Raises Conflict when there is one already, NotPermitted when the folder is in other use, Malformed or TooLarge
+        for an unfit passphrase, Full without room.
         """
         key = SecretBytes.random(32)
         return cls._create(folder, key, lambda: seal_key(passphrase, key))
@@ -100,13 +101,14 @@ class DeviceStore:
     def scan(self, group: str, kind: type[T]) -> Iterator[tuple[str, T]]:
         """Name and body of every record of ``group``: "document" covers "document" and "document/…".
 
-        In no particular order, one in memory at a time; records may be written meanwhile. Raises as ``get`` does.
+        In no particular order, one in memory at a time; records may be written meanwhile. Raises as ``get`` does, and
+        Malformed for a group with a "/" in it.
         """
         for name, data in self._group(group):
             yield name, _decode(data, kind)
 
     def names(self, group: str) -> list[str]:
-        """The names of the records of ``group``, sorted. Each record is opened for it. Raises as ``get`` does."""
+        """The names of the records of ``group``, sorted. Each record is opened for it. Raises as ``scan`` does."""
         return sorted(name for name, _ in self._group(group))
 
     @contextmanager
@@ -166,6 +168,8 @@ class DeviceStore:
         return cls(database, records, held.pop_all())
 
     def _group(self, group: str) -> Iterator[tuple[str, bytes]]:
+        if "/" in group:
+            raise Malformed(f'There is no group "{group}": what stands before the first "/" is the group.')
         for (tag,) in self._run("SELECT tag FROM record WHERE group_tag = ?", self._records.group_tag(group)):
             found = self._read(tag)
             if found is not None:

@@ -1,10 +1,11 @@
-"""What a file on this machine is, as far as its name and first bytes say: the start of a document's descriptor.
+"""What a file on this machine is, as far as its name and first bytes say: may it become a document, and as what.
 
 The first bytes decide and the suffix only helps where a format has no signature of its own (XML, JSON, text), so a
 renamed file is not believed. Nothing is parsed here: content is hostile, and telling a kind apart is not opening it.
 Signatures are those of ISO 32000 (PDF), DICOM PS3.10 (preamble and ``DICM``), PNG, JFIF and APPNOTE (zip).
 """
 
+import os
 from codecs import getincrementaldecoder
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,7 +14,8 @@ from stat import S_ISREG
 from typing import NamedTuple
 
 from crypto.encoding import acceptable
-from crypto.errors import Unavailable
+from crypto.errors import TooLarge, Unavailable
+from crypto.wire.messages import MAX_DOCUMENT
 
 MAX_TITLE = 256
 _HEAD = 4096
@@ -64,6 +66,18 @@ class FileDescription(NamedTuple):
     category: Category
     mime: str
     date: str
+
+
+def check_source(source: Path) -> None:
+    """Check that ``source`` may become a document. Raises Unavailable, or TooLarge above 2 GiB."""
+    if source.is_dir():
+        raise Unavailable(f"{source} is a folder. Nothing was added. Name its files.")
+    if not os.access(source, os.R_OK):
+        raise Unavailable(f"{source} cannot be read. Nothing was added. Look whether it is there.")
+    if not source.is_file():  # a pipe or a device may never end
+        raise Unavailable(f"{source} is not a file. Nothing was added. Save what it holds as a file first.")
+    if source.stat().st_size > MAX_DOCUMENT:
+        raise TooLarge(f"{source} has more than 2 GiB. Nothing was added. Divide it, or make it smaller.")
 
 
 def describe(path: Path) -> FileDescription:

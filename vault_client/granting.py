@@ -25,6 +25,7 @@ from crypto.grants import (
 from crypto.grants import subsets_of as all_subsets
 from crypto.identity_chain import Known
 from crypto.sealed import content, shares
+from crypto.sealed.keyring import EpochKeys
 from crypto.sealed.policy_blob import PolicyBlob, Rate, Seed, seal_policy
 from crypto.sealed.wrapping import GrantWrapper, seal_a_box
 from crypto.secret_bytes import SecretBytes
@@ -37,7 +38,7 @@ from crypto.vault_links import Person
 RATES = (Rate(seconds=3600, documents=2048),)
 
 
-class Version(NamedTuple):
+class VersionToGrant(NamedTuple):
     """A document version to be granted: its ids, its key, and what it is called."""
 
     doc: bytes
@@ -65,8 +66,18 @@ class Place:
     prev: bytes | None
     rekey: int
     fresh: bool
-    epoch_first: SecretBytes
-    epoch: SecretBytes
+    epoch_first: EpochKeys
+    epoch: EpochKeys
+
+    @property
+    def grant_key(self) -> SecretBytes:
+        """What finds the grant's readings in the log."""
+        return shares.grant_key(SecretBytes(self.epoch_first.secret), self.gid)
+
+    @property
+    def end_key(self) -> SecretBytes:
+        """What finds the grant's events and its end in the log."""
+        return shares.end_key(SecretBytes(self.epoch_first.secret), self.gid)
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,7 @@ def make_event(
     place: Place,
     terms: Terms,
     recipient: Known,
-    versions: Sequence[Version],
+    versions: Sequence[VersionToGrant],
     root: TrustRoot,
     view: View,
     signer: IdentityRef,
@@ -105,8 +116,9 @@ def make_event(
     """Make and sign event ``place.j`` of a grant: ``versions`` for ``recipient`` under ``terms``."""
     keepers = sorted(root.live_keepers, key=lambda keeper: keeper.key_hash)
     policy = _policy(root, keepers)
-    seeds = shares.seeds(place.epoch, place.gid, place.rekey, policy)
-    share_a = shares.share_a(place.epoch, place.gid, place.rekey)
+    epoch = SecretBytes(place.epoch.secret)
+    seeds = shares.seeds(epoch, place.gid, place.rekey, policy)
+    share_a = shares.share_a(epoch, place.gid, place.rekey)
     reading_key = recipient.state.reading_key
     wrapper = GrantWrapper(
         share_a,
@@ -146,8 +158,7 @@ def make_event(
     blobs = _blobs(event, place, policy, seeds, keepers, view.trust_root.digest)
     a_box = None
     if place.fresh:
-        grant_key = shares.grant_key(place.epoch_first, place.gid)
-        a_box = seal_a_box(recipient.state.reading_keys[reading_key], event, share_a, grant_key)
+        a_box = seal_a_box(recipient.state.reading_keys[reading_key], event, share_a, place.grant_key)
     hashes = tuple(part_hash(blob.box) for blob in blobs)
     event = msgspec.structs.replace(event, a_box=a_box, policy=msgspec.structs.replace(policy, blobs=hashes))
     envelope = sign(labels.GRANT_EVENT, event, device)
@@ -168,7 +179,7 @@ def _policy(root: TrustRoot, keepers: Sequence[Keeper]) -> ReleasePolicy:
     )
 
 
-def _rows(wrapper: GrantWrapper, share_b: shares.ShareB, versions: Iterable[Version]) -> list[bytes]:
+def _rows(wrapper: GrantWrapper, share_b: shares.ShareB, versions: Iterable[VersionToGrant]) -> list[bytes]:
     rows = []
     for version in versions:
         doc, ver, ct_root = version.doc, version.ver, version.ct_root
@@ -182,7 +193,7 @@ def _listing(
     place: Place,
     wrapper: GrantWrapper,
     seeds: Sequence[SecretBytes],
-    versions: Iterable[Version],
+    versions: Iterable[VersionToGrant],
 ) -> tuple[Listing, bytes]:
     body = ListingBody(
         person=vault.person,
@@ -233,8 +244,8 @@ def _blobs(
             acts=event.acts,
             rates=RATES,
             standing=(),
-            grant_key=shares.grant_key(place.epoch_first, place.gid).reveal(),
-            end_key=shares.end_key(place.epoch_first, place.gid).reveal(),
+            grant_key=place.grant_key.reveal(),
+            end_key=place.end_key.reveal(),
             rekey=event.rekey,
             seeds=held,
         )

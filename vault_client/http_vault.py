@@ -9,7 +9,7 @@ import base64
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
@@ -39,11 +39,11 @@ class Account:
 
 
 class HttpVault:
-    """A vault server at a URL. ``account`` may be given later, once there is one."""
+    """A vault server at a URL. ``account`` is set once there is one."""
 
-    def __init__(self, transport: HttpTransport, account: Account | None = None) -> None:
+    def __init__(self, transport: HttpTransport) -> None:
         self._transport = transport
-        self.account = account
+        self.account: Account | None = None
         self._session: m.Session | None = None
         self._login_lock = asyncio.Lock()
 
@@ -159,7 +159,7 @@ class HttpVault:
                 raise
             self._session = None
             data = await ask()
-        return cast(Answer, decode(data, operation.answer, limit=operation.answer_limit))
+        return decode(data, answer, limit=operation.answer_limit)
 
     async def _authorization(self) -> dict[str, str]:
         async with self._login_lock:

@@ -1,15 +1,16 @@
-"""What the patient's device keeps of the vault: its head and keys, documents, grants, and whom nothing may be granted.
+"""What the patient's device keeps of the vault: head, keys, documents, grants, whom nothing may be granted, audit.
 
-Records of the device store; ``vault_replica`` writes them as links are believed.
+Records of the device store; ``vault_replica`` writes them as links are believed, ``audit`` its own as it goes on.
 """
 
 from crypto.descriptors import Descriptor
-from crypto.encoding import Body, Bytes16, Bytes32, Bytes48, SecretBody
+from crypto.encoding import Body, Bytes16, Bytes32, Bytes48, Natural, SecretBody
 from crypto.grants import Act, SealedPolicy
 from crypto.sealed.keyring import VaultKeyring
 from crypto.signing import Envelope
 from crypto.statements import IdentityRef
 from crypto.vault_chain import Document, GrantEntry, VaultHead, Version
+from vault_client.log_scan import Scanned
 
 
 class LocalVault(SecretBody, frozen=True):
@@ -34,13 +35,12 @@ class LocalDocument(SecretBody, frozen=True):
     descriptor: Descriptor
 
 
-class LocalGrant(Body, frozen=True):
-    """A grant as this device has it: its state, whom it is for, and the keepers' newest blobs.
+class GrantMade(Body, frozen=True):
+    """What this device alone knows of a grant it made: whom it is for, what it allows, and the keepers' newest blobs.
 
     ``end_in_force``: its end is proved, by keepers' acknowledgements, a receipt, or the log; being sent is not enough.
     """
 
-    entry: GrantEntry
     recipient: IdentityRef
     subject: str
     name: str
@@ -51,6 +51,12 @@ class LocalGrant(Body, frozen=True):
     made: int
     blobs: tuple[SealedPolicy, ...]
     end_in_force: bool
+
+
+class LocalGrant(GrantMade, frozen=True):
+    """A grant as this device has it: what it knows, joined with the grant's state in the chain. Not stored."""
+
+    entry: GrantEntry
 
 
 class Ending(Body, frozen=True):
@@ -79,9 +85,32 @@ class GrantIntent(Body, frozen=True):
     Kept before sending, so that nothing is lost when the answer is. ``whole``: it starts a rekey.
     """
 
-    grant: LocalGrant
+    gid: Bytes32
+    event: Bytes32
+    grant: GrantMade
     versions: tuple[GrantedVersion, ...]
     whole: bool
+
+
+class AuditPlace(Body, frozen=True):
+    """How far the audit came: the scan, the last entry's commitment, and the next link expected."""
+
+    scanned: Scanned
+    last: Bytes32
+    next_link: Natural
+
+
+class FoundAt(Body, frozen=True):
+    """Where in the log a statement was found: the event or the end of a grant, or a request that was granted."""
+
+    index: Natural
+    statement: Bytes32
+
+
+class SharedDocuments(Body, frozen=True):
+    """The documents that a grant event shared, kept by its digest: the log does not say them."""
+
+    docs: tuple[Bytes16, ...]
 
 
 def newest(document: Document) -> Version:

@@ -168,7 +168,7 @@ class OwnIdentity:
         root = service.root
         return known_at(self.profile.chain, at.size, root.directory_origin, root.registrar_keys())
 
-    async def refresh(self, service: Service, store: DeviceStore) -> Known:
+    async def refresh(self, service: Service, store: DeviceStore) -> None:
         """Fetch what was added to one's own chain (a certificate, another device). Never shorter, never another.
 
         A keyring that another device made is taken over once it is found to lack nothing.
@@ -177,13 +177,10 @@ class OwnIdentity:
         trust.chain_extends(self.profile.chain, chain)
         if chain != self.profile.chain:
             service.forget_directory()
-            at = await service.directory()
-            known = trust.believe_chain(service.root, await service.prove_chain(chain), at)
+            await service.know(chain)
             keyring = await self._newest_keyring(service, chain)
             self.profile = msgspec.structs.replace(self.profile, chain=chain, keyring=keyring)
             store.put("profile", self.profile)
-            return known
-        return self.known_at(service, await service.directory())
 
     async def _newest_keyring(self, service: Service, chain: Chain) -> IdentityKeyring:
         """The keyring that ``chain`` names, which is believed already: ours, or one that goes on from it."""

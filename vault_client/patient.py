@@ -8,7 +8,6 @@ Every method checks everything it is told before it believes it, and raises an e
 """
 
 import asyncio
-import os
 import secrets
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -24,7 +23,6 @@ from crypto.descriptors import (
     document_context,
 )
 from crypto.encoding import acceptable
-from crypto.errors import TooLarge, Unavailable
 from crypto.grants import Act
 from crypto.sealed import content
 from crypto.sealed.wrapping import SelfWrapper
@@ -32,19 +30,25 @@ from crypto.secret_bytes import SecretBytes
 from crypto.statements import part_hash
 from crypto.vault_links import AddVersion, Block, Mask, Tombstone
 from crypto.wire.cards import IdentityCard
-from crypto.wire.messages import MAX_DOCUMENT
 from vault_client.audit import Audit
 from vault_client.audit_report import AuditReport
 from vault_client.ciphertext_spool import decrypt_file, encrypt_file, in_thread
 from vault_client.device_store import DeviceStore
-from vault_client.file_description import describe
-from vault_client.local_vault import LocalDocument, LocalGrant, LocalVault, ToBeFounded, newest
+from vault_client.file_description import check_source, describe
+from vault_client.local_vault import (
+    GrantedVersion,
+    LocalDocument,
+    LocalGrant,
+    LocalVault,
+    ToBeFounded,
+    newest,
+)
 from vault_client.open_profile import Enrolment, OpenProfile
 from vault_client.private_part import check_folder
 from vault_client.progress import Progress
 from vault_client.sharing import Sharing
 from vault_client.sharing_terms import ACTS, SHARING_DAYS
-from vault_client.spool import opened_spool
+from vault_client.spool import fresh_spool, opened_spool
 from vault_client.transfer import fetch_ciphertext, send_ciphertext
 from vault_client.vault_founding import found_vault
 from vault_client.vault_replica import Intent, VaultReplica
@@ -114,6 +118,20 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @property
+    def vault(self) -> bytes:
+        """The id of the record."""
+        return self.replica.vault
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether a change was sent that is neither refused nor proved and kept: it may be in the record."""
+        return self.replica.is_unanswered
+
+    async def sync(self) -> None:
+        """Take in what other devices have changed."""
+        await self.replica.sync()
+
     # Documents
 
     async def add(
@@ -123,8 +141,7 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         await asyncio.to_thread(check_source, source)
         doc, ver, key = secrets.token_bytes(16), secrets.token_bytes(16), SecretBytes.random()
         vault = self.replica.vault
-        spool = self._spool_file(ver)
-        try:
+        with fresh_spool(self._spool) as spool:
             context = document_context(vault, doc, ver)
             sealed = await in_thread(
                 lambda report: encrypt_file(source, spool, key=key, context=context, progress=report),
@@ -160,8 +177,6 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
                 descriptor=part_hash(sealed_descriptor),
             )
             await self.replica.append(Intent(operations=(operation,), parts=(self_wrap, sealed_descriptor)))
-        finally:
-            spool.unlink(missing_ok=True)
         return _shown(self.replica.document(doc))
 
     def documents(self) -> list[PatientDocument]:
@@ -178,8 +193,7 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         check_folder(destination.parent)
         document = self.replica.document(doc)
         version, vault = newest(document.document), self.replica.vault
-        spool = self._spool_file(version.ver)
-        try:
+        with fresh_spool(self._spool) as spool:
             await fetch_ciphertext(
                 self.service.api,
                 spool,
@@ -201,8 +215,6 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
                 ),
                 progress,
             )
-        finally:
-            spool.unlink(missing_ok=True)
         return _shown(document)
 
     async def mask(self, doc: bytes, *, masked: bool = True) -> None:
@@ -253,26 +265,15 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         """Every grant, ended ones too."""
         return list(self.replica.grants())
 
+    def granted(self, gid: bytes) -> list[GrantedVersion]:
+        """The versions that a grant gives now."""
+        return list(self.replica.granted(gid))
+
     # The log
 
     async def log(self) -> AuditReport:
         """Scan the log for what is new in this record, check every entry, and report all of them."""
         return await Audit(self._store, self.service, self.own, self.replica).run()
-
-    def _spool_file(self, ver: bytes) -> Path:
-        return self._spool / ver.hex()
-
-
-def check_source(source: Path) -> None:
-    """Check that ``source`` may become a document. Raises Unavailable, or TooLarge above 2 GiB."""
-    if source.is_dir():
-        raise Unavailable(f"{source} is a folder. Nothing was added. Name its files.")
-    if not os.access(source, os.R_OK):
-        raise Unavailable(f"{source} cannot be read. Nothing was added. Look whether it is there.")
-    if not source.is_file():  # a pipe or a device may never end
-        raise Unavailable(f"{source} is not a file. Nothing was added. Save what it holds as a file first.")
-    if source.stat().st_size > MAX_DOCUMENT:
-        raise TooLarge(f"{source} has more than 2 GiB. Nothing was added. Divide it, or make it smaller.")
 
 
 def _shown(document: LocalDocument) -> PatientDocument:

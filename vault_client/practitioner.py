@@ -2,15 +2,14 @@
 
     async with await Practitioner.open(folder, passphrase) as practitioner:
         await practitioner.sync()
-        for document in practitioner.documents():
-            await practitioner.read(document, Path("received") / document.title)
+        for each in await practitioner.listing():
+            await practitioner.read(each, Path("received") / each.document.doc.hex())
 
 ``read`` follows protocol.md section 5: it signs a request, verifies the receipt that the request is in the witnessed
 log, only then asks the keepers for their half, verifies the whole ciphertext, and only then releases a file.
 """
 
 import asyncio
-import secrets
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Self, Unpack
@@ -34,7 +33,7 @@ from vault_client.opening import Opener, Wanted
 from vault_client.private_part import check_folder
 from vault_client.progress import Progress
 from vault_client.received_grants import ReceivedGrant, ReceivedGrants
-from vault_client.spool import opened_spool
+from vault_client.spool import fresh_spool, opened_spool
 from vault_client.transfer import fetch_ciphertext
 
 TREATMENT = Purpose(code="TREAT", role="", organisation="", name="", reason="")
@@ -166,37 +165,36 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
             )
         wanted = Wanted(doc=row.doc, ver=row.ver, ct_root=row.ct_root, wrap=row.wrap)
         logged = await self._opener.request(grant, [wanted], act, purpose)
-        spool = self._spool / secrets.token_hex(16)
-        length = ciphertext_length(padded_length(listed.length))
-        fetching = asyncio.create_task(
-            fetch_ciphertext(
-                self.service.api,
-                spool,
-                ver=row.ver,
-                length=length,
-                request=logged.digest,
-                progress=progress,
-            )
-        )
-        try:
-            (key,), _ = await asyncio.gather(self._opener.release(logged), fetching)
-            await in_thread(
-                lambda report: decrypt_file(
+        with fresh_spool(self._spool) as spool:
+            length = ciphertext_length(padded_length(listed.length))
+            fetching = asyncio.create_task(
+                fetch_ciphertext(
+                    self.service.api,
                     spool,
-                    destination,
-                    key=key,
-                    context=document_context(document.vault, row.doc, row.ver),
-                    ct_root=row.ct_root,
-                    length=listed.length,
-                    progress=report,
-                ),
-                progress,
+                    ver=row.ver,
+                    length=length,
+                    request=logged.digest,
+                    progress=progress,
+                )
             )
-        finally:
-            # A refusal by the keepers must end the download too, before its file is removed.
-            fetching.cancel()
-            await asyncio.wait([fetching])
-            spool.unlink(missing_ok=True)
+            try:
+                (key,), _ = await asyncio.gather(self._opener.release(logged), fetching)
+                await in_thread(
+                    lambda report: decrypt_file(
+                        spool,
+                        destination,
+                        key=key,
+                        context=document_context(document.vault, row.doc, row.ver),
+                        ct_root=row.ct_root,
+                        length=listed.length,
+                        progress=report,
+                    ),
+                    progress,
+                )
+            finally:
+                # A refusal by the keepers must end the download too, before its file is removed.
+                fetching.cancel()
+                await asyncio.wait([fetching])
 
     async def _open_listings(self, grant: ReceivedGrant, purpose: Purpose) -> None:
         pending = grant.listings[:MAX_DOCUMENTS]
@@ -228,14 +226,11 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
     async def _listing(self, digest: bytes, entry: Listing) -> bytes:
         if entry.length > 2 * MAX_LISTING:
             raise TooLarge("A list is larger than any list may be. It was not opened.")
-        spool = self._spool / secrets.token_hex(16)
-        try:
+        with fresh_spool(self._spool) as spool:
             await fetch_ciphertext(
                 self.service.api, spool, ver=entry.ver, length=entry.length, request=digest
             )
             ciphertext = await asyncio.to_thread(spool.read_bytes)
-        finally:
-            spool.unlink(missing_ok=True)
         if ct_root(ciphertext) != entry.ct_root:
             raise CannotOpen("A list")
         return ciphertext

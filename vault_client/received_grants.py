@@ -28,8 +28,8 @@ _EVIDENCE = 1 << 20
 class ReceivedGrant(SecretBody, frozen=True):
     """A grant as this device has it, with its keys.
 
-    ``person``: what the vault's genesis commits to. ``listings``: those of the present rekey that were not opened here yet. ``said_ended``: the server says so; only
-    the log proves it.
+    ``person``: what the vault's genesis commits to. ``listings``: those of the present rekey that were not opened
+    here yet. ``said_ended``: the server says so; only the log proves it.
     """
 
     state: GrantState

@@ -177,14 +177,13 @@ class Service:
         )
         return ShownChain(chain=chain, heads=tuple(answer.envelope for answer in answers.values()))
 
-    async def know(self, chain: Chain) -> tuple[Known, ShownChain, Head]:
-        """Someone as they stand now: verified, complete at the directory head that is returned."""
+    async def know(self, chain: Chain) -> Known:
+        """Someone as they stand now: verified, and complete at the directory head that will be named."""
         at = await self.directory()
         if at.size <= chain.links[-1].disclosure.index:
             self.forget_directory()
             at = await self.directory()
-        shown = await self.prove_chain(chain)
-        return trust.believe_chain(self.root, shown, at), shown, at
+        return trust.believe_chain(self.root, await self.prove_chain(chain), at)
 
     async def ask_keepers(
         self, question: Callable[[bytes, KeeperApi], Coroutine[None, None, Answer]], needed: int

@@ -6,24 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from crypto import labels
+from crypto.checkpoint import dated_together
 from crypto.errors import CoffreError, NotFound, NotPermitted, NotProven
 from crypto.grants import Act
 from crypto.identity_chain import Known
-from crypto.identity_links import Chain, identity_id
+from crypto.identity_links import Chain
 from crypto.locators import end_tag, event_tag
 from crypto.sealed import shares
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import read, verify_keys
-from crypto.vault_chain import GrantEntry
 from crypto.vault_links import End, Grant
 from crypto.wire.cards import IdentityCard
 from crypto.wire.keeper_api import EndAcknowledgement, EndPost, KeeperApi
 from crypto.wire.messages import EventSubmission, IdentityQuery, ShownChain
 from vault_client import trust
-from vault_client.audit_report import SharedDocuments
 from vault_client.device_store import DeviceStore
-from vault_client.granting import MadeEvent, Place, Terms, Vault, Version, make_event
-from vault_client.local_vault import Ending, GrantedVersion, GrantIntent, LocalGrant, newest
+from vault_client.granting import MadeEvent, Place, Terms, Vault, VersionToGrant, make_event
+from vault_client.local_vault import Ending, GrantedVersion, GrantIntent, GrantMade, LocalGrant, newest
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
 from vault_client.trust import Pin
@@ -35,8 +34,6 @@ class Planned:
     """A grant event about to be made: where it stands, what it allows, and whom it is for."""
 
     place: Place
-    epoch_first: int
-    epoch: int
     terms: Terms
     known: Known
     pin: Pin
@@ -66,16 +63,15 @@ class Sharing:
         The chain of the person is verified, complete in the directory, and certified; someone met before must still
         have the same keys. Raises NotPermitted otherwise; then nothing was shared.
         """
-        identity = identity_id(card.chain.links[0].envelope)
+        identity = card.chain.identity
         if not documents:
             raise NotPermitted("No document was named. Nothing was shared.")
         self._check_not_blocked(identity)
         known, pin = await self._recipient(identity, card.chain)
         epoch, gid = self._replica.epoch(), secrets.token_bytes(32)
-        secret = SecretBytes(epoch.secret)
-        place = Place(gid=gid, j=0, prev=None, rekey=0, fresh=True, epoch_first=secret, epoch=secret)
+        place = Place(gid=gid, j=0, prev=None, rekey=0, fresh=True, epoch_first=epoch, epoch=epoch)
         terms = Terms(acts=acts, purposes=purposes, expiry=self._service.now() + days * 24 * 3600)
-        return await self._grant(Planned(place, epoch.epoch, epoch.epoch, terms, known, pin), documents)
+        return await self._grant(Planned(place, terms, known, pin), documents)
 
     async def extend(self, gid: bytes, documents: Sequence[bytes]) -> LocalGrant:
         """Add documents to a grant in force. When its keys or keepers have changed, all of it is keyed anew.
@@ -98,8 +94,8 @@ class Sharing:
             prev=grant.entry.event,
             rekey=grant.entry.rekey + due,
             fresh=due,
-            epoch_first=SecretBytes(self._replica.epoch(grant.entry.epoch_first).secret),
-            epoch=SecretBytes(epoch.secret),
+            epoch_first=self._replica.epoch(grant.entry.epoch_first),
+            epoch=epoch,
         )
         terms = Terms(acts=grant.acts, purposes=grant.purposes, expiry=grant.expiry)
         given = {version.doc: version.ver for version in self._replica.granted(gid)}
@@ -107,7 +103,7 @@ class Sharing:
         if not new and not due:
             raise NotPermitted("What was named was already in this grant. Nothing was changed.")
         wanted = [*new, *(doc for doc in given if doc not in set(new))] if due else new
-        planned = Planned(place, grant.entry.epoch_first, epoch.epoch, terms, known, pin)
+        planned = Planned(place, terms, known, pin)
         return await self._grant(planned, wanted)
 
     async def revoke(self, gid: bytes) -> LocalGrant:
@@ -182,7 +178,7 @@ class Sharing:
             return stated.time
 
         times = await self._service.ask_keepers(post, root.policy.k)
-        return trust.dated_together(times.values(), root.policy.k) is not None
+        return dated_together(times.values(), root.policy.k) is not None
 
     async def _grant(self, planned: Planned, documents: Sequence[bytes]) -> LocalGrant:
         """Make the event, remember it, send it with its link, and keep whom it was for."""
@@ -194,7 +190,7 @@ class Sharing:
         self._store.put(f"pin/{planned.pin.identity.hex()}", planned.pin)
         return self._grant_of(planned.place.gid)
 
-    async def _make(self, planned: Planned, versions: Sequence[Version]) -> MadeEvent:
+    async def _make(self, planned: Planned, versions: Sequence[VersionToGrant]) -> MadeEvent:
         local, root = self._replica.local, self._service.root
         view = await self._service.view(local.head.origin)
         vault = Vault(
@@ -208,21 +204,10 @@ class Sharing:
         place, terms, known = planned.place, planned.terms, planned.known
         return make_event(vault, place, terms, known, versions, root, view, signer, self._own.device)
 
-    def _remember(self, planned: Planned, made: MadeEvent, versions: Sequence[Version]) -> None:
+    def _remember(self, planned: Planned, made: MadeEvent, versions: Sequence[VersionToGrant]) -> None:
         """Keep what this device will know of the grant before it is sent."""
-        place, terms, digest = planned.place, planned.terms, made.envelope.digest
-        entry = GrantEntry(
-            gid=place.gid,
-            recipient=planned.pin.identity,
-            j=place.j,
-            event=digest,
-            rekey=place.rekey,
-            epoch_first=planned.epoch_first,
-            epoch=planned.epoch,
-            ended=False,
-        )
-        grant = LocalGrant(
-            entry=entry,
+        place, terms = planned.place, planned.terms
+        grant = GrantMade(
             recipient=planned.known.ref,
             subject=planned.pin.subject,
             name=planned.pin.name,
@@ -235,9 +220,10 @@ class Sharing:
             end_in_force=False,
         )
         given = tuple(GrantedVersion(doc=each.doc, ver=each.ver, current=True) for each in versions)
-        self._replica.keep_intent(GrantIntent(grant=grant, versions=given, whole=place.fresh))
-        shared = SharedDocuments(docs=tuple(version.doc for version in versions))
-        self._store.put(f"shared/{digest.hex()}", shared)
+        digest = made.envelope.digest
+        self._replica.keep_intent(
+            GrantIntent(gid=place.gid, event=digest, grant=grant, versions=given, whole=place.fresh)
+        )
 
     async def _send(self, planned: Planned, made: MadeEvent, chain: ShownChain) -> None:
         place = planned.place
@@ -247,7 +233,7 @@ class Sharing:
             event=made.envelope.digest,
             recipient=planned.pin.identity,
             rekey=place.rekey,
-            epoch=planned.epoch,
+            epoch=place.epoch.epoch,
         )
         submission = EventSubmission(
             envelope=made.envelope,
@@ -256,9 +242,7 @@ class Sharing:
             blobs=made.blobs,
             chains=(chain,),
         )
-        tag = event_tag(
-            shares.end_key(place.epoch_first, place.gid), self._replica.origin, place.gid, place.j
-        )
+        tag = event_tag(place.end_key, self._replica.origin, place.gid, place.j)
         await self._replica.append(Intent(operations=(operation,), tags=(tag,), events=(submission,)))
 
     async def _recipient(self, identity: bytes, shown: Chain | None = None) -> tuple[Known, Pin]:
@@ -270,15 +254,15 @@ class Sharing:
             chain = await self._service.api.identity_chain(IdentityQuery(identity=identity))
         except NotFound:
             raise NotPermitted(trust.NOT_CERTIFIED) from None
-        if shown is not None and identity_id(chain.links[0].envelope) == identity:
+        if shown is not None and chain.identity == identity:
             trust.chain_extends(shown, chain)
-        known, _, _ = await self._service.know(chain)
+        known = await self._service.know(chain)
         if known.ref.identity != identity:
             raise NotPermitted("The server shows somebody else's keys. Nothing was shared.")
         pin = self._store.get(f"pin/{identity.hex()}", Pin)
         trust.check_pin(pin, known)
         now = self._service.now()
-        subject, name, _ = trust.certified_subject(self._service.root, known, now)
+        subject, name = trust.certified_subject(self._service.root, known, now)
         met = pin.met if pin is not None else now
         stops = len(known.state.hard_stops)
         fresh = Pin(
@@ -290,13 +274,13 @@ class Sharing:
         if self._replica.is_blocked(identity):
             raise NotPermitted("This person is blocked. Nothing was shared. Unblock them first.")
 
-    def _version(self, doc: bytes) -> Version:
+    def _version(self, doc: bytes) -> VersionToGrant:
         document = self._replica.document(doc)
         if document.document.masked:
             raise NotPermitted("A masked document was named. Nothing was shared. Unmask it first.")
         version = newest(document.document)
         key = self._replica.document_key(document)
-        return Version(
+        return VersionToGrant(
             doc=doc, ver=version.ver, ct_root=version.ct_root, key=key, descriptor=document.descriptor
         )
 

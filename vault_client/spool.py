@@ -1,6 +1,9 @@
 """The folder where ciphertext rests between this device and the server."""
 
 import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from crypto.errors import Damaged
@@ -10,6 +13,16 @@ from vault_client import private_part
 SPOOL = "spool"
 
 _CIPHERTEXT = re.compile(r"[0-9a-f]{32}")
+
+
+@contextmanager
+def fresh_spool(spool: Path) -> Iterator[Path]:
+    """A file in ``spool`` for one ciphertext, under a name of its own. It is gone afterwards."""
+    file = spool / secrets.token_hex(16)
+    try:
+        yield file
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def opened_spool(profile: Path) -> Path:

@@ -8,21 +8,24 @@ from collections.abc import Iterable
 
 from crypto import labels
 from crypto.access_log import Leaf, Outcome
-from crypto.checkpoint import Checkpoint, cosignatures, open_checkpoint
+from crypto.checkpoint import (
+    AHEAD,
+    TEN_MINUTES,
+    Checkpoint,
+    cosignatures,
+    dated_together,
+    open_checkpoint,
+)
 from crypto.encoding import Body, Bytes32, Natural, ShortText
 from crypto.errors import NotPermitted, NotProven, Stale
 from crypto.identity_chain import Known, known_at
 from crypto.identity_links import Chain
 from crypto.merkle import EMPTY_ROOT, verify_consistency
-from crypto.receipt import Receipt
 from crypto.signing import Envelope, read, verify_keys
 from crypto.statements import Head
 from crypto.trust_root import TrustRoot
 from crypto.wire.keeper_api import IdentityHead
 from crypto.wire.messages import Logged, ShownChain
-
-TEN_MINUTES = 600
-AHEAD = 300
 
 # What people read
 NOT_CERTIFIED = (
@@ -75,25 +78,12 @@ def quorum_times(root: TrustRoot, note: bytes) -> list[int]:
     return together
 
 
-def dated_together(times: Iterable[int], needed: int) -> list[int] | None:
-    """The newest ``needed`` of ``times`` that lie within ten minutes of each other, if there are so many."""
-    dated = sorted(times)
-    for first in range(len(dated) - needed, -1, -1):
-        if dated[first + needed - 1] - dated[first] <= TEN_MINUTES:
-            return dated[first : first + needed]
-    return None
-
-
 def believe_logged(
     root: TrustRoot, origin: str, logged: Logged, envelope: Envelope, *, outcome: Outcome, now: int
 ) -> tuple[BelievedHead, Leaf]:
     """That just ``envelope`` is in the log ``origin``, with ``outcome``, under a quorum head that is fresh."""
-    leaf = logged.disclosure.leaf(envelope)
-    receipt = Receipt.decode(logged.receipt)
-    if receipt.index != logged.disclosure.index or logged.disclosure.part.outcome != outcome:
-        raise NotProven("A receipt speaks of another log entry. It was not believed.")
-    checkpoint = receipt.verify(leaf.to_bytes(), root.log_key_of(origin))
-    return _believe_cosigned(root, checkpoint, receipt.note, now), leaf
+    proven = logged.proves(envelope, outcome, root.log_key_of(origin))
+    return _believe_cosigned(root, proven.checkpoint, proven.note, now), proven.leaf
 
 
 def advance(known: BelievedHead, new: BelievedHead, path: Iterable[bytes]) -> BelievedHead:
@@ -114,8 +104,7 @@ def empty_head(origin: str) -> BelievedHead:
 def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
     """An identity as it stood at ``at`` of the directory, its chain proved complete there by a quorum of keepers.
 
-    A keeper's answer for a later head counts: a chain complete later was complete earlier. Answers may stand at
-    different heads, but not at two of one size: that is a fork of the directory.
+    Answers may stand at different heads, but not at two of one size: that is a fork of the directory.
     """
     origin = root.directory_origin
     whole = known_at(shown.chain, shown.chain.links[-1].disclosure.index + 1, origin, root.registrar_keys())
@@ -124,13 +113,7 @@ def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
     roots = {at.size: at.root}
     for envelope in shown.heads:
         answer = read(envelope, labels.IDHEAD, IdentityHead, keys)
-        fits = (answer.identity, answer.n, answer.leaf, answer.origin) == (
-            whole.ref.identity,
-            whole.ref.n,
-            whole.ref.leaf,
-            origin,
-        )
-        if not fits or answer.head.size < at.size:
+        if not answer.is_of(whole.ref, origin, at.size):
             raise NotProven(
                 "The keepers' word about someone's keys is for another state. Nothing was believed."
             )
@@ -145,12 +128,12 @@ def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
     return known_at(shown.chain, at.size, origin, root.registrar_keys())
 
 
-def certified_subject(root: TrustRoot, known: Known, now: int) -> tuple[str, str, str]:
-    """Subject, name and profession of someone who may receive a grant. Raises NotPermitted without a certificate."""
+def certified_subject(root: TrustRoot, known: Known, now: int) -> tuple[str, str]:
+    """Subject and name of someone who may receive a grant. Raises NotPermitted without a certificate."""
     may = known.state.may_receive(now, root.never_granted)
     if not may:
         raise NotPermitted(NOT_CERTIFIED)
-    return may[0].statement.subject, may[0].statement.name, may[0].statement.profession
+    return may[0].statement.subject, may[0].statement.name
 
 
 def check_pin(pin: Pin | None, known: Known) -> None:

@@ -30,18 +30,15 @@ from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, sign
 from crypto.statements import part_hash
-from crypto.vault_chain import Changes, Document, GrantEntry, VaultHead, VaultView, follow
+from crypto.vault_chain import Changes, Document, GrantEntry, VaultHead, VaultView, follow, named
 from crypto.vault_links import (
     AddVersion,
     Adopt,
     AnyOperation,
-    Block,
     End,
     Grant,
-    Mask,
     Reseal,
     Rotate,
-    Tombstone,
     VaultLink,
 )
 from crypto.wire.messages import EventSubmission, LinkAccepted, LinkQuery, LinkSubmission, PartQuery
@@ -50,9 +47,11 @@ from vault_client.local_vault import (
     Blocked,
     GrantedVersion,
     GrantIntent,
+    GrantMade,
     LocalDocument,
     LocalGrant,
     LocalVault,
+    SharedDocuments,
     newest,
 )
 from vault_client.own_identity import OwnIdentity
@@ -108,7 +107,7 @@ class VaultReplica:
             if keys.epoch == wanted:
                 return keys
         raise NotPermitted(
-            "The keys of an epoch are not on this device. Nothing was opened. Use a device that has them."
+            "Older keys of this record are not on this device. Nothing was opened. Use a device that has them."
         )
 
     def document(self, doc: bytes) -> LocalDocument:
@@ -216,10 +215,12 @@ class VaultReplica:
 
     async def _signers(self, link: VaultLink) -> Sequence[Known]:
         if [ref.identity for ref in link.signers] != [self._own.identity]:
-            raise BrokenChain("A link is signed by a holder this device does not know. It was not believed.")
+            raise BrokenChain(
+                "A change is signed by somebody whom this device does not know to hold the record. It was not believed."
+            )
         known = self._own.known_at(self._service, link.view.dir)
         if known.ref != link.signers[0]:
-            known = await self._own.refresh(self._service, self._store)
+            await self._own.refresh(self._service, self._store)
             known = self._own.known_at(self._service, link.view.dir)
         return [known]
 
@@ -243,27 +244,28 @@ class VaultReplica:
 
     def _view(self, head: VaultHead, operations: Sequence[AnyOperation]) -> VaultView:
         """The head, and the state of whatever ``operations`` name."""
-        docs = {each.doc for each in operations if isinstance(each, AddVersion | Adopt | Tombstone | Mask)}
-        gids = {each.gid for each in operations if isinstance(each, Grant | End)}
-        people = {each.identity for each in operations if isinstance(each, Block)}
-        people |= {each.recipient for each in operations if isinstance(each, Grant)}
-        documents = (self._store.get(_document(doc), LocalDocument) for doc in docs)
-        entries = (self._store.get(_entry(gid), GrantEntry) for gid in gids)
+        wanted = named(operations)
+        documents = (self._store.get(_document(doc), LocalDocument) for doc in wanted.documents)
+        entries = (self._store.get(_entry(gid), GrantEntry) for gid in wanted.grants)
         return VaultView(
             head=head,
             documents={each.document.doc: each.document for each in documents if each is not None},
             grants={each.gid: each for each in entries if each is not None},
-            blocked={identity: self.is_blocked(identity) for identity in people},
+            blocked={identity: self.is_blocked(identity) for identity in wanted.identities},
         )
 
     def grant(self, gid: bytes) -> LocalGrant | None:
         """One grant, if it is there."""
-        return self._store.get(_grant(gid), LocalGrant)
+        made, entry = self._store.get(_grant(gid), GrantMade), self._store.get(_entry(gid), GrantEntry)
+        if made is None or entry is None:
+            return None
+        return LocalGrant(entry=entry, **msgspec.structs.asdict(made))
 
     def grants(self) -> Iterator[LocalGrant]:
         """Every grant this device knows, ended ones too."""
-        for _, grant in self._store.scan("grant", LocalGrant):
-            yield grant
+        for _, entry in self._store.scan("grant-entry", GrantEntry):
+            if (grant := self.grant(entry.gid)) is not None:
+                yield grant
 
     def granted(self, gid: bytes) -> Iterator[GrantedVersion]:
         """The versions that a grant gives now."""
@@ -277,12 +279,12 @@ class VaultReplica:
 
     def keep_intent(self, intent: GrantIntent) -> None:
         """Remember a grant event before it is sent."""
-        self._store.put(f"intent/{intent.grant.entry.gid.hex()}", intent)
+        self._store.put(f"intent/{intent.gid.hex()}", intent)
 
     def keep_end_in_force(self, gid: bytes) -> None:
         """Remember that a grant's end is proved to be in force: by the keepers, a receipt, or the log itself."""
-        if (grant := self.grant(gid)) is not None:
-            self._store.put(_grant(gid), msgspec.structs.replace(grant, end_in_force=True))
+        if (made := self._store.get(_grant(gid), GrantMade)) is not None:
+            self._store.put(_grant(gid), msgspec.structs.replace(made, end_in_force=True))
 
     def is_blocked(self, identity: bytes) -> bool:
         """Whether nothing may be granted to ``identity``."""
@@ -341,18 +343,18 @@ class VaultReplica:
     def _keep_grant(self, entry: GrantEntry) -> None:
         name = entry.gid.hex()
         self._store.put(_entry(entry.gid), entry)  # of a grant made elsewhere, this is all there is here
-        grant = self.grant(entry.gid)
         intent = self._store.get(f"intent/{name}", GrantIntent)
-        if intent is not None and intent.grant.entry.event == entry.event:
-            if intent.whole:
-                for record, old in list(self._store.scan(f"granted-{name}", GrantedVersion)):
-                    self._store.put(record, msgspec.structs.replace(old, current=False))
-            for version in intent.versions:
-                self._store.put(f"granted-{name}/{version.doc.hex()}", version)
-            self._store.delete(f"intent/{name}")
-            grant = intent.grant
-        if grant is not None:
-            self._store.put(_grant(entry.gid), msgspec.structs.replace(grant, entry=entry))
+        if intent is None or intent.event != entry.event:
+            return
+        if intent.whole:
+            for record, old in list(self._store.scan(f"granted-{name}", GrantedVersion)):
+                self._store.put(record, msgspec.structs.replace(old, current=False))
+        for version in intent.versions:
+            self._store.put(f"granted-{name}/{version.doc.hex()}", version)
+        shared = SharedDocuments(docs=tuple(version.doc for version in intent.versions))
+        self._store.put(f"shared/{intent.event.hex()}", shared)
+        self._store.put(_grant(entry.gid), intent.grant)
+        self._store.delete(f"intent/{name}")
 
     def _local_document(self, document: Document, parts: Mapping[bytes, bytes]) -> LocalDocument:
         version = newest(document)

@@ -9,10 +9,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from crypto.identity_chain import LONGEST_CERTIFICATE
 from vault_server import program
 from vault_server.settings import DEFAULT, Settings
 
 NAME = "coffre"
+MAX_DAYS = LONGEST_CERTIFICATE // (24 * 3600)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,14 +66,16 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("serve", help="run the vault server, and one keeper beside it")
     run.add_argument("--data", type=Path, required=True, help="the data folder; made when it is new")
     program.add_listening(run, DEFAULT)
-    run.add_argument("--public-host", help="the host name clients use; stands in the logs for ever")
+    run.add_argument(
+        "--public-host", help="the host name clients use; stands in the logs for ever (default: HOST:PORT)"
+    )
     run.add_argument("--no-keeper", action="store_true", help="the keeper is started by somebody else")
     run.add_argument(
         "--cover-leaves",
         type=program.number(86400),
         default=300,
         metavar="N",
-        help="how many leaves a day a quiet log gets at least",
+        help="how many leaves a day a quiet log gets at least (default: %(default)s)",
     )
     run.add_argument("--json", action="store_true", help="say that it is ready as JSON")
     run.set_defaults(run=_serve)
@@ -82,7 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_subject(act)
     act.add_argument("--name", required=True, help="the name to certify")
     act.add_argument("--profession", required=True, help="the profession to certify")
-    act.add_argument("--days", type=int, default=365, help="for how long, at most 400")
+    act.add_argument(
+        "--days",
+        type=program.number(MAX_DAYS, least=1),
+        default=365,
+        metavar="N",
+        help=f"for how many days, {MAX_DAYS} at most (default: %(default)s)",
+    )
     act.add_argument(
         "--replace", action="store_true", help="although the subject is certified for another identity"
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crypto import access_log as entries
-from crypto.checkpoint import Checkpoint, cosignatures
+from crypto.checkpoint import TEN_MINUTES, Checkpoint, cosignatures
 from crypto.errors import Damaged, NotFound, Unreachable
 from crypto.merkle import EMPTY_ROOT, HASH_SIZE, SubtreeHash, inclusion_path, leaf_hash
 from crypto.receipt import Receipt
@@ -85,6 +85,11 @@ class AccessLog:
         """The shards, oldest first."""
         found = [log for log in self._logs.values() if log.shard is not None]
         return sorted(found, key=lambda log: log.shard or 0)
+
+    @property
+    def newest_shard(self) -> int:
+        """The number of the newest shard; 0 before there is one."""
+        return self.shards[-1].shard or 0 if self.shards else 0
 
     def stage(self, transaction: Transaction, origin: str, leaf: entries.Leaf) -> int:
         """Add ``leaf`` to the batch of ``transaction``; returns its index. Raises Unreachable."""
@@ -243,7 +248,7 @@ class AccessLog:
         if before is not None and before.size < head.size:
             self._replaced[before.size] = Replaced(before.root, now)
         self._newest_directory = head
-        oldest = now - rules.TEN_MINUTES
+        oldest = now - TEN_MINUTES
         for size in [size for size, entry in self._replaced.items() if entry.at < oldest]:
             del self._replaced[size]
 

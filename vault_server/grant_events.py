@@ -105,12 +105,11 @@ class GrantEvents:
             self._check_words(shown, size)
 
     def _check_words(self, shown: ShownChain, size: int) -> None:
-        """Each word is a live keeper's, of this very chain at ``size`` leaves of the directory or later; none is there twice."""
+        """Each word is a live keeper's, of this very chain at ``size`` leaves of the directory or later, and none twice."""
         ref, origin = shown.chain.ref, self._instance.root.directory_origin
         for envelope in shown.heads:
             answer = read(envelope, labels.IDHEAD, IdentityHead, self._keepers)
-            said = (answer.identity, answer.n, answer.leaf, answer.origin)
-            if said != (ref.identity, ref.n, ref.leaf, origin) or answer.head.size < size:
+            if not answer.is_of(ref, origin, size):
                 raise NotPermitted(
                     "A grant came with a keeper's word about other keys than its signer's. Nothing was granted."
                 )

@@ -81,7 +81,7 @@ def found(settings: Settings, keeper: KeeperCard, port: int, now: int) -> None:
         directory_key=directory.public.raw,
         keepers=(_named(keeper),),
         policies=(Policy(k=1, n=1),),
-        registrars=(Registrar(key=registrar.public.raw, schemes=SCHEMES),),
+        registrars=(Registrar(key=registrar.public.raw, schemes=SCHEMES, retired_since=None),),
         never_granted=NEVER_GRANTED,
         minimum_client=VERSION,
         successors=(),

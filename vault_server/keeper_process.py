@@ -35,10 +35,10 @@ async def make_card(settings: Settings, port: int) -> KeeperCard:
     )
     if await process.wait() != 0:
         raise Unavailable("The keeper beside this server could not be founded. Nothing was started.")
-    return read_card(settings)
+    return read_keeper_card(settings)
 
 
-def read_card(settings: Settings) -> KeeperCard:
+def read_keeper_card(settings: Settings) -> KeeperCard:
     """The card of the keeper in this data folder. Raises Damaged when there is none."""
     return decode(read_whole(settings.keeper_folder / "keeper-card.json").strip(), KeeperCard)
 
@@ -52,7 +52,7 @@ class KeeperProcess:
     @classmethod
     async def start(cls, settings: Settings, server_url: str, card: Path) -> "KeeperProcess":
         """Run the keeper at the address on its card. It is told to end when this process does, however that ends."""
-        address = urlsplit(read_card(settings).url)
+        address = urlsplit(read_keeper_card(settings).url)
         await _wait_until_free(address.hostname or "127.0.0.1", address.port or 0)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", PROGRAM, "serve", "--data", str(settings.keeper_folder)),

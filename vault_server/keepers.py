@@ -6,11 +6,10 @@ from crypto.checkpoint import parse_decimal
 from crypto.errors import Malformed, Refusal, Unreachable
 from crypto.trust_root import Keeper
 from vault_server.http_client import HttpClient
-from vault_server.media_types import TEXT
+from vault_server.media_types import TEXT, TREE_SIZE
 from vault_server.publisher import Behind
 
 MAX_ANSWER = 1 << 14
-SIZE_TYPE = "text/x.tlog.size"
 
 
 class HttpKeepers:
@@ -40,7 +39,7 @@ class HttpKeeper:
         """Signature lines. Raises Behind with the size the keeper knows, Unreachable without a useful answer."""
         try:
             answer = await self._client.post("/add-checkpoint", TEXT, body, MAX_ANSWER)
-            behind = answer.status == 409 and answer.kind == SIZE_TYPE
+            behind = answer.status == 409 and answer.kind == TREE_SIZE
             size = _size(answer.body) if behind else 0
         except Refusal:
             raise Unreachable("A keeper's answer was not one.") from None

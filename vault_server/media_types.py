@@ -3,3 +3,4 @@
 JSON = "application/json"
 BYTES = "application/octet-stream"
 TEXT = "text/plain"
+TREE_SIZE = "text/x.tlog.size"  # of C2SP tlog-witness

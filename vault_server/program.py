@@ -33,12 +33,13 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
-def number(most: int) -> Callable[[str], int]:
-    """Reads a whole number from 0 to ``most``, as the ``type`` of an option."""
+def number(most: int, *, least: int = 0) -> Callable[[str], int]:
+    """Reads a whole number from ``least`` to ``most``, as the ``type`` of an option."""
 
     def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and int(text) <= most):
-            raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to {most}")
+        is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(most))
+        if not (is_number and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {least} to {most}")
         return int(text)
 
     return read
@@ -46,9 +47,12 @@ def number(most: int) -> Callable[[str], int]:
 
 def add_listening(parser: argparse.ArgumentParser, default: Listening) -> None:
     """Add the options that ``listening`` reads."""
-    parser.add_argument("--host", default=default.host, help="where to listen")
+    parser.add_argument("--host", default=default.host, help="where to listen (default: %(default)s)")
     parser.add_argument(
-        "--port", type=number(65535), default=default.port, help="where to listen; 0 takes a free port"
+        "--port",
+        type=number(65535),
+        default=default.port,
+        help="where to listen; 0 takes a free port (default: %(default)s)",
     )
     parser.add_argument("--tls-cert", type=Path, help="certificate chain, to speak TLS")
     parser.add_argument("--tls-key", type=Path, help="its private key")

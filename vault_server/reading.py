@@ -1,13 +1,15 @@
 """Answering access requests: log first, then answer, and one refusal for every cause."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from crypto import requests
 from crypto.access_log import Disclosure
+from crypto.checkpoint import TEN_MINUTES
 from crypto.errors import Conflict, NotFound, NotPermitted
 from crypto.grants import GrantEvent
 from crypto.identity_chain import Known
+from crypto.identity_state import IdentityState
 from crypto.requests import AccessRequest
 from crypto.signing import Envelope
 from crypto.wire import messages as m
@@ -31,6 +33,7 @@ class Reading:
         writer: Writer,
         log: AccessLog,
         identities: Identities,
+        never_granted: Sequence[str],
         clock: Callable[[], float],
         refusal_seconds: float,
     ) -> None:
@@ -38,6 +41,7 @@ class Reading:
         self._writer = writer
         self._log = log
         self._identities = identities
+        self._never_granted = never_granted
         self._clock = clock
         self._refusal_seconds = refusal_seconds
 
@@ -62,20 +66,21 @@ class Reading:
         earlier = await self._earlier(envelope.digest, now)
         if earlier is not None:
             return await self._answer(request, earlier)
-        shown = await self._writer.run(
-            lambda transaction: self._log_request(transaction, envelope, request, reader, now)
+        shown = [known.state for known in (reader, team) if known is not None]
+        logged = await self._writer.run(
+            lambda transaction: self._log_request(transaction, envelope, request, shown, now)
         )
-        if shown is None:
+        if logged is None:
             await self._wait_out(began)
             raise NotFound
-        return await self._answer(request, shown)
+        return await self._answer(request, logged)
 
     async def _log_request(
         self,
         transaction: Transaction,
         envelope: Envelope,
         request: AccessRequest,
-        reader: Known,
+        shown: Sequence[IdentityState],
         now: int,
     ) -> Disclosure | None:
         """The job: one leaf if the vault is known, ``granted`` or ``refused``; nothing where nothing may be opened."""
@@ -93,12 +98,12 @@ class Reading:
             return None
         chain = EntryChain(self._log, transaction, await vault_rows.vault(transaction, grant.vault), now)
         try:
-            await self._check(transaction, request, reader, grant, now)
+            await self._check(transaction, request, shown, grant, now)
         except NotFound:
             await chain.add(envelope, "refused")
             await vault_rows.set_last(transaction, grant.vault, chain.last)
             return None
-        shown = await chain.add(envelope, "granted", request.slot_two)
+        disclosure = await chain.add(envelope, "granted", request.slot_two)
         await vault_rows.set_last(transaction, grant.vault, chain.last)
         answer = Answer(
             identity=request.identity,
@@ -107,13 +112,18 @@ class Reading:
             versions=b"".join(wanted.ver for wanted in request.documents),
             listing=request.act == "list",
             at=now,
-            disclosure=shown,
+            disclosure=disclosure,
         )
         await rows.add_answer(transaction, envelope.digest, answer)
-        return shown
+        return disclosure
 
     async def _check(
-        self, transaction: Transaction, request: AccessRequest, reader: Known, grant: GrantRow, now: int
+        self,
+        transaction: Transaction,
+        request: AccessRequest,
+        shown: Sequence[IdentityState],
+        grant: GrantRow,
+        now: int,
     ) -> None:
         found = await rows.event(transaction, request.gid, grant.entry.j)
         if found is None:
@@ -124,7 +134,7 @@ class Reading:
         closed = await vault_rows.closed(
             transaction, grant.vault, [wanted.doc for wanted in request.documents]
         )
-        rules.check_answerable(request, reader.state, grant.entry, event, granted, closed, now)
+        rules.check_answerable(request, shown, self._never_granted, grant.entry, event, granted, closed, now)
 
     async def _answer(self, request: AccessRequest, shown: Disclosure) -> m.OpenAnswer:
         logged = await self._log.receipt(request.origin, shown)
@@ -134,7 +144,7 @@ class Reading:
         answer = await rows.answer(db or self._reader, digest)
         if answer is None:
             return None
-        if answer.disclosure is None or now - answer.at > rules.TEN_MINUTES:
+        if answer.disclosure is None or now - answer.at > TEN_MINUTES:
             raise Conflict("This request was answered long ago. Nothing was opened. Sign a new one.")
         return answer.disclosure
 

@@ -83,7 +83,7 @@ class RecordChains:
         if len(await rows.vaults_of(self._reader, identity)) >= self._settings.limits.vaults_an_account:
             raise TooMany("This account holds as many records as one may. Nothing was reserved.")
         while True:
-            shard = self._log.shards[-1].shard or 0 if self._log.shards else 0
+            shard = self._log.newest_shard
             origin = self._instance.root.log_origin(shard)
             await self._log.open_log(origin, shard)
             place = await self._writer.run(lambda transaction: self._take(transaction, identity, origin))  # noqa: B023
@@ -168,7 +168,7 @@ class RecordChains:
         before = await rows.vault(transaction, link.vault)
         if (link.n, link.prev) != (before.head.n + 1, before.head.link):
             raise _moved()
-        view = await rows.view(transaction, before.head, submissions.named(link.operations))
+        view = await rows.view(transaction, before.head, vault_chain.named(link.operations))
         changes = vault_chain.follow(view, ready.envelope, ready.signers)
         await self._commit_uploads(transaction, link)
         await rows.write(transaction, view, changes)

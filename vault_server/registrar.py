@@ -14,12 +14,12 @@ from typing import Literal
 
 from crypto import labels, trust_root
 from crypto.errors import Conflict, Malformed, NotPermitted
-from crypto.identity_chain import LONGEST_CERTIFICATE, extend, fold
+from crypto.identity_chain import extend, fold
 from crypto.identity_links import Certify, IdentityLink, Withdraw
 from crypto.identity_state import IdentityState
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.trust_root import TrustRoot
-from crypto.wire.cards import IdentityCard, fingerprint, read_card
+from crypto.wire.cards import IdentityCard, fingerprint, read_identity_card
 from crypto.wire.messages import Logged
 from vault_server import register
 from vault_server.directory_client import DirectoryClient, connected
@@ -46,7 +46,6 @@ def certify(
 
     Without ``replace`` a subject whose certificate is in force for another identity is refused.
     """
-    _check_days(days)
 
     async def certified() -> None:
         async with _chain(data, card_path, subject, now) as chain:
@@ -160,17 +159,9 @@ async def _chain(data: Path, card_path: Path, subject: str, now: int) -> AsyncIt
         yield _Chain(card_path, state, key, directory, settings.operator_folder)
 
 
-def _check_days(days: int) -> None:
-    longest = LONGEST_CERTIFICATE // DAY
-    if not 1 <= days <= longest:
-        raise NotPermitted(
-            f"A certificate lasts from 1 to {longest} days, not {days}. Nothing was certified. Give other --days."
-        )
-
-
 def _identity_card(path: Path) -> IdentityCard:
     try:
-        return read_card(read_whole(path).decode())
+        return read_identity_card(read_whole(path).decode())
     except (Malformed, UnicodeDecodeError):
         raise Malformed(
             f"{path} is not an identity's card. Nothing was published. Give the file that "

@@ -1,17 +1,15 @@
 """What the server allows, as pure predicates: rows and a time in, nothing or a refusal out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from crypto.checkpoint import TEN_MINUTES
 from crypto.errors import NotFound, NotPermitted, Stale
 from crypto.grants import GrantEvent
 from crypto.identity_state import IdentityState
 from crypto.requests import AccessRequest
 from crypto.statements import Head, RootRef
 from crypto.vault_chain import GrantEntry
-
-# How far apart two clocks may be, and how long a replaced head or an answer still counts.
-TEN_MINUTES = 600
 
 
 class Replaced(NamedTuple):
@@ -77,7 +75,8 @@ def check_recipient(recipient: IdentityState, never_granted: Iterable[str], now:
 
 def check_answerable(
     request: AccessRequest,
-    reader: IdentityState,
+    shown: Sequence[IdentityState],
+    never_granted: Iterable[str],
     entry: GrantEntry,
     event: GrantEvent,
     rows: Mapping[bytes, GrantedRow],
@@ -86,6 +85,7 @@ def check_answerable(
 ) -> None:
     """May ``request`` be answered? Raises NotFound, the same for every cause.
 
+    ``shown``: the reader and, where it acts for one, the team; each must be one who may receive, as for the keepers.
     ``rows``: the rows (or, for act ``list``, listings) of the grant by version. ``closed``: the documents that are
     masked or deleted.
     """
@@ -97,7 +97,7 @@ def check_answerable(
         and request.identity not in event.excluded
         and request.act in event.acts
         and now < event.expiry
-        and bool(reader.certified(now))
+        and all(state.may_receive(request.time, never_granted) for state in shown)
         and all(
             rows.get(wanted.ver) == GrantedRow(wanted.doc, wanted.ct_root, entry.rekey)
             and wanted.rekey == entry.rekey

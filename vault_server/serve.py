@@ -8,22 +8,20 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
+from crypto.checkpoint import AHEAD, TEN_MINUTES
 from crypto.errors import Unavailable, Unreachable
 from vault_server import instance as instances
-from vault_server import rules
 from vault_server.app import make_app, running
 from vault_server.bounded_http import Server, config
 from vault_server.event_log import configure, note
 from vault_server.instance import Instance
-from vault_server.keeper_process import KeeperProcess, make_card, read_card
+from vault_server.keeper_process import KeeperProcess, make_card, read_keeper_card
 from vault_server.settings import Settings
 from vault_server.store.files import claimed
 from vault_server.vault import Vault
 
 READY_SECONDS = 60
 STOP_SECONDS = 10
-# So far ahead of its own clock a client believes a cosignature.
-AHEAD = 300
 
 
 async def serve(settings: Settings, *, with_keeper: bool, as_json: bool) -> None:
@@ -37,6 +35,8 @@ async def serve(settings: Settings, *, with_keeper: bool, as_json: bool) -> None
         listening = stack.enter_context(settings.listening.opened("server"))
         port = int(listening.getsockname()[1])
         instances.check_host(settings, port)
+        if not with_keeper and not instances.exists(settings):
+            read_keeper_card(settings)  # before anything is made
         try:
             stack.enter_context(claimed(settings.server_folder))
             own = await _instance(settings, port, with_keeper=with_keeper)
@@ -129,7 +129,7 @@ async def announce(settings: Settings, vault: Vault, port: int, *, with_keeper: 
 def _compare_clocks(vault: Vault) -> None:
     """Say so when the keepers' time is not this server's: then clients believe neither, whatever their own clock says."""
     ahead = vault.log.cosigned_ahead(vault.log.directory)
-    if -rules.TEN_MINUTES <= ahead <= AHEAD:
+    if -TEN_MINUTES <= ahead <= AHEAD:
         return
     note("the clocks of keepers and server differ", kind="ahead" if ahead > 0 else "behind")
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(vault.clock()) + ahead))
@@ -146,7 +146,7 @@ def _compare_clocks(vault: Vault) -> None:
 async def _instance(settings: Settings, port: int, *, with_keeper: bool) -> Instance:
     now = int(time.time())
     if not instances.exists(settings):
-        card = await make_card(settings, port) if with_keeper else read_card(settings)
+        card = await make_card(settings, port) if with_keeper else read_keeper_card(settings)
         instances.found(settings, card, port, now)
     return instances.load(settings, port, now)
 

@@ -1,7 +1,6 @@
 """What a link names, and what comes with it: its scan key, its parts, its tags. Exactly that, or nothing is changed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from crypto.errors import NotPermitted, TooLarge
 from crypto.signing import Envelope
@@ -10,16 +9,13 @@ from crypto.vault_links import (
     AddVersion,
     Adopt,
     AnyOperation,
-    Block,
     End,
     Grant,
-    Mask,
     PolicyPart,
     ProfilePart,
     Reseal,
     Rotate,
     SnapshotPart,
-    Tombstone,
     scan_key_commitment,
 )
 from crypto.wire import messages as m
@@ -31,32 +27,6 @@ SELF_WRAP = 48
 MAX_PART = 1 << 24
 # What a policy, profile or snapshot names.
 MAX_NAMED_PART = 1 << 20
-
-
-@dataclass
-class Named:
-    """The documents, grants and identities of which ``vault_chain.follow`` must know the state."""
-
-    documents: set[bytes] = field(default_factory=set)
-    grants: set[bytes] = field(default_factory=set)
-    identities: set[bytes] = field(default_factory=set)
-
-
-def named(operations: Sequence[AnyOperation]) -> Named:
-    """What the operations of a link name."""
-    found = Named()
-    for step in operations:
-        match step:
-            case AddVersion(doc=doc) | Tombstone(doc=doc) | Mask(doc=doc):
-                found.documents.add(doc)
-            case Grant(gid=gid, recipient=identity):
-                found.grants.add(gid)
-                found.identities.add(identity)
-            case End(gid=gid):
-                found.grants.add(gid)
-            case Block(identity=identity):
-                found.identities.add(identity)
-    return found
 
 
 def scan_key(query: m.LinkSubmission, *rotations: Rotate) -> bytes:

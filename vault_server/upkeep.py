@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from crypto.access_log import LEAF, LEAF_VERSION
+from crypto.checkpoint import TEN_MINUTES
 from crypto.secret_bytes import SecretBytes
 from vault_server.access_log import AccessLog
 from vault_server.event_log import note
-from vault_server.rules import TEN_MINUTES
 from vault_server.settings import Settings
 from vault_server.store import grants as grant_rows
 from vault_server.store import identities as identity_rows

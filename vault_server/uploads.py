@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from crypto import pieces
 from crypto.errors import Conflict, Malformed, NotFound, TooLarge, TooMany
-from crypto.pieces import part_hash, part_slice
+from crypto.pieces import part_slice, upload_part_hash
 from crypto.wire import messages as m
 from vault_server.settings import Limits
 from vault_server.store import grants as grant_rows
@@ -44,7 +44,7 @@ class Uploads:
             await self._check_quota(query)
         elif upload.length != query.length:
             raise Conflict("This version is being sent with another length. Nothing was stored.")
-        digest = await asyncio.to_thread(part_hash, data, number)
+        digest = await asyncio.to_thread(upload_part_hash, data, number)
         known = (await rows.parts(self._reader, vault, ver)).get(number)
         if known is not None:
             if known != digest:

@@ -57,7 +57,13 @@ class Vault:
         self.uploads = Uploads(settings.limits, reader, self.writer, store)
         self.mailboxes = Mailboxes(reader)
         self.reading = Reading(
-            reader, self.writer, self.log, self.identities, clock, settings.refusal_seconds
+            reader,
+            self.writer,
+            self.log,
+            self.identities,
+            instance.root.never_granted,
+            clock,
+            settings.refusal_seconds,
         )
         self.accounts = Buckets(settings.limits.account, clock)
         self.founding = Buckets(settings.limits.founding, clock)
@@ -87,7 +93,7 @@ class Vault:
     async def open_logs(self) -> None:
         """Have the keepers confirm the directory and the newest shard. Raises Unreachable while they are silent."""
         await self.log.open_log(self.log.directory, None)
-        shard = self.log.shards[-1].shard or 0 if self.log.shards else 0
+        shard = self.log.newest_shard
         await self.log.open_log(self.instance.root.log_origin(shard), shard)
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 import base64
 
 from crypto.encoding import Body, ShortText, Suite, decode, encode
-from crypto.identity_links import Chain, identity_id
+from crypto.identity_links import Chain
 
 MAX_CARD = 1 << 22
 
@@ -21,7 +21,7 @@ def card_text(card: IdentityCard) -> str:
     return encode(card).decode()
 
 
-def read_card(text: str) -> IdentityCard:
+def read_identity_card(text: str) -> IdentityCard:
     """Read a card's file. Raises Malformed or TooLarge; nothing in it is believed yet."""
     return decode(text.strip().encode(), IdentityCard, limit=MAX_CARD)
 
@@ -37,4 +37,4 @@ def fingerprint(identity: bytes) -> str:
 
 def card_fingerprint(card: IdentityCard) -> str:
     """The fingerprint of the identity on a card."""
-    return fingerprint(identity_id(card.chain.links[0].envelope))
+    return fingerprint(card.chain.identity)

@@ -13,7 +13,7 @@ from crypto.encoding import Body, Bytes32, Natural, Sealed, SealingKey, SecretBo
 from crypto.grants import SealedPolicy
 from crypto.identity_links import Chain
 from crypto.signing import Envelope
-from crypto.statements import Head
+from crypto.statements import Head, IdentityRef
 from crypto.wire.messages import Empty, Logged
 
 PREFIX = "/coffre/keeper/v1"
@@ -45,6 +45,14 @@ class IdentityHead(Body, frozen=True):
     leaf: Bytes32
     origin: ShortText
     head: Head
+
+    def is_of(self, ref: IdentityRef, origin: str, size: int) -> bool:
+        """Whether it speaks of just ``ref``, at ``size`` leaves of the directory ``origin`` or later.
+
+        A keeper's answer for a later head counts: a chain complete later was complete earlier.
+        """
+        said = IdentityRef(identity=self.identity, n=self.n, leaf=self.leaf)
+        return (said, self.origin) == (ref, origin) and self.head.size >= size
 
 
 class IdentityHeadAnswer(Body, frozen=True):

@@ -1,16 +1,18 @@
 """The messages both sides speak: one request and one answer for each operation of ``vault_api``."""
 
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
-from crypto.access_log import Disclosure
+from crypto.access_log import Disclosure, Leaf, Outcome
+from crypto.checkpoint import Checkpoint, LogKey
 from crypto.encoding import Body, Bytes16, Bytes32, Natural, Positive, SecretBody, ShortText
+from crypto.errors import NotProven
 from crypto.grants import SealedPolicy
 from crypto.identity_links import Chain
 from crypto.padding import padded_length
 from crypto.pieces import ciphertext_length
-from crypto.receipt import MAX_TEXT
+from crypto.receipt import MAX_TEXT, Receipt
 from crypto.signing import Envelope
 
 # Sizes that the server refuses to exceed; the client cuts its work to fit.
@@ -41,11 +43,29 @@ class TrustRootChain(Body, frozen=True):
     chain: tuple[Envelope, ...]
 
 
+class Proven(NamedTuple):
+    """A leaf that is in a log, and the head that shows it: verified, and as the note that others have cosigned."""
+
+    leaf: Leaf
+    checkpoint: Checkpoint
+    note: bytes
+
+
 class Logged(Body, frozen=True):
     """Proof that something is in a log: the bytes of a tlog-proof text, and what opens the leaf."""
 
     receipt: ReceiptText
     disclosure: Disclosure
+
+    def proves(self, envelope: Envelope, outcome: Outcome, log: LogKey) -> Proven:
+        """That just ``envelope`` is in ``log``, with ``outcome``, under a head that the log signed.
+
+        Raises NotProven, BadSignature, TooLarge or Malformed. Who cosigned the head is for the caller to ask.
+        """
+        leaf, receipt = self.disclosure.leaf(envelope), Receipt.decode(self.receipt)
+        if receipt.index != self.disclosure.index or self.disclosure.part.outcome != outcome:
+            raise NotProven("A receipt speaks of another log entry. It was not believed.")
+        return Proven(leaf, receipt.verify(leaf.to_bytes(), log), receipt.note)
 
 
 class ShownChain(Body, frozen=True):

@@ -25,7 +25,8 @@ from crypto.wire.messages import Logged, OpenAnswer, OpeningQuery, Openings, Ope
 from tests.adversary.story import Story
 from tests.support.instance import Instance
 from tests.support.lying_vault import LyingVault
-from vault_client.audit_report import AuditPlace, AuditReport
+from vault_client.audit_report import AuditReport
+from vault_client.local_vault import AuditPlace
 
 
 def random_leaf() -> bytes:

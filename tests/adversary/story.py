@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from crypto.signing import Envelope
+from crypto.vault_chain import GrantEntry
 from tests.support.instance import Instance
 from tests.support.lying_keeper import LyingKeeper
 from tests.support.lying_vault import LyingVault
-from vault_client.audit_report import AuditPlace
 from vault_client.device_store import DeviceStore
-from vault_client.local_vault import LocalDocument, LocalGrant, LocalVault
+from vault_client.local_vault import AuditPlace, GrantMade, LocalDocument, LocalGrant, LocalVault
 from vault_client.log_reader import LogReader
 from vault_client.own_identity import Profile
 from vault_client.patient import Patient, PatientDocument
@@ -32,7 +32,8 @@ TRUSTED: dict[str, type[msgspec.Struct]] = {
     "vault": LocalVault,
     "link": Envelope,
     "document": LocalDocument,
-    "grant": LocalGrant,
+    "grant": GrantMade,
+    "grant-entry": GrantEntry,
     "pin": Pin,
     "received": ReceivedGrant,
     "audit": AuditPlace,

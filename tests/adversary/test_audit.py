@@ -12,17 +12,19 @@ from crypto.sealed import shares
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, Signature, SigningKey, sign, sign_encoded
 from crypto.statements import Head
-from crypto.vault_links import Mask, VaultLink
+from crypto.vault_links import End, Mask, VaultLink
 from crypto.wire.messages import IdentityQuery, Openings
 from crypto.wire.problems import TABLE
 from tests.adversary.forged_log import ForgedEntries
 from tests.adversary.modified_sdk import fresh, request
 from tests.adversary.story import Story
 from tests.adversary.twins import Anything
-from vault_client import audit, trust
+from vault_client import audit, audit_readings
+from vault_client.audit_readings import Readings
 from vault_client.audit_report import AuditReport
 from vault_client.log_scan import ScanKeys
 from vault_client.reader_keys import ReaderKeys
+from vault_client.vault_replica import Intent
 
 
 def slot_of(envelope: Envelope) -> bytes:
@@ -111,7 +113,7 @@ async def test_an_opening_of_something_else_is_an_alarm(
     with monkeypatch.context() as twin:
         twin.setattr(audit, "commitment", lambda *_: Anything())
         twin.setattr(audit, "previous", lambda *_: Anything())
-        twin.setattr(audit.Audit, "_is_replayed", lambda *_: False)
+        twin.setattr(Readings, "_is_replayed", lambda *_: False)
         assert "export" not in readings(await entries.twin_sees())
     assert (await entries.alarms()).count("BAD_OPENING") == 2
 
@@ -140,7 +142,7 @@ async def test_nobody_can_be_framed(story: Story, monkeypatch: pytest.MonkeyPatc
     ):
         entries.add(forged, slot_two=slot_of(forged))
     with monkeypatch.context() as twin:
-        twin.setattr(audit, "check_request", lambda *_: None)
+        twin.setattr(audit_readings, "check_request", lambda *_: None)
         report = await entries.twin_sees("FORGED_READ")
         assert [entry.identity for entry in report.entries[-3:]] == [story.reader.own.identity] * 3
     assert await entries.alarms() == ["FORGED_READ"] * 3
@@ -155,7 +157,7 @@ async def test_a_true_request_counts_once(story: Story, monkeypatch: pytest.Monk
     for _ in range(2):
         entries.add(envelope, slot_two=slot_of(envelope))
     with monkeypatch.context() as twin:
-        twin.setattr(audit.Audit, "_is_replayed", lambda *_: False)
+        twin.setattr(Readings, "_is_replayed", lambda *_: False)
         assert readings(await entries.twin_sees("REPLAY")) == ["list", "release", "release"]
     assert await entries.alarms() == ["REPLAY"]
     assert readings(await story.patient.log()) == ["list", "release"]
@@ -169,7 +171,7 @@ async def test_a_reading_outside_its_grant_is_an_alarm(story: Story, monkeypatch
     entries.add(outside, slot_two=slot_of(outside))
     entries.add(await request(story, gid=fresh()))
     with monkeypatch.context() as twin:
-        twin.setattr(audit.Audit, "_check_scope", lambda *_: None)
+        twin.setattr(Readings, "_check_scope", lambda *_: None)
         await entries.twin_sees("OUT_OF_SCOPE")
     assert (await entries.alarms()).count("OUT_OF_SCOPE") == 2
 
@@ -182,7 +184,7 @@ async def test_a_reader_who_hides_its_reading_is_named(story: Story, monkeypatch
     as_end = await request(story, slot_two=tag_of(story, None))
     entries.add(as_end, slot_two=slot_of(as_end))
     with monkeypatch.context() as twin:
-        twin.setattr(audit.Audit, "_check_reading", lambda *_: None)
+        twin.setattr(Readings, "_check_reading", lambda *_: None)
         assert (await entries.twin_sees()).alarms == ()
     assert await entries.alarms() == ["MISPLACED_BY_READER"] * 2
 
@@ -193,7 +195,7 @@ async def test_times_that_do_not_agree_are_an_alarm(story: Story, monkeypatch: p
     envelope = await request(story)
     entries.add(envelope, slot_two=slot_of(envelope), time=read_request(envelope).time - 700)
     with monkeypatch.context() as twin:
-        twin.setattr(trust, "TEN_MINUTES", 1 << 40)
+        twin.setattr(audit_readings, "TEN_MINUTES", 1 << 40)
         assert (await entries.twin_sees()).alarms == ()
     assert await entries.alarms() == ["BACKDATED"]
 
@@ -206,7 +208,7 @@ async def test_a_reader_that_was_shown_an_old_grant_is_named(
     envelope = await request(story, ghead=fresh())
     entries.add(envelope, slot_two=slot_of(envelope))
     with monkeypatch.context() as twin:
-        twin.setattr(audit.Audit, "_check_scope", lambda *_: None)
+        twin.setattr(Readings, "_check_scope", lambda *_: None)
         assert (await entries.twin_sees()).alarms == ()
     assert await entries.alarms() == ["STALE_VIEW"]
 
@@ -251,6 +253,19 @@ async def test_an_event_stands_once(story: Story, monkeypatch: pytest.MonkeyPatc
         report = await entries.twin_sees("FORK")
         assert [alarm.code for alarm in report.alarms] == ["STALE_VIEW"]
     assert await entries.alarms() == ["FORK", "FORK"]
+
+
+async def test_one_link_may_end_two_grants(story: Story) -> None:
+    """Two ends that stand in the log by one link are two entries, and no FORK."""
+    replica, first = story.patient.replica, story.grant
+    second = await story.patient.authorise(await story.reader.card(), [story.documents[0].doc])
+    secret = SecretBytes(replica.epoch().secret)
+    gids = [grant.entry.gid for grant in (first, second)]
+    tags = tuple(end_tag(shares.end_key(secret, gid), story.origin, gid) for gid in gids)
+    await replica.append(Intent(operations=tuple(End(gid=gid) for gid in gids), tags=tags))
+    report = await story.patient.log()
+    assert report.alarms == ()
+    assert [entry.kind for entry in report.entries][-3:] == ["change", "ended", "ended"]
 
 
 async def test_somebody_elses_keys_accuse_nobody(story: Story) -> None:

@@ -92,7 +92,10 @@ async def test_a_rotation_by_another_device_is_taken_over(story: Story) -> None:
     await story.patient.get(added.doc, story.destination)
     assert story.destination.read_bytes() == b"after the rotation"
     report = await story.patient.log()
-    assert [entry.text for entry in report.entries if entry.kind == "change"][-2:] == ["rekeyed", "added"]
+    assert [entry.changes for entry in report.entries if entry.kind == "change"][-2:] == [
+        ("rekeyed",),
+        ("added",),
+    ]
     assert report.alarms == ()
 
 
@@ -207,4 +210,4 @@ async def test_parts_of_a_later_client_are_taken_in(story: Story) -> None:
     await story.add(b"afterwards", "afterwards.txt")
     report = await story.patient.log()
     assert report.alarms == ()
-    assert "ruled, described, summed up" in [entry.text for entry in report.entries]
+    assert ("ruled", "described", "summed up") in [entry.changes for entry in report.entries]

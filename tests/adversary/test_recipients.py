@@ -85,8 +85,10 @@ async def test_somebody_elses_keys_are_not_taken(
         story.patient_vault.replay("identity_chain", attacker.own.profile.chain)
         await not_shared(story, story.reader, NotPermitted)
         with monkeypatch.context() as twin:  # takes the name from the server instead of the card
-            twin.setattr(sharing, "identity_id", lambda _: attacker.own.identity)
-            twin.setattr(trust, "chain_extends", lambda old, new: None)
+            recipient = sharing.Sharing._recipient
+            twin.setattr(
+                sharing.Sharing, "_recipient", lambda self, *_: recipient(self, attacker.own.identity)
+            )
             made = await story.patient.authorise(story.reader.own.card(story.reader.service), [_doc(story)])
             assert made.entry.recipient == attacker.own.identity
 
@@ -218,7 +220,7 @@ async def test_without_a_certificate_of_this_instance_nothing_is_shared(
 
         story.patient_vault.replay("identity_chain", nobody.own.profile.chain)
         with monkeypatch.context() as twin:
-            twin.setattr(trust, "certified_subject", lambda *_: ("demo:9", "Dr X", "x"))
+            twin.setattr(trust, "certified_subject", lambda *_: ("demo:9", "Dr X"))
             story.patient_vault.heard.clear()
             with pytest.raises(NotPermitted):  # by the honest server: the twin had shared
                 await story.patient.authorise(nobody.own.card(nobody.service), [_doc(story)])

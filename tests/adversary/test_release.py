@@ -18,6 +18,7 @@ from tests.adversary.story import TEXTS, Story
 from tests.support.instance import Instance
 from vault_client import opening, sharing
 from vault_client import service as service_module
+from vault_client.local_vault import GrantMade
 from vault_client.sharing import Sharing
 
 
@@ -136,8 +137,11 @@ async def test_an_end_that_was_cut_off_is_gone_on_with(story: Story, monkeypatch
     gid, n = story.grant.entry.gid, story.patient.replica.local.head.n
     extra = await story.add(b"later", "later.txt")
     story.patient_vault.withhold("append_link", Unreachable("gone"))
+    store, name = story.patient.replica._store, f"grant/{gid.hex()}"
+    made = store.get(name, GrantMade)
+    assert made is not None
     for known in (True, False):  # by the keepers' word; then with their answer lost as well
-        story.patient.replica._store.put(f"grant/{gid.hex()}", story.grant)
+        store.put(name, made)
         if not known:
             story.patient_keeper.tamper("end", cut)
         with pytest.raises(Unreachable):

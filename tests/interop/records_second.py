@@ -1,8 +1,8 @@
-"""A second implementation of the encodings, written from docs/format alone: it reads the tables of the pages themselves.
+"""A second implementation of the encodings, from docs/format alone: it reads the tables of the pages themselves.
 
-Follows encoding.md, envelope.md and padding.md; imports nothing of ``crypto``, and whether a key is sound is asked of ``log_second``. Values are plain: a record is a dict
-(with its tag under ``op``), an array a list, a byte string ``bytes``. Text is judged by this Python's Unicode, which is
-that of the page or a later one.
+Follows encoding.md, envelope.md and padding.md; imports nothing of ``crypto``, and whether a key is sound is asked
+of ``log_second``. Values are plain: a record is a dict (with its tag under ``op``), an array a list, a byte string
+``bytes``. Text is judged by this Python's Unicode, which is that of the page or a later one.
 """
 
 import base64

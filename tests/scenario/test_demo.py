@@ -209,12 +209,12 @@ def test_a_story_by_separate_processes(tmp_path: Path) -> None:
         assert [each["title"] for each in added] == ["lettre", "lettre"]
         listed = patient("list")["documents"]
         assert {each["id"] for each in listed} == {each["id"] for each in added}
-        error, message = refused("authorise", card, "1")
+        error, message = refused("authorise", card, "1", "--yes")
         assert (error, "no certificate" in message) == ("NotPermitted", True)
         asyncio.run(server.certify(card, subject="demo:1", name="Dr X", profession="médecin"))
         assert [each["subject"] for each in practitioner("card", "-o", card)[1]["certificates"]] == ["demo:1"]
 
-        grant = patient("authorise", card, "1", "--days", "30")
+        grant = patient("authorise", card, "1", "--days", "30", "--yes")
         assert (grant["documents"], grant["state"]) == ([listed[0]["id"]], "in force")
         code, seen = practitioner("list")
         assert [each["id"] for each in seen["documents"]] == [listed[0]["id"]]
@@ -232,15 +232,18 @@ def test_a_story_by_separate_processes(tmp_path: Path) -> None:
         assert [entry["text"] for entry in entries if entry["kind"] == "change"] == [
             *("founded", "added", "added", "shared", "shared", "masked")
         ]
+        assert [entry["grant"] for entry in entries if entry["kind"] == "granted"] == [grant["grant"]] * 2
         shared = [entry["documents"] for entry in entries if entry["text"] == "shared"]
         assert shared == [[listed[0]["id"]], [listed[1]["id"]]]
         assert [entry["act"] for entry in entries if entry["kind"] == "access"] == ["list", "release", "list"]
         assert [each["grant"] for each in patient("grants")["grants"]] == [grant["grant"]]
         assert patient("revoke", "1")["state"] == "ended"
+        entries = patient("log")["entries"]
+        assert [entry["grant"] for entry in entries if entry["kind"] == "ended"] == [grant["grant"]]
         code, result = practitioner("read", "1", "-o", tmp_path / "again")
         assert (code, result["error"], (tmp_path / "again").exists()) == (1, "NotFound", False)
         assert practitioner("list")[1]["documents"] == []
-        patient("delete", listed[1]["id"])
+        patient("delete", listed[1]["id"], "--yes")
         got = patient("get", listed[0]["id"], "-o", tmp_path / "own")
         assert (got["bytes"], (tmp_path / "own").read_bytes()) == (
             len(FILES["lettre.txt"]),

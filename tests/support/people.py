@@ -111,7 +111,7 @@ class Service:
             directory_key=SigningKey.generate().public.raw,
             keepers=tuple(keys.named(f"keeper-{number}") for number, keys in enumerate(self.keepers)),
             policies=(Policy(k=k, n=n),),
-            registrars=(Registrar(key=self.registrar.public.raw, schemes=("demo",)),),
+            registrars=(Registrar(key=self.registrar.public.raw, schemes=("demo",), retired_since=None),),
             never_granted=("insurer",),
             minimum_client="0.1.0",
             successors=(),

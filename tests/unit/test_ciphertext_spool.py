@@ -83,7 +83,7 @@ def test_the_file_is_what_would_be_sealed_in_memory(
         pieces.ciphertext_length(padded_length(length)),
         pieces.ct_root(ciphertext),
         tuple(
-            pieces.part_hash(ciphertext[pieces.part_slice(number, total)], number)
+            pieces.upload_part_hash(ciphertext[pieces.part_slice(number, total)], number)
             for number in range(pieces.part_count(total))
         ),
     )

@@ -35,9 +35,10 @@ from vault_client.commands import (
 )
 from vault_client.commands.confirmation import confirm
 from vault_client.commands.names import pick, pick_all, remember, short
-from vault_client.commands.output import Screen, Usage, amount, day, moment
+from vault_client.commands.output import Screen, Usage, amount, day, moment, several
 from vault_client.commands.patient_log import CHANGES, deed
 from vault_client.device_store import DeviceStore
+from vault_client.local_vault import GrantedVersion
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -147,6 +148,22 @@ def test_a_bug_is_called_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_yes_is_needed_before_a_passphrase(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Without --yes and without anybody to ask, nothing is deleted, and no profile is opened."""
+    code, result = run(capsys, "patient", "delete", "1", "--home", str(tmp_path))
+    assert (code, result["error"], "--yes" in result["message"]) == (2, "Usage", True)
+    assert run(capsys, "patient", "delete", "1", "--home", str(tmp_path), "--yes")[0] == 3
+
+
+@pytest.mark.parametrize("words", [("log", "verify"), ("patient", "enrol")])
+def test_an_address_without_a_scheme_is_mistyped(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    """An address needs its beginning, http:// or https://, and that is what is said."""
+    code, result = run(capsys, *words, "--server", "localhost:8765")
+    assert (code, result["error"], "neither https:// nor" in result["message"]) == (2, "Usage", True)
+
+
 def test_an_unreachable_server_ends_in_three(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody answers: 3. An address that is neither HTTPS nor this computer is refused: 1."""
     assert run(capsys, "log", "verify", "--server", NOBODY)[0] == 3
@@ -213,18 +230,117 @@ def test_a_grant_lasts_three_years_at_most(capsys: pytest.CaptureFixture[str], d
 def test_what_cannot_be_taken_back_is_confirmed(
     monkeypatch: pytest.MonkeyPatch, answer: str, goes_on: bool
 ) -> None:
-    """At a terminal only a yes goes on; without one, with --json or with --yes nobody is asked."""
+    """At a terminal only a yes goes on, unless it was given beforehand; where nobody can be asked it must be."""
     monkeypatch.setattr("builtins.input", lambda _: answer)
-    confirm(Namespace(yes=False, json=False), "Sure?")
+    confirm(Namespace(yes=True, json=False), "Sure?")
+    with pytest.raises(Usage, match="--yes"):
+        confirm(Namespace(yes=False, json=False), "Sure?")
     for stream in (sys.stdin, sys.stdout):
         monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
-    confirm(Namespace(yes=True, json=False), "Sure?")
-    confirm(Namespace(yes=False, json=True), "Sure?")
+    confirm(Namespace(yes=True, json=True), "Sure?")
+    with pytest.raises(Usage, match="--yes"):
+        confirm(Namespace(yes=False, json=True), "Sure?")
     if goes_on:
         confirm(Namespace(yes=False, json=False), "Sure?")
     else:
         with pytest.raises(NotPermitted):
             confirm(Namespace(yes=False, json=False), "Sure?")
+
+
+async def test_sharing_names_the_documents(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The question before sharing and the lines behind it name the documents; the profile is opened before it is asked."""
+    told: list[str] = []
+    first, second = (
+        SimpleNamespace(doc=bytes([each]) * 16, descriptor=SimpleNamespace(title=title))
+        for each, title in ((1, "letter, signed"), (2, "scan"))
+    )
+    grant = _grant(0)
+
+    async def share(*_: object, **__: object) -> SimpleNamespace:
+        granted.append(GrantedVersion(doc=second.doc, ver=bytes(16), current=True))
+        return grant
+
+    def opened(_: object) -> Any:
+        told.append("opened")
+        return nullcontext((record, None))
+
+    def answer(_: str) -> str:
+        told.append(capsys.readouterr().out)
+        return "yes"
+
+    granted: list[GrantedVersion] = []
+    record = SimpleNamespace(
+        authorise=share,
+        extend=share,
+        documents=lambda: [first, second],
+        grants=lambda: [grant],
+        granted=lambda _: list(granted),
+        is_unanswered=False,
+        is_ending=lambda _: False,
+        service=SimpleNamespace(now=lambda: 1),
+    )
+    monkeypatch.setattr(profiles, "patient", opened)
+    monkeypatch.setattr(profiles, "identity_card", lambda _: None)
+    monkeypatch.setattr("crypto.wire.cards.card_fingerprint", lambda _: "ABCD")
+    monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setenv("COLUMNS", "500")
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    both = [each.doc.hex() for each in (first, second)]
+    words = Namespace(card="card", documents=both, days=1, yes=False, json=False)
+    await patient_sharing.authorise(words, Screen(as_json=False))
+    assert (told[0], "2 documents: letter, signed; scan. The fingerprint on it is ABCD" in told[1]) == (
+        "opened",
+        True,
+    )
+    assert "until 1970-01-01: letter, signed; scan. Grant 00000000." in capsys.readouterr().out
+    more = Namespace(grant=grant.entry.gid.hex(), documents=both[1:])
+    granted.clear()
+    await patient_sharing.extend(more, Screen(as_json=False))
+    assert "may open 1 document more: scan." in capsys.readouterr().out
+
+
+def _grant(gid: int, *, ended: bool = False, recipient: bytes = bytes(32)) -> SimpleNamespace:
+    entry = SimpleNamespace(gid=bytes([gid]) * 32, recipient=recipient, ended=ended)
+    return SimpleNamespace(entry=entry, name="Dr X", subject="demo:1", expiry=2, end_in_force=ended)
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        ([], ""),
+        ([_grant(1, ended=True), _grant(2, recipient=b"\1" * 32)], ""),
+        ([_grant(1)], "1 other grant to this person is in force."),
+        ([_grant(1), _grant(2)], "2 other grants to this person are in force."),
+    ],
+)
+async def test_what_goes_on_after_an_end_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    others: list[SimpleNamespace],
+    said: str,
+) -> None:
+    """Ending one grant says how many others the same person has, since those give what they gave before."""
+    grant = _grant(0, ended=True)
+
+    async def revoke(_: bytes) -> SimpleNamespace:
+        return grant
+
+    record = SimpleNamespace(
+        revoke=revoke,
+        grants=lambda: [grant, *others],
+        granted=lambda _: [],
+        is_ending=lambda _: False,
+        service=SimpleNamespace(now=lambda: 1),
+    )
+    monkeypatch.setattr(profiles, "patient", lambda _: nullcontext((record, None)))
+    monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
+    await patient_sharing.revoke(Namespace(grant=grant.entry.gid.hex()), Screen(as_json=False))
+    shown = capsys.readouterr().out
+    assert ("to this person" in shown, said in shown) == (bool(said), True)
 
 
 @pytest.mark.parametrize(("in_force", "said"), [(True, "is ended"), (False, "not yet in force")])
@@ -239,9 +355,7 @@ async def test_an_end_is_said_to_be_in_force_only_when_it_is(
     async def revoke(_: bytes) -> SimpleNamespace:
         return grant
 
-    record = SimpleNamespace(
-        revoke=revoke, grants=lambda: [grant], replica=SimpleNamespace(granted=lambda _: []), service=None
-    )
+    record = SimpleNamespace(revoke=revoke, grants=lambda: [grant], granted=lambda _: [], service=None)
     monkeypatch.setattr(profiles, "patient", lambda _: nullcontext((record, None)))
     monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
     screen = Screen(as_json=False)
@@ -270,6 +384,34 @@ def test_a_grant_is_ended_when_keepers_or_log_and_record_say_so(
     assert patient_sharing._standing(grant, record) == said
 
 
+@pytest.mark.parametrize(
+    ("output", "said"), [(None, "card -o FILE"), (Path("card.json"), "give card.json to the")]
+)
+async def test_what_comes_next_is_not_what_was_just_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], output: Path | None, said: str
+) -> None:
+    """Who has no certificate yet is told to write the card to a file or, when that is done, to hand it over."""
+
+    async def nothing(*_: object) -> tuple[str, ...]:
+        return ()
+
+    reader = SimpleNamespace(card=lambda: _answered(card), service=None)
+    card = SimpleNamespace(chain=SimpleNamespace(identity=bytes(32)))
+    monkeypatch.setattr(profiles, "practitioner", lambda _: nullcontext((reader, None)))
+    monkeypatch.setattr(profiles, "write_text", lambda *_: None)
+    monkeypatch.setattr(practitioner, "_certificates", nothing)
+    monkeypatch.setattr("crypto.wire.cards.card_text", lambda _: "{}")
+    monkeypatch.setattr("crypto.wire.cards.card_fingerprint", lambda _: "ABCD")
+    monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
+    await practitioner.card(Namespace(output=output, noun="practitioner"), Screen(as_json=False))
+    shown = capsys.readouterr().out
+    assert ("share with you" in shown, said in shown, shown.count("-o FILE")) == (True, True, output is None)
+
+
+async def _answered(what: object) -> object:
+    return what
+
+
 def test_a_keeper_that_was_left_out_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """Whose answer did not fit is said by name; when all agreed, nothing is."""
     screen = Screen(as_json=False)
@@ -283,13 +425,23 @@ def test_a_keeper_that_was_left_out_is_named(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"kind": "change", "text": "founded"}, "founded the record"),
-        ({"kind": "change", "text": "unmasked"}, "unmasked"),
+        ({"kind": "change", "changes": ("founded",)}, "founded the record"),
+        ({"kind": "change", "changes": ("unmasked",)}, "unmasked"),
         (
-            {"kind": "change", "text": "shared", "name": "Dr X", "documents": (bytes(16),) * 2},
+            {"kind": "change", "changes": ("shared",), "name": "Dr X", "documents": (bytes(16),) * 2},
             "let Dr X open 2 documents",
         ),
-        ({"kind": "change", "text": "ended", "name": "{0}"}, "ended what {0} may open"),
+        (
+            {"kind": "change", "changes": ("shared",), "name": "{0}"},
+            "let {0} open documents",
+        ),
+        (
+            {"kind": "change", "changes": ("ended",), "name": "Dr X", "grant": b"\xfb" * 32},
+            "ended grant fbfbfbfb",
+        ),
+        ({"kind": "granted", "grant": b"\xfb" * 32}, "was given grant fbfbfbfb"),
+        ({"kind": "ended", "grant": b"\xfb" * 32}, "the end of grant fbfbfbfb is in force"),
+        ({"kind": "change", "changes": ("added", "masked")}, "added, masked"),
         ({"kind": "access", "act": "release"}, "opened"),
         ({"kind": "refused", "act": "list"}, "was refused"),
     ],
@@ -302,9 +454,10 @@ def test_the_log_is_told_in_plain_words(entry: dict[str, Any], said: str) -> Non
         "act": "",
         "identity": None,
         "name": "",
+        "grant": None,
         "documents": (),
-        "text": "",
-        "purpose": "",
+        "changes": (),
+        "purpose": None,
     }
     assert deed(Entry(**{**blank, **entry})) == said
 
@@ -316,7 +469,7 @@ def test_every_operation_has_a_word() -> None:
     }
     assert words == {"masked", "unmasked", "blocked", "unblocked"}
     assert set(audit_report._CHANGES) == set(get_args(AnyOperation))
-    assert set(audit_report._CHANGES.values()) | words | {"founded"} == set(CHANGES)
+    assert set(audit_report._CHANGES.values()) | words | {audit_report.FOUNDED} == set(CHANGES)
 
 
 @pytest.mark.parametrize("time", [2**53 - 1, 253402300800])
@@ -474,6 +627,32 @@ def test_what_is_shown_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> 
     screen.say("y\x1b[2J")
     shown = capsys.readouterr().out
     assert ("[bold]x[/bold][2J" in shown, "y[2J" in shown, "\x1b" in shown) == (True, True, False)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_words_are_not_broken_at_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_terminal: bool
+) -> None:
+    """At a terminal a long message, or a refusal, is lines of whole words; in a pipe it is one line."""
+    monkeypatch.setenv("COLUMNS", "20")
+    for stream in (sys.stdout, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: is_terminal, raising=False)
+    screen = Screen(as_json=False)
+    screen.say("considerable " * 5)
+    screen.refuse("Usage", "considerable " * 5)
+    said = capsys.readouterr()
+    for lines in (said.out.splitlines(), said.err.splitlines()):
+        assert " ".join(lines).count("considerable") == 5
+        assert (len(lines) > 1, max(map(len, lines)) <= 20) == (is_terminal, is_terminal)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [([], ""), (["a"], "a"), (["a, b", "c"], "a, b; c"), (["a", "b", "c", "d", "e"], "a; b; c; and 2 more")],
+)
+def test_a_few_names_stand_for_many(names: list[str], shown: str) -> None:
+    """The first three are named and the others counted; a comma in a name divides nothing."""
+    assert several(names) == shown
 
 
 def test_json_is_the_only_output(capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,6 +105,9 @@ def test_a_group_is_what_stands_before_the_first_slash(store: DeviceStore) -> No
     assert found == {name: _note(len(name), name) for name in ("document", "document/1", "document/1/2")}
     assert store.names("document") == sorted(found)
     assert store.names("nothing") == []
+    for look in (lambda: list(store.scan("document/1", Note)), lambda: store.names("document/1")):
+        with pytest.raises(Malformed):  # it would find what stands under "document" too
+            look()
 
 
 def test_a_scan_may_write(store: DeviceStore) -> None:
@@ -265,7 +268,7 @@ def test_the_disk_shows_neither_names_nor_values(folder: Path) -> None:
         assert not runs & {shown[at : at + 8] for at in range(len(shown) - 7)}
 
 
-def test_sizes_are_padded(store: DeviceStore, folder: Path) -> None:
+def test_sizes_are_padded() -> None:
     """Records of somewhat different lengths take the same room."""
     records = LocalRecords(KEY)
     assert len({len(records.seal("state", bytes(length))) for length in range(240)}) == 1

@@ -131,7 +131,7 @@ def test_what_cannot_be_written_out_is_said(words: tuple[str, ...]) -> None:
         raise SystemExit(program.main(sys.argv[1:]))
     """
     with Path("/dev/full").open("wb") as full:
-        for server, code in ((("--server", "x"), 3), ((), 2)):
+        for server, code in ((("--server", "http://x"), 3), ((), 2)):
             done = subprocess.run(
                 [sys.executable, "-c", textwrap.dedent(script), "log", "verify", *server, *words],
                 stdout=full,
@@ -156,7 +156,7 @@ def test_a_reader_that_has_seen_enough_stops_nothing() -> None:
                 screen.table(("Id",), [("1234",)])
             print("all of it", file=sys.stderr)
         log.verify = verify
-        raise SystemExit(program.main(["log", "verify", "--server", "x"]))
+        raise SystemExit(program.main(["log", "verify", "--server", "http://x"]))
     """
     reading, writing = os.pipe()
     os.close(reading)
@@ -230,7 +230,7 @@ def test_a_number_that_is_no_descriptor_is_a_usage_error(number: int) -> None:
     ("words", "meaning"),
     [
         (("add", "{file}"), patient_documents.ADD_UNSURE),
-        (("delete", "0000"), patient_documents.DELETE_UNSURE),
+        (("delete", "0000", "--yes"), patient_documents.DELETE_UNSURE),
         (("mask", "0000"), patient_documents.MASK_UNSURE),
         (("revoke", "0000"), patient_sharing.REVOKE_UNSURE),
         (("block", "00" * 32), patient_sharing.BLOCK_UNSURE),
@@ -253,12 +253,12 @@ def test_what_may_have_been_done_is_not_denied(
     async def fail(*_: object, **__: object) -> None:
         raise error
 
-    replica = SimpleNamespace(is_unanswered=is_unanswered, granted=lambda _: [])
     document = SimpleNamespace(doc=bytes(16), descriptor=SimpleNamespace(title="letter"))
     grant = SimpleNamespace(entry=SimpleNamespace(gid=bytes(32), recipient=bytes(32)))
     names = ("add", "delete", "mask", "revoke", "block", "extend")
     record = SimpleNamespace(
-        replica=replica,
+        is_unanswered=is_unanswered,
+        granted=lambda _: [],
         is_ending=lambda _: is_unanswered,
         documents=lambda: [document],
         grants=lambda: [grant],

@@ -113,11 +113,11 @@ def test_the_root_follows_from_the_parts(part: int, count: int, monkeypatch: pyt
     ciphertext = fake_ciphertext((count - 1) * pieces.PLAIN_PIECE + 5)
     total = len(ciphertext)
     hashes = [
-        pieces.part_hash(ciphertext[pieces.part_slice(number, total)], number)
+        pieces.upload_part_hash(ciphertext[pieces.part_slice(number, total)], number)
         for number in range(pieces.part_count(total))
     ]
     assert pieces.root_from_parts(hashes, total) == pieces.ct_root(ciphertext)
-    assert pieces.part_hashes([pieces.piece_hash(piece) for piece in cut(ciphertext)]) == tuple(hashes)
+    assert pieces.upload_part_hashes([pieces.piece_hash(piece) for piece in cut(ciphertext)]) == tuple(hashes)
     with pytest.raises(Malformed):
         pieces.root_from_parts(hashes[:-1], total)
     with pytest.raises(Malformed):
@@ -128,7 +128,7 @@ def test_parts_have_128_pieces() -> None:
     """At its real size, a part is a complete subtree of seven levels."""
     ciphertext = bytes(pieces.ciphertext_length(130 * pieces.PLAIN_PIECE))
     first, second = (ciphertext[pieces.part_slice(number, len(ciphertext))] for number in range(2))
-    joined = merkle.node_hash(pieces.part_hash(first, 0), pieces.part_hash(second, 1))
+    joined = merkle.node_hash(pieces.upload_part_hash(first, 0), pieces.upload_part_hash(second, 1))
     assert joined == naive_root(cut(ciphertext))
 
 
@@ -142,7 +142,7 @@ def test_parts_of_impossible_length_are_refused(
     """A part is full or ends a ciphertext; nothing else is hashed."""
     monkeypatch.setattr(pieces, "PART", 2)
     with pytest.raises(Malformed):
-        pieces.part_hash(bytes(length), number)
+        pieces.upload_part_hash(bytes(length), number)
 
 
 def test_a_piece_given_in_fragments_has_the_same_hash() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from crypto.errors import Damaged
-from vault_client.spool import opened_spool
+from vault_client.spool import _CIPHERTEXT, fresh_spool, opened_spool
 
 
 def test_what_was_cut_short_is_swept(tmp_path):
@@ -37,3 +37,12 @@ def test_only_what_is_ours_is_swept(tmp_path):
     with pytest.raises(Damaged, match="Move it away"):
         opened_spool(tmp_path)
     assert len(list(elsewhere.iterdir())) == 3
+
+
+def test_two_at_once_do_not_share_a_file(tmp_path):
+    """Each ciphertext has a file of its own, swept if a run is cut short and gone when it has served."""
+    with fresh_spool(tmp_path) as one, fresh_spool(tmp_path) as other:
+        assert one != other
+        one.write_bytes(b"ciphertext")
+        assert _CIPHERTEXT.fullmatch(one.name)
+    assert list(tmp_path.iterdir()) == []

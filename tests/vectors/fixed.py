@@ -98,7 +98,7 @@ def trust_root(**changes: Any) -> TrustRoot:
         directory_key=signing("directory").public.raw,
         keepers=tuple(_keeper(number) for number in range(4)),
         policies=(Policy(k=1, n=1), Policy(k=3, n=4)),
-        registrars=(Registrar(key=REGISTRAR.public.raw, schemes=("demo",)),),
+        registrars=(Registrar(key=REGISTRAR.public.raw, schemes=("demo",), retired_since=None),),
         never_granted=("insurer",),
         minimum_client="0.1.0",
         successors=(),

@@ -18,8 +18,7 @@ from crypto.sealed.recovery import Kit
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.signing import Envelope, SigningKey
 from crypto.trust_root import read_card
-from crypto.wire.cards import card_fingerprint
-from crypto.wire.cards import read_card as read_identity_card
+from crypto.wire.cards import card_fingerprint, read_identity_card
 from tests.strategies import all_kinds
 from tests.vectors.reading import Values, body, opener, plain, raw, secret
 

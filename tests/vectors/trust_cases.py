@@ -137,8 +137,8 @@ def _distinct() -> Iterator[Case]:
 
 
 def _following() -> Iterator[Case]:
-    second = Registrar(key=signing("registrar 2").public.raw, schemes=("app", "rpps"))
-    registrar = Registrar(key=REGISTRAR.public.raw, schemes=("demo",))
+    second = Registrar(key=signing("registrar 2").public.raw, schemes=("app", "rpps"), retired_since=None)
+    registrar = Registrar(key=REGISTRAR.public.raw, schemes=("demo",), retired_since=None)
     retired = replaced(registrar, retired_since=NOW)
 
     def two(name: str, what: str, outcome: str, before: dict[str, Any], after: dict[str, Any]) -> Case:

@@ -32,7 +32,6 @@ def show_card(arguments: Namespace, screen: Screen, service: "Service", card: "I
 
     Raises Conflict when something else than an older card of the same person is there.
     """
-    from crypto.identity_links import identity_id
     from crypto.wire.cards import card_fingerprint, card_text
     from vault_client.commands.profiles import write_text
     from vault_client.commands.trust_line import show_trust
@@ -45,7 +44,7 @@ def show_card(arguments: Namespace, screen: Screen, service: "Service", card: "I
     else:
         screen.say(HOW_TO_WRITE.format(noun=arguments.noun))
     screen.result |= {
-        "identity": identity_id(card.chain.links[0].envelope).hex(),
+        "identity": card.chain.identity.hex(),
         "fingerprint": card_fingerprint(card),
         "card": json.loads(text),
     }

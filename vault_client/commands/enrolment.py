@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault_client.commands.output import Screen
-from vault_client.commands.profiles import Member, add_profile
+from vault_client.commands.profiles import Member, add_profile, server_url
 from vault_client.commands.secrets_input import add_kit
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ def add_enrol(commands: "Subcommands", run: "Command", purpose: str) -> Argument
     add_profile(parser)
     add_kit(parser)
     server = parser.add_mutually_exclusive_group(required=True)
-    server.add_argument("--server", metavar="URL", help="the address of the server: trust on first use")
+    server.add_argument(
+        "--server", type=server_url, metavar="URL", help="the address of the server: trust on first use"
+    )
     server.add_argument("--card", type=Path, metavar="FILE", help="the server's instance card")
     return parser
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault_client.commands.output import Screen, moment
+from vault_client.commands.profiles import server_url
 
 if TYPE_CHECKING:
     from vault_client.commands import Subcommands
@@ -17,7 +18,9 @@ FIRST_USE = "Checked against the trust root the server shows. With its card (--c
 def add(commands: "Subcommands") -> None:
     """``log verify``."""
     parser = commands("verify", verify, "check a server's logs from outside")
-    parser.add_argument("--server", metavar="URL", required=True, help="the address of the server")
+    parser.add_argument(
+        "--server", type=server_url, metavar="URL", required=True, help="the address of the server"
+    )
     parser.add_argument("--card", type=Path, metavar="FILE", help="its instance card, which pins who it is")
 
 

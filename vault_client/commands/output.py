@@ -6,7 +6,9 @@ when there is something to draw with it.
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,12 +19,14 @@ from crypto.errors import Unavailable, Unreachable
 from vault_client.progress import Progress
 
 _LAST_MOMENT = 253402300799
+_NAMED = 3
 
 # What people read
 UNSHOWN = (
     "What there was to say could not be written out ({why}). What was done by then stays done: look before you do it "
     "again."
 )
+AND_MORE = "; and {count} more"
 
 
 class Usage(Exception):
@@ -41,12 +45,12 @@ class Screen:
     def say(self, text: str) -> None:
         """One line for people."""
         if not self.as_json:
-            self._show(acceptable(text))
+            self._show(wrapped(acceptable(text), sys.stdout))
 
     def aside(self, text: str) -> None:
         """One line for people, on stderr: it is not what the command was asked for."""
         if not self.as_json:
-            _written(acceptable(text), sys.stderr)
+            _written(wrapped(acceptable(text), sys.stderr), sys.stderr)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows for people. Cells are shown as they are: nothing in them is markup."""
@@ -95,7 +99,7 @@ class Screen:
         message += self._doubt
         said = json.dumps({**self.result, "error": error, "message": message})
         if not self.as_json or self._is_mute or _written(said, sys.stdout):
-            _written(f"coffre: {acceptable(message)}", sys.stderr)
+            _written(wrapped(f"coffre: {acceptable(message)}", sys.stderr), sys.stderr)
 
     def _show(self, text: str) -> None:
         if why := _written(text, sys.stdout):
@@ -106,6 +110,14 @@ class Screen:
 def at_terminal(*streams: TextIO | None) -> bool:
     """Whether somebody is at each of ``streams``; one that is closed is None."""
     return all(stream is not None and stream.isatty() for stream in streams)
+
+
+def wrapped(text: str, stream: TextIO | None) -> str:
+    """``text`` in lines of whole words where ``stream`` is a terminal; elsewhere one line stays one line."""
+    if not at_terminal(stream):
+        return text
+    width = max(shutil.get_terminal_size().columns, 1)
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _written(text: str, stream: TextIO | None) -> str:
@@ -124,6 +136,12 @@ def _written(text: str, stream: TextIO | None) -> str:
 def counted(count: int, thing: str, things: str = "") -> str:
     """So many things, as it is shown."""
     return f"{count} {thing}" if count == 1 else f"{count} {things or f'{thing}s'}"
+
+
+def several(names: Sequence[str]) -> str:
+    """The first few of ``names``, and how many more there are."""
+    more = len(names) - _NAMED
+    return "; ".join(names[:_NAMED]) + (AND_MORE.format(count=more) if more > 0 else "")
 
 
 def day(time: int) -> str:

@@ -54,7 +54,7 @@ def add(commands: "Subcommands") -> None:
         "--days",
         type=int,
         default=SHARING_DAYS,
-        help=f"for how long, {patient_sharing.MAX_DAYS} at most (default: %(default)s)",
+        help=f"for how many days, {patient_sharing.MAX_DAYS} at most (default: %(default)s)",
     )
     add_yes(parser)
 
@@ -96,9 +96,9 @@ async def enrol(arguments: Namespace, screen: Screen) -> None:
     from vault_client.patient import Patient
 
     async with enrolled(arguments, screen, Patient, ENROLLED, person=arguments.name) as patient:
-        screen.result["vault"] = patient.replica.vault.hex()
+        screen.result["vault"] = patient.vault.hex()
         if arguments.kit is not None:
-            note_vault(arguments.kit, patient.replica.vault)
+            note_vault(arguments.kit, patient.vault)
         screen.say(NEXT)
 
 

@@ -32,7 +32,7 @@ async def add_files(arguments: Namespace, screen: Screen) -> None:
     """Add files one after the other, once all were looked at; those before a refusal stay."""
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
-    from vault_client.patient import check_source
+    from vault_client.file_description import check_source
 
     for path in arguments.files:
         check_source(path)
@@ -57,7 +57,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments) as (record, store):
-        await record.replica.sync()
+        await record.sync()
         documents = sorted(record.documents(), key=lambda each: (each.descriptor.title, each.doc))
         documents.sort(key=lambda each: each.descriptor.date, reverse=True)
         remember(store, DOCUMENTS, (document.doc for document in documents))
@@ -66,7 +66,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
             screen.say(NO_DOCUMENTS)
         else:
             screen.table(
-                ("", "Id", "Date", "Category", "Title", "Size", ""),
+                ("", "Id", "Date", "Category", "Title", "Size", "State"),
                 [_row(number, document) for number, document in enumerate(documents, 1)],
             )
         show_trust(screen, record.service)
@@ -80,8 +80,18 @@ async def show(arguments: Namespace, screen: Screen) -> None:
     async with patient(arguments) as (record, store):
         document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
         screen.result |= _described(document)
-        for name, value in _described(document).items():
-            screen.say(f"{name:<9} {value}")
+        descriptor = document.descriptor
+        lines = {
+            "Title": descriptor.title,
+            "Category": descriptor.category,
+            "Date": descriptor.date,
+            "Type": descriptor.mime,
+            "Size": amount(descriptor.length),
+            "Id": document.doc.hex(),
+            "Left out of new grants": "yes" if document.masked else "no",
+        }
+        for name, value in lines.items():
+            screen.say(f"{name + ':':<24}{value}")
         show_trust(screen, record.service)
 
 
@@ -112,10 +122,11 @@ async def unmask(arguments: Namespace, screen: Screen) -> None:
 
 async def delete(arguments: Namespace, screen: Screen) -> None:
     """Delete a document for ever."""
-    from vault_client.commands.confirmation import confirm
+    from vault_client.commands.confirmation import check_answerable, confirm
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
+    check_answerable(arguments)
     async with patient(arguments) as (record, store):
         document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
         confirm(arguments, REALLY_DELETE.format(title=document.descriptor.title))
@@ -141,7 +152,7 @@ async def _mask(arguments: Namespace, screen: Screen, *, masked: bool) -> None:
 
 def unless_answered(screen: Screen, record: "Patient", meaning: str) -> AbstractContextManager[None]:
     """When a change was sent and the block ends before it is proved and kept, say what that means."""
-    return screen.unless_known(lambda: record.replica.is_unanswered, meaning)
+    return screen.unless_known(lambda: record.is_unanswered, meaning)
 
 
 def document_ids(record: "Patient") -> list[bytes]:

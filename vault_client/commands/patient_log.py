@@ -4,12 +4,10 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.names import short
-from vault_client.commands.output import Screen, counted, moment
+from vault_client.commands.output import Screen, counted, moment, several
 
 if TYPE_CHECKING:
     from vault_client.audit_report import AuditReport, Entry
-
-NAMED = 3
 
 # What people read
 READINGS = {
@@ -27,7 +25,7 @@ CHANGES = {
     "masked": "masked",
     "unmasked": "unmasked",
     "shared": "let {name} open {documents}",
-    "ended": "ended what {name} may open",
+    "ended": "ended grant {grant}",
     "blocked": "blocked someone",
     "unblocked": "unblocked someone",
     "rekeyed": "changed the keys",
@@ -36,13 +34,12 @@ CHANGES = {
     "described": "changed the profile",
     "summed up": "kept a summary of the record",
 }
-REFUSED, GRANTED, ENDED = "was refused", "was given the grant", "is granted nothing more"
+REFUSED, GRANTED, ENDED = "was refused", "was given grant {grant}", "the end of grant {grant} is in force"
 PURPOSES = {"TREAT": "treatment"}
-AND_MORE = ", and {count} more"
 YOU = "You"
 UNKNOWN = "unknown"
 HOLDS = (
-    "{count} of yours among {size} in the log, cosigned {time} UTC. All were checked: each holds and follows from "
+    "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All were checked: each holds and follows from "
     "the one before."
 )
 ALARM = "ALARM {code}: {text}"
@@ -86,9 +83,10 @@ def report_object(report: "AuditReport") -> dict[str, Any]:
                 "act": entry.act,
                 "identity": entry.identity.hex() if entry.identity is not None else None,
                 "name": entry.name,
+                "grant": entry.grant.hex() if entry.grant is not None else None,
                 "documents": [doc.hex() for doc in entry.documents],
-                "text": entry.text,
-                "purpose": entry.purpose,
+                "text": ", ".join(entry.changes),
+                "purpose": _why(entry, {}),
             }
             for entry in report.entries
         ],
@@ -105,26 +103,31 @@ def _row(entry: "Entry", titles: dict[bytes, str], own: bytes) -> tuple[str, ...
         who = short(entry.identity) if entry.identity is not None else UNKNOWN
     # A listing is opened as a document of its own, which the record does not name.
     named = () if entry.act == "list" else entry.documents
-    documents = ", ".join(titles.get(doc) or short(doc) for doc in named[:NAMED])
-    if len(named) > NAMED:
-        documents += AND_MORE.format(count=len(named) - NAMED)
-    code, *stated = entry.purpose.split(" · ")
-    why = " · ".join((PURPOSES.get(code, code), *stated))
-    return (moment(entry.time), who, deed(entry), documents, why)
+    documents = several([titles.get(doc) or short(doc) for doc in named])
+    return (moment(entry.time), who, deed(entry), documents, _why(entry, PURPOSES))
+
+
+def _why(entry: "Entry", names: dict[str, str]) -> str:
+    if entry.purpose is None:
+        return ""
+    code = entry.purpose.code
+    return " · ".join(filter(None, (names.get(code, code), entry.purpose.role, entry.purpose.reason)))
 
 
 def deed(entry: "Entry") -> str:
     """What was done, in plain words."""
+    grant = short(entry.grant) if entry.grant is not None else UNKNOWN
     match entry.kind:
         case "access":
             return READINGS[entry.act]
         case "refused":
             return REFUSED
         case "granted":
-            return GRANTED
+            return GRANTED.format(grant=grant)
         case "ended":
-            return ENDED
+            return ENDED.format(grant=grant)
     name = entry.name or UNKNOWN
     documents = counted(len(entry.documents), "document") if entry.documents else "documents"
-    words = (CHANGES.get(word, word) for word in entry.text.split(", "))
-    return ", ".join(words).format(name=name, documents=documents)
+    return ", ".join(CHANGES[change] for change in entry.changes).format(
+        name=name, documents=documents, grant=grant
+    )

@@ -4,11 +4,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vault_client.commands.names import pick, pick_all, remember, short
-from vault_client.commands.output import Screen, Usage, counted, day
+from vault_client.commands.names import MIN_PREFIX, pick, pick_all, remember, short
+from vault_client.commands.output import Screen, Usage, counted, day, several
 from vault_client.commands.patient_documents import DOCUMENTS, document_ids, unless_answered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vault_client.local_vault import LocalGrant
     from vault_client.patient import Patient
 
@@ -17,11 +19,15 @@ MAX_DAYS = 1095  # three years
 
 # What people read
 BAD_DAYS = f"--days must be from 1 to {MAX_DAYS}, three years. Nothing was shared."
-COMPARE = "The fingerprint on this card is {fingerprint}. Compare it with theirs, in person."
+COMPARE = (
+    "Whoever this card is of will be able to open {documents}: {titles}. The fingerprint on it is {fingerprint}. Compare "
+    "it with theirs, in person."
+)
 SHARE_UNSURE = "Whether it is shared is not known: look at the grants before trying again."
-AUTHORISED = "{name} ({subject}) may open {documents} until {until}. Grant {id}."
+AUTHORISED = "{name} ({subject}) may open {documents} until {until}: {titles}. Grant {id}."
 FINGERPRINT = "Their fingerprint, to compare in person: {fingerprint}"
-EXTENDED = "Grant {id} was extended: {name} may open {documents} more."
+EXTENDED = "Grant {id} was extended. {name} may open {documents} more: {titles}."
+RENEWED = "Grant {id} was keyed anew. {name} may open what was in it before, and nothing more."
 NO_GRANTS = "Nobody may open anything."
 REVOKE_UNSURE = (
     "Take the grant to be in force still, and revoke it again. Until then, every command first tries to."
@@ -31,6 +37,7 @@ SENT = (
     "coffre patient log"
 )
 REVOKED = "Grant {id} is ended. What {name} opened already cannot be unread."
+OTHERS = "{grants} to this person {are} in force."
 BLOCK_UNSURE = "Whether this is in force is not known: do it again."
 BLOCKED = "Nothing more will be granted to {who}. Grants in force are ended one by one, with revoke."
 UNBLOCKED = "{who} may be granted documents again."
@@ -45,7 +52,7 @@ UNLOGGED = "ended at the keepers, not yet in the log: revoke again"
 async def authorise(arguments: Namespace, screen: Screen) -> None:
     """Let the person on a card open documents."""
     from crypto.wire.cards import card_fingerprint
-    from vault_client.commands.confirmation import confirm
+    from vault_client.commands.confirmation import check_answerable, confirm
     from vault_client.commands.profiles import identity_card, patient
     from vault_client.commands.trust_line import show_trust
 
@@ -53,9 +60,11 @@ async def authorise(arguments: Namespace, screen: Screen) -> None:
         raise Usage(BAD_DAYS)
     recipient = identity_card(arguments.card)
     print_of = card_fingerprint(recipient)
-    confirm(arguments, COMPARE.format(fingerprint=print_of))
+    check_answerable(arguments)
     async with patient(arguments) as (record, store):
         documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
+        told = {"documents": counted(len(documents), "document"), "titles": _titles(record, documents)}
+        confirm(arguments, COMPARE.format(fingerprint=print_of, **told))
         with unless_answered(screen, record, SHARE_UNSURE):
             grant = await record.authorise(recipient, documents, days=arguments.days)
         screen.result |= {**_granted(grant, record), "fingerprint": print_of}
@@ -63,9 +72,9 @@ async def authorise(arguments: Namespace, screen: Screen) -> None:
             AUTHORISED.format(
                 name=grant.name,
                 subject=grant.subject,
-                documents=counted(len(documents), "document"),
                 until=day(grant.expiry),
                 id=short(grant.entry.gid),
+                **told,
             )
         )
         screen.say(FINGERPRINT.format(fingerprint=print_of))
@@ -80,12 +89,19 @@ async def extend(arguments: Namespace, screen: Screen) -> None:
     async with patient(arguments) as (record, store):
         gid = pick(store, GRANTS, arguments.grant, _gids(record))
         documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
-        before = set(record.replica.granted(gid))
+        before = set(record.granted(gid))
         with unless_answered(screen, record, SHARE_UNSURE):
             grant = await record.extend(gid, documents)
-        more = counted(len(set(record.replica.granted(gid)) - before), "document")
+        more = [version.doc for version in record.granted(gid) if version not in before]
         screen.result |= _granted(grant, record)
-        screen.say(EXTENDED.format(id=short(gid), name=grant.name, documents=more))
+        screen.say(
+            (EXTENDED if more else RENEWED).format(
+                id=short(gid),
+                name=grant.name,
+                documents=counted(len(more), "document"),
+                titles=_titles(record, more),
+            )
+        )
         show_trust(screen, record.service)
 
 
@@ -95,7 +111,7 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments) as (record, store):
-        await record.replica.sync()
+        await record.sync()
         made = sorted(record.grants(), key=lambda grant: (-grant.made, grant.entry.gid))
         remember(store, GRANTS, (grant.entry.gid for grant in made))
         screen.result["grants"] = [_granted(grant, record) for grant in made]
@@ -103,14 +119,14 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
             screen.say(NO_GRANTS)
         else:
             screen.table(
-                ("", "Id", "For", "Subject", "Documents", "Until", ""),
+                ("", "Id", "For", "Subject", "Documents", "Until", "State"),
                 [
                     (
                         str(number),
                         short(grant.entry.gid),
                         grant.name,
                         grant.subject,
-                        str(len(list(record.replica.granted(grant.entry.gid)))),
+                        str(len(record.granted(grant.entry.gid))),
                         day(grant.expiry),
                         _standing(grant, record),
                     )
@@ -132,6 +148,9 @@ async def revoke(arguments: Namespace, screen: Screen) -> None:
         screen.result |= _granted(grant, record)
         said = REVOKED if grant.end_in_force else SENT
         screen.say(said.format(id=short(grant.entry.gid), name=grant.name))
+        if others := _others_in_force(grant, record):
+            grants = counted(others, "other grant")
+            screen.say(OTHERS.format(grants=grants, are="is" if others == 1 else "are"))
         show_trust(screen, record.service)
 
 
@@ -161,24 +180,37 @@ async def _block(arguments: Namespace, screen: Screen, *, blocked: bool) -> None
 
 def _identity(word: str, record: "Patient") -> bytes:
     """Whom ``word`` means: the person on a card, a whole id, or someone a grant was made for."""
-    from crypto.identity_links import identity_id
     from crypto.wire.cards import fingerprint
     from vault_client.commands.profiles import identity_card
 
     if Path(word).is_file():
-        return identity_id(identity_card(Path(word)).chain.links[0].envelope)
+        return identity_card(Path(word)).chain.identity
     if len(word) == 64 and set(word.lower()) <= set("0123456789abcdef"):
         return bytes.fromhex(word)
     met = {grant.entry.recipient for grant in record.grants()}
     found = [
         each
         for each in met
-        if len(word) >= 4
+        if len(word) >= MIN_PREFIX
         and (each.hex().startswith(word.lower()) or fingerprint(each).startswith(word.upper()))
     ]
     if len(found) != 1:
         raise Usage(NOBODY.format(word=word))
     return found[0]
+
+
+def _titles(record: "Patient", documents: "Sequence[bytes]") -> str:
+    titles = {document.doc: document.descriptor.title for document in record.documents()}
+    return several([titles.get(doc) or short(doc) for doc in documents])
+
+
+def _others_in_force(grant: "LocalGrant", record: "Patient") -> int:
+    """How many other grants to the same person are in force."""
+    return sum(
+        _standing(other, record) == IN_FORCE
+        for other in record.grants()
+        if other.entry.recipient == grant.entry.recipient and other.entry.gid != grant.entry.gid
+    )
 
 
 def _gids(record: "Patient") -> list[bytes]:
@@ -191,7 +223,7 @@ def _granted(grant: "LocalGrant", record: "Patient") -> dict[str, Any]:
         "identity": grant.entry.recipient.hex(),
         "name": grant.name,
         "subject": grant.subject,
-        "documents": [version.doc.hex() for version in record.replica.granted(grant.entry.gid)],
+        "documents": [version.doc.hex() for version in record.granted(grant.entry.gid)],
         "until": grant.expiry,
         "state": _standing(grant, record),
     }

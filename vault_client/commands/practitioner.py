@@ -17,9 +17,11 @@ GRANTED = "granted"
 
 # What people read
 ENROLLED = "The identity is made. Its profile is in {folder}."
-NOT_CERTIFIED = "Patients can share with it once a registrar has certified its card. Next: coffre practitioner card -o FILE"
+NOT_CERTIFIED = "Patients can share with you once a registrar has certified your card."
+NEXT = "Next: coffre practitioner card -o FILE"
+NEXT_REGISTRAR = "Next: give {path} to the registrar."
 CERTIFIED = "Certified as {name}, {profession} ({subject})."
-GONE = "{title} may have been deleted or masked, or the grant has ended"
+GONE = "{title} may have been deleted or masked, the grant has ended, or you are certified no longer"
 NOT_GRANTED = "This document is not granted to you any more"
 SAYS = "The record {record} says it is the record of {name}. Nobody has certified that: compare it with what you know."
 NOTHING = "Nothing is granted to you now."
@@ -48,6 +50,7 @@ async def enrol(arguments: Namespace, screen: Screen) -> None:
 
     async with enrolled(arguments, screen, Practitioner, ENROLLED):
         screen.say(NOT_CERTIFIED)
+        screen.say(NEXT)
 
 
 async def card(arguments: Namespace, screen: Screen) -> None:
@@ -63,6 +66,8 @@ async def card(arguments: Namespace, screen: Screen) -> None:
             screen.say(CERTIFIED.format(**certificate))
         if not screen.result["certificates"]:
             screen.say(NOT_CERTIFIED)
+            if arguments.output is not None:
+                screen.say(NEXT_REGISTRAR.format(path=arguments.output))
 
 
 async def list_documents(arguments: Namespace, screen: Screen) -> None:

@@ -1,7 +1,7 @@
 """Which profile a command works with, and how it is opened."""
 
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Member = TypeVar("Member", "Patient", "Practitioner")
 
 # What people read
+NO_SCHEME = "{url} begins with neither https:// nor, for this computer, http://"
 UNREADABLE = "{path} could not be read ({why}). Nothing was done. Check the path."
 NOT_TEXT = "{path} is not a card. Nothing was done. Check the path."
 NOT_A_PERSON = "{path} is not a practitioner's card. Nothing was done. Ask them for the file of their card."
@@ -45,6 +46,13 @@ def add_profile(parser: ArgumentParser) -> None:
         help="the folder of the profile (default: COFFRE_HOME, else the system's folder for one's own data)",
     )
     add_passphrase(parser)
+
+
+def server_url(text: str) -> str:
+    """Reads the address of a server, as the ``type`` of an option."""
+    if not text.lower().startswith(("http://", "https://")):
+        raise ArgumentTypeError(NO_SCHEME.format(url=text))
+    return text
 
 
 def folder(arguments: Namespace) -> Path:
@@ -157,10 +165,10 @@ def instance_card(path: Path | None) -> "InstanceCard | None":
 def identity_card(path: Path) -> "IdentityCard":
     """The card of a person in a file. Raises Unavailable or Malformed."""
     from crypto.errors import Malformed, TooLarge
-    from crypto.wire.cards import read_card
+    from crypto.wire.cards import read_identity_card
 
     try:
-        return read_card(read_text(path))
+        return read_identity_card(read_text(path))
     except (Malformed, TooLarge):
         raise Malformed(NOT_A_PERSON.format(path=path)) from None
 

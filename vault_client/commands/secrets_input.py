@@ -8,7 +8,7 @@ from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault_client.commands.output import Usage, at_terminal
+from vault_client.commands.output import Usage, at_terminal, wrapped
 from vault_client.stop_signals import ended_at_once
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _write_kit(path: Path, kit: "KitFile") -> None:
 def _show_kit(kit: "KitFile") -> None:
     from crypto.errors import NotPermitted
 
-    print(f"{KIT}\n\n    {kit.text}\n")
+    print(f"{wrapped(KIT, sys.stdout)}\n\n    {kit.text}\n")
     with ended_at_once():
         answer = input(KIT_CONFIRM)
     if answer.strip().upper() != "OK":

@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from vault_client.service import Service
 
 # What people read
-ONE_KEEPER = "1 keeper of 1, beside the server: not independent."
-TOO_FEW = "{k} keepers of {n} must sign; too few of them are independent of the server."
-INDEPENDENT = "{k} keepers of {n} must sign, independent of the server."
+ONE_KEEPER = "A keeper watches that the log is not changed. It is 1 of 1 and stands beside the server: not independent."
+TOO_FEW = "Keepers watch that the log is not changed: {k} of {n} must sign. Too few of them are independent of the server."
+INDEPENDENT = (
+    "Keepers watch that the log is not changed: {k} of {n} must sign. They are independent of the server."
+)
 FIRST_USE = "Trust on first use: this server was believed without an instance card."
 
 

@@ -16,7 +16,7 @@ PATIENT = "Camille Morel"
 # Nobody. What is certified is public: none of these words may stand in a title or document of the demo.
 PEOPLE = (
     ("Dr Anaïs Roche", "médecin", "demo:10000000001"),
-    ("Dr Hugo Perrin", "infirmier", "demo:10000000002"),
+    ("Dr Hugo Perrin", "médecin généraliste", "demo:10000000002"),
 )
 
 

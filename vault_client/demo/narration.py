@@ -1,15 +1,14 @@
 """How the demo is told: French first, English below, in few words. Every sentence of the demo stands here."""
 
+import textwrap
 from collections.abc import Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
-from rich.padding import Padding
+from rich.console import Console
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from crypto.encoding import acceptable
+from vault_client.commands.tables import drawn
 from vault_client.demo.refusals import Attempt
 
 SCENES = {
@@ -32,7 +31,7 @@ SCENES = {
 LINES = {
     "ready": ("Le serveur répond à {url}", "The server answers at {url}"),
     "keepers": (
-        "{needed} gardien sur {of}, à côté du serveur : il n'est pas indépendant",
+        "{needed} gardien sur {of}, à côté du serveur\N{NO-BREAK SPACE}: il n'est pas indépendant",
         "{needed} keeper of {of}, beside the server: not independent",
     ),
     "keepers-independent": (
@@ -48,39 +47,39 @@ LINES = {
         "{count} documents encrypted here, each with its own key, then sent",
     ),
     "granted": (
-        "Documents confiés à {name} : {count}, rien d'autre",
+        "Documents confiés à {name}\N{NO-BREAK SPACE}: {count}, rien d'autre",
         "Documents granted to {name}: {count}, and nothing else",
     ),
     "received": (
-        "Documents reçus par {name} : {count}",
+        "Documents reçus par {name}\N{NO-BREAK SPACE}: {count}",
         "Documents received by {name}: {count}",
     ),
     "original": ("Le document de Camille commence ainsi", "Camille's document begins"),
-    "stored": ("Le serveur en a ceci", "The server has this"),
+    "stored": ("Voici ce qu'en a le serveur", "The server has this"),
     "rows": ("Dans ses tables, ce qui porte un de ses numéros", "In its tables, what bears one of its ids"),
     "leaf": ("Au journal public, l'entrée {index}", "In the public log, entry {index}"),
     "link": ("Et ce que Camille a signé", "And what Camille signed"),
     "keeper-sees": (
-        "Le gardien a {size} entrées de 97 octets qui ne disent rien, et ni document ni nom",
+        "Le gardien a {size} entrées de 97 octets qui ne disent rien, mais ni document ni nom",
         "The keeper has {size} entries of 97 bytes that say nothing, and no document or name",
     ),
-    "reader-sees": ("{name} voit : {titles}", "{name} sees just this"),
-    "entries": ("{count} entrées, alarmes : {alarms}", "{count} entries, alarms: {alarms}"),
+    "reader-sees": ("{name} voit\N{NO-BREAK SPACE}: {titles}", "{name} sees just this"),
+    "entries": ("{count} entrées, alarmes\N{NO-BREAK SPACE}: {alarms}", "{count} entries, alarms: {alarms}"),
     "asked": (
-        "Une demande y reste même quand rien n'a été remis ensuite : ainsi l'essai où le serveur change un bit",
+        "Une demande y reste même quand rien n'a été remis ensuite\N{NO-BREAK SPACE}: ainsi l'essai où le serveur change un bit",
         "An opening stays there even when nothing was released after it, as when the server changed one bit",
     ),
     "ended": (
-        "{name} n'a plus accès : ce qui fut lu ne peut être repris",
-        "{name} is granted nothing more: what was read cannot be unread",
+        "{name} n'a plus accès\N{NO-BREAK SPACE}: ce qui a été lu ne peut être repris",
+        "{name} has no access any more: what was read cannot be unread",
     ),
-    "whole": ("{origin} : {size} entrées, racine {root}", "Whole, cosigned, consistent"),
+    "whole": ("{origin}\N{NO-BREAK SPACE}: {size} entrées, racine {root}", "Whole, cosigned, consistent"),
     "kept": (
-        "Tout est resté dans {folder} ; les phrases secrètes n'ont été écrites nulle part",
+        "Tout est resté dans {folder}\N{NO-BREAK SPACE}; les phrases secrètes n'ont été écrites nulle part",
         "Everything is in {folder}; the passphrases were written nowhere",
     ),
     "look": (
-        "À voir : server/coffre.db, server/ciphertext, keeper-1, practitioner-1/received",
+        "À voir\N{NO-BREAK SPACE}: server/coffre.db, server/ciphertext, keeper-1, practitioner-1/received",
         "Look at the server's store and ciphertext, the keeper's folder, what was received",
     ),
     "held": ("Tout a tenu", "Everything held"),
@@ -113,19 +112,26 @@ DEEDS = {
     "release": "ouvre / opened",
     "refused": "refusé / refused",
     "granted": "reçoit / was granted",
-    "ended": "n'a plus rien / ended",
+    "ended": "fin d'accès / ended",
     "founded": "fonde / founded",
     "added": "ajoute / added",
     "shared": "confie / shared",
 }
 LOG_COLUMNS = ("", "UTC", "Qui / who", "Quoi / what", "Document")
 ROW_COLUMNS = ("Table", "Colonne / column", "Contenu / content")
-WRAPPED = ("Document", ROW_COLUMNS[-1])
-SUMMARY_COLUMNS = ("Document", "Octets / bytes", "SHA-256", "Identique / identical")
-REFUSED, WENT_THROUGH = "refusé / refused", "ACCEPTÉ / ACCEPTED"
+SUMMARY_COLUMNS = ("Document", "Octets", "SHA-256", "Identique")
+REFUSED = "refusé\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}refused"
+WENT_THROUGH = "ACCEPTÉ\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}ACCEPTED"
 YES, NO = "oui / yes", "NON / NO"
 
+BETWEEN = "\N{NO-BREAK SPACE}; "
+
 _ENGLISH = "dim italic"
+
+
+def number(count: int) -> str:
+    """A number as French writes it: a no-break space before each three digits."""
+    return f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
 
 
 class Narration:
@@ -141,34 +147,39 @@ class Narration:
         french, english = SCENES[scene]
         self._console.print()
         self._console.print(Rule(Text(f"{self._scene}  {french}", style="bold"), align="left", style="dim"))
-        self._print(Text(english, style=_ENGLISH), 3)
+        self._print(english, 3, _ENGLISH)
 
     def say(self, line: str, /, **values: object) -> None:
         """One line of a scene."""
         french, english = (sentence.format(**values) for sentence in LINES[line])
-        self._print(Text(acceptable(french)), 3)
-        self._print(Text(acceptable(english), style=_ENGLISH), 5)
+        self._print(acceptable(french), 3)
+        self._print(acceptable(english), 5, _ENGLISH)
 
     def show(self, content: str) -> None:
         """Something as it is, such as bytes in hexadecimal."""
-        self._print(Text(acceptable(content), style="cyan"), 5)
+        self._print(acceptable(content), 5, "cyan")
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows of a scene."""
-        table = Table(box=SIMPLE_HEAD, pad_edge=False)
-        for column in columns:
-            table.add_column(Text(column), overflow="fold", no_wrap=column not in WRAPPED)
-        for row in rows:
-            table.add_row(*(Text(acceptable(cell)) for cell in row))
-        self._print(table, 3)
+        self._console.out(drawn(columns, [[acceptable(cell) for cell in row] for row in rows], indent=3))
 
     def attempt(self, attempt: Attempt) -> None:
         """One attempt, and the words it was refused with."""
         french, english = ATTEMPTS[attempt.attempt]
         mark, style = (REFUSED, "bold green") if attempt.held else (WENT_THROUGH, "bold red")
-        self._print(Text.assemble(french, "  ", (mark, style)), 3)
-        self._print(Text(english, style=_ENGLISH), 5)
-        self._print(Text(acceptable(f"{attempt.error}: {attempt.message}"), style="dim"), 5)
+        told = self._filled(f"{french}  {mark}", 3)
+        told.stylize(style, len(told) - len(mark))
+        self._console.print(told)
+        self._print(english, 5, _ENGLISH)
+        self._print(acceptable(f"{attempt.error}: {attempt.message}"), 5, "dim")
 
-    def _print(self, content: RenderableType, indent: int) -> None:
-        self._console.print(Padding(content, (0, 0, 0, indent)))
+    def _print(self, content: str, indent: int, style: str = "") -> None:
+        self._console.print(self._filled(content, indent, style))
+
+    def _filled(self, content: str, indent: int, style: str = "") -> Text:
+        # Not left to the console: it would break a line at a no-break space.
+        width, edge = max(self._console.width, indent + 1), " " * indent
+        filled = textwrap.fill(
+            content, width, initial_indent=edge, subsequent_indent=edge, break_on_hyphens=False
+        )
+        return Text(filled, style=style)

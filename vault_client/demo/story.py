@@ -168,7 +168,7 @@ async def _views(
     narration.scene("views")
     patient = cast.patient
     report = await patient.log()
-    index = next(entry.index for entry in report.entries if entry.text == "added")
+    index = next(entry.index for entry in report.entries if entry.changes == ("added",))
     links = await patient.service.api.links(LinkQuery(vault=patient.replica.vault, since=1))
     link = links.links[0].body.decode("utf-8")[:_LINK_SHOWN]
     view = await look(cast.instance.data / "server", patient, document, index, link)
@@ -191,8 +191,8 @@ async def _views(
     narration.show(f"{view.link}…")
     narration.say("keeper-sees", size=report.size)
     for doctor, listed in zip(cast.doctors, lists, strict=True):
-        titles = ", ".join(each.document.title for each in listed[:3])
-        narration.say("reader-sees", name=doctor.name, titles=titles + (", …" if len(listed) > 3 else ""))
+        titles = [*(each.document.title for each in listed[:3]), *(["…"] if len(listed) > 3 else [])]
+        narration.say("reader-sees", name=doctor.name, titles=words.BETWEEN.join(titles))
 
 
 async def _tries(
@@ -225,8 +225,9 @@ async def _log(
             str(number),
             moment(entry.time).split()[1],
             "Camille" if entry.identity == cast.patient.own.identity else entry.name,
-            words.DEEDS[entry.text or (entry.act if entry.kind == "access" else entry.kind)],
-            ", ".join(titles[doc] for doc in entry.documents if doc in titles)
+            ", ".join(words.DEEDS[deed] for deed in entry.changes)
+            or words.DEEDS[entry.act if entry.kind == "access" else entry.kind],
+            words.BETWEEN.join(titles[doc] for doc in entry.documents if doc in titles)
             if len(entry.documents) < 2
             else f"{len(entry.documents)} documents",
         )
@@ -279,7 +280,7 @@ def _note(attempt: Attempt, narration: Narration, told: Told) -> None:
 def _summary(narration: Narration, told: Told) -> None:
     narration.scene("end")
     rows = [
-        (each.path, f"{each.size:,}", each.sha256[:16], words.YES if each.identical else words.NO)
+        (each.path, words.number(each.size), each.sha256[:16], words.YES if each.identical else words.NO)
         for each in told.documents
     ]
     narration.table(words.SUMMARY_COLUMNS, rows)

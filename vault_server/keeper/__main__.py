@@ -12,6 +12,7 @@ from pathlib import Path
 from crypto.errors import Unavailable
 from vault_server import program
 from vault_server.keeper.founding import found
+from vault_server.keeper.keys import CARD
 from vault_server.keeper.settings import DEFAULT, Settings
 
 NAME = "coffre keeper"
@@ -34,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _init(options: argparse.Namespace) -> None:
     card = asyncio.run(found(options.data, url=options.url, name=options.name, operator=options.operator))
-    print(
-        f"The keeper {card.name} is ready in {options.data}. Its card is {options.data / 'keeper-card.json'}."
-    )
+    print(f"The keeper {card.name} is ready in {options.data}. Its card is {options.data / CARD}.")
 
 
 def _serve(options: argparse.Namespace) -> None:

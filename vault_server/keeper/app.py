@@ -29,10 +29,8 @@ from vault_server.keeper.event_log import EventLog
 from vault_server.keeper.keeper import Keeper
 from vault_server.keeper.witness import OtherHead
 from vault_server.limits import Budget
-from vault_server.media_types import JSON, TEXT
+from vault_server.media_types import JSON, TEXT, TREE_SIZE
 from vault_server.version import VERSION
-
-TREE_SIZE = "text/x.tlog.size"
 
 # A question has this many seconds to arrive; one that shows long chains the second number, and all of those together
 # have so many bytes of memory.

@@ -7,7 +7,7 @@ along, and one other keeper with a wrong clock cannot carry it away.
 import time
 from collections.abc import Callable
 
-AHEAD = 300
+from crypto.checkpoint import AHEAD
 
 
 class Clock:

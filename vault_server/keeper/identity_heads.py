@@ -9,10 +9,11 @@ import hashlib
 from collections import OrderedDict
 
 from crypto import labels, trust_root
+from crypto.checkpoint import TEN_MINUTES
 from crypto.encoding import encode
 from crypto.errors import NotProven
 from crypto.identity_chain import Known, known_at
-from crypto.identity_links import Chain, identity_id
+from crypto.identity_links import Chain
 from crypto.locators import directory_slot
 from crypto.signing import SigningKey, sign
 from crypto.wire.keeper_api import IdentityHead, IdentityHeadAnswer, IdentityHeadQuery
@@ -21,7 +22,6 @@ from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.store import LogRow
 from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
-from vault_server.rules import TEN_MINUTES
 
 # The directory is asked for anew once in this many seconds, so that the answer is about now.
 WITHIN = 1
@@ -67,7 +67,7 @@ class IdentityHeads:
         Raises NotProven when a link is not where it is said to be, or is not the first in its place, or is dated
         when it was not there, or when the chain goes on; and as ``fold`` does.
         """
-        identity = identity_id(chain.links[0].envelope)
+        identity = chain.identity
         expected, dated = [], []
         for n, link in enumerate(chain.links):
             slot = directory_slot(directory.origin, identity, n)

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from math import comb
 
 from crypto.access_log import Leaf
-from crypto.checkpoint import Checkpoint, cosignatures
+from crypto.checkpoint import TEN_MINUTES, cosignatures, dated_together
 from crypto.errors import NotFound, NotPermitted, NotProven, Refusal, Stale, TooMany
 from crypto.identity_chain import Known
 from crypto.locators import Locator, end_tag, event_tag
-from crypto.receipt import Receipt
 from crypto.requests import AccessRequest, check_request, read_request
 from crypto.sealed.policy_blob import PolicyBlob, Rate, open_policy
 from crypto.sealed.release import release
@@ -20,13 +19,13 @@ from crypto.sealing import key_hash
 from crypto.secret_bytes import SecretBytes
 from crypto.trust_root import TrustRoot
 from crypto.wire.keeper_api import ReleaseAnswer, ReleaseQuery
+from crypto.wire.messages import Proven
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.identity_heads import IdentityHeads
 from vault_server.keeper.store import LogRow, Store
 from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
-from vault_server.rules import TEN_MINUTES
 
 A_MINUTE = 60
 HOUR = 3600
@@ -97,19 +96,15 @@ class Releases:
         await self._trust.check_ref(request.view.trust_root)
 
         # 2. The receipt is for exactly this request's leaf, under a head that the log signed.
-        receipt = Receipt.decode(query.logged.receipt)
-        disclosure = query.logged.disclosure
-        leaf = disclosure.leaf(query.request)
-        checkpoint = receipt.verify(leaf.to_bytes(), self._trust.log_key(request.origin))
-        if receipt.index != disclosure.index or disclosure.part.outcome != "granted":
-            raise NotProven("A receipt is not for a granted request. Nothing was opened.")
+        proven = query.logged.proves(query.request, "granted", self._trust.log_key(request.origin))
+        index = query.logged.disclosure.index
 
         # 3. That head is, or is continued by, the highest one cosigned here, itself fetched again within a minute.
-        log = await self._refreshed(request.origin, checkpoint.size)
-        await self._logs.check_prefix(log, checkpoint)
+        log = await self._refreshed(request.origin, proven.checkpoint.size)
+        await self._logs.check_prefix(log, proven.checkpoint)
 
         # 4. The mirror has this leaf there, the first with its slot two, which is the request's own.
-        await self._check_leaf(log, request, disclosure.index, leaf)
+        await self._check_leaf(log, request, index, proven.leaf)
 
         # 5. The directory the reader saw was the newest at most ten minutes ago.
         directory = await self._refreshed(self._trust.newest.directory_origin, request.view.dir.size)
@@ -130,7 +125,7 @@ class Releases:
         named = await self._trust.root(query.blob.trust_root)
 
         # 8. The head bears the cosignatures that the policy asks for, made at about one time.
-        self._check_cosigned(checkpoint, receipt.note, _cosigners_needed(blob, named))
+        self._check_cosigned(proven, _cosigners_needed(blob, named))
 
         # 9. Slot two is found with the grant's key, so the patient finds this reading.
         if not Locator(SecretBytes(blob.grant_key), request.origin).matches(request.slot_two):
@@ -147,9 +142,7 @@ class Releases:
         self._released.take(blob.gid, digest, len(request.documents), blob.rates, now)
 
         device = complete[0].state.devices[request.device].sealing
-        return release(
-            blob, request, digest, disclosure.index, device_key=device, keeper=key_hash(self._key.public)
-        )
+        return release(blob, request, digest, index, device_key=device, keeper=key_hash(self._key.public))
 
     async def _refreshed(self, origin: str, size: int) -> LogRow:
         """A log under a head fetched within a minute; within a second when the reader has seen more of it."""
@@ -171,11 +164,10 @@ class Releases:
                     "A request is by somebody whom no registrar certifies. Nothing was opened."
                 )
 
-    def _check_cosigned(self, checkpoint: Checkpoint, note: bytes, k: int) -> None:
-        times = sorted(cosignatures(note, self._trust.cosigners).values())
-        if not any(last - first <= TEN_MINUTES for first, last in zip(times, times[k - 1 :], strict=False)):
+    def _check_cosigned(self, head: Proven, k: int) -> None:
+        if dated_together(cosignatures(head.note, self._trust.cosigners).values(), k) is None:
             raise NotProven(
-                f"A head of {checkpoint.size} entries lacks cosignatures of one time. Nothing was opened."
+                f"A head of {head.checkpoint.size} entries lacks cosignatures of one time. Nothing was opened."
             )
 
     async def _check_in_force(self, log: LogRow, blob: PolicyBlob) -> None:

@@ -174,10 +174,10 @@ class Store:
     ) -> None:
         """Make ``head`` the highest of its log in place of ``old``, with its leaves, as stated at ``time``.
 
-        ``dated``: keep that time for good. Posted ends that are now logged are dropped. Raises Conflict when the stored head is not ``old``.
+        ``dated``: keep that time for good. Posted ends that are now logged are dropped. Raises Conflict when the
+        stored head is not ``old``.
         """
         async with self._transaction() as db:
-            await _insert(db, old.log, new)
             moved = await db.execute(
                 "UPDATE logs SET size = ?, root = ?, note = ? WHERE log = ? AND size = ? AND root = ?",
                 (head.size, head.root, head.note, old.log, old.size, old.root),
@@ -186,6 +186,7 @@ class Store:
                 raise Conflict(
                     f"The head of {old.origin} was moved by another process. Nothing was cosigned."
                 )
+            await _insert(db, old.log, new)
             if head.size != old.size:
                 await db.execute(
                     "UPDATE heads SET replaced = ? WHERE log = ? AND replaced IS NULL", (time, old.log)

@@ -6,10 +6,9 @@ from crypto.access_log import Disclosure
 from crypto.encoding import Bytes32, SecretBody, decode, encode
 from crypto.errors import NotFound
 from crypto.signing import Envelope
-from crypto.vault_chain import Changes, Document, VaultHead, VaultView, Version
+from crypto.vault_chain import Changes, Document, Named, VaultHead, VaultView, Version
 from vault_server.store import grants, rows
 from vault_server.store.database import Statements
-from vault_server.submissions import Named
 
 
 class VaultRow(SecretBody, frozen=True):

@@ -380,7 +380,7 @@ def test_a_waiting_recovery_is_stopped(person):
     refused(BadSignature, person, Stop(link=1), signers=[new.signing])
     refused(NotPermitted, person, Stop(link=2))
     person.add(Stop(link=1))
-    with pytest.raises(CoffreError):
+    with pytest.raises(BadSignature):
         extended(person, Complete(link=1), signers=[new.signing], time=NOW + SEVEN_DAYS)
     refused(NotPermitted, person, Complete(link=1), signers=[person.recovery], time=NOW + SEVEN_DAYS)
 

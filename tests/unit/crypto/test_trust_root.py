@@ -82,7 +82,9 @@ UNSOUND = {
     "one cosigning key for two keepers": {
         "keepers": other_keepers(cosigning_key=ROOT.keepers[1].cosigning_key)
     },
-    "a registrar's key that is none": {"registrars": (Registrar(key=bytes(32), schemes=("demo",)),)},
+    "a registrar's key that is none": {
+        "registrars": (Registrar(key=bytes(32), schemes=("demo",), retired_since=None),)
+    },
     "one registrar twice": {"registrars": (*ROOT.registrars, replace(ROOT.registrars[0], schemes=("app",)))},
     "one host twice": {"hosts": (HOST, "other.example", HOST)},
     "one policy twice": {"policies": ROOT.policies * 2},
@@ -323,7 +325,7 @@ def test_a_version_may_add():
     registrars = (
         replace(SECOND_REGISTRAR, schemes=("new", *SECOND_REGISTRAR.schemes)),
         replace(FIRST_REGISTRAR, retired_since=NOW),
-        Registrar(key=SigningKey.generate().public.raw, schemes=("demo",)),
+        Registrar(key=SigningKey.generate().public.raw, schemes=("demo",), retired_since=None),
     )
     renewed = KeeperKeys().named(ROOT.keepers[0].name)
     body = replace(

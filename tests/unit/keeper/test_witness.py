@@ -211,7 +211,7 @@ async def test_fifty_at_once_never_contradict_each_other(story: Story) -> None:
     assert all(isinstance(answer, bytes | OtherHead | NotProven) for answer in answers)
 
 
-async def test_a_head_the_server_shows_is_followed(story: Story, tmp_path: Path) -> None:
+async def test_a_head_the_server_shows_is_followed(story: Story) -> None:
     """A keeper that missed a head learns it when it asks, and then knows that size."""
     story.service.shard.fill(3)
     await story.service.publish(story.keeper, LOG)
@@ -239,11 +239,13 @@ async def test_heads_survive_a_restart(story: Story, tmp_path: Path) -> None:
 async def test_two_processes_on_one_store_cannot_both_move_a_head(story: Story, tmp_path: Path) -> None:
     """Whoever comes second finds that the head has moved, and signs nothing."""
     story.service.shard.fill(2)
+    await story.service.publish(story.keeper, LOG)
     async with open_keeper(tmp_path / "keeper", story.service, Time()) as second:
+        story.service.shard.fill(1)
         await story.service.publish(story.keeper, LOG)
         story.service.shard.leaves[-1] = random_leaf()
-        with pytest.raises(CoffreError):
-            await second.add_checkpoint(story.service.shard.extension(0).encode())
+        with pytest.raises(Conflict, match="moved by another process"):
+            await second.add_checkpoint(story.service.shard.extension(2).encode())
 
 
 async def test_an_older_copy_of_the_store_is_noticed(story: Story, tmp_path: Path) -> None:

@@ -207,7 +207,6 @@ async def test_the_registrar_names_the_fault_and_keeps_a_register(
         (tmp_path / "none.json", (), f"{tmp_path / 'none.json'} could not be read"),
         (cards[0], ("--subject", "rpps:1"), "does not certify the scheme rpps."),
         (cards[0], ("--subject", "10001234567"), "10001234567 is not a subject."),
-        (cards[0], ("--days", "401"), "from 1 to 400 days, not 401."),
     ):
         code, errors = await certify(path, *more)
         assert (code in (1, 3), fault in errors) == (True, True), errors
@@ -260,7 +259,25 @@ async def test_starting_wrongly_is_refused_in_words(
     assert "could not be made" in errors
     assert "Nothing was started" in errors
     assert "Traceback" not in errors
-    for words in ([], ["serve", "--data", str(tmp_path), "--port", "65536"], [*outside, "--port", "-1"]):
+    certify = [
+        "registrar",
+        "certify",
+        "card",
+        "--data",
+        str(tmp_path),
+        "--subject",
+        "demo:1",
+        "--name",
+        "Dr X",
+    ]
+    certify += ["--profession", "general practitioner", "--days"]
+    for words in (
+        [],
+        ["serve", "--data", str(tmp_path), "--port", "65536"],
+        [*outside, "--port", "-1"],
+        [*certify, "0"],
+        [*certify, "401"],
+    ):
         with pytest.raises(SystemExit) as usage:
             main(words)
         assert usage.value.code == 2
@@ -282,6 +299,13 @@ async def test_what_cannot_be_served_is_not_founded(tmp_path: Path) -> None:
     ):
         ended, told = await _refused(*serve, *more)
         assert (ended, f"The server was not started: {said}" in told) == (code, True), told
+    assert not (tmp_path / "data").exists()
+
+
+async def test_without_its_keepers_card_nothing_is_made(tmp_path: Path) -> None:
+    """A first start without a keeper, and without the card of one, is refused before any folder is made."""
+    code, errors = await _refused("--data", str(tmp_path / "data"), "--port", "0", "--no-keeper")
+    assert (code, "keeper-card.json could not be read" in errors) == (3, True), errors
     assert not (tmp_path / "data").exists()
 
 
@@ -324,4 +348,7 @@ def test_the_help_shows_what_is_typed(words: tuple[str, ...], capsys: pytest.Cap
     """The usage begins with the words that reached it, each once."""
     with pytest.raises(SystemExit):
         main([*words, "--help"])
-    assert capsys.readouterr().out.startswith(f"usage: coffre {' '.join(words)} [")
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: coffre {' '.join(words)} [")
+    defaults = {"serve": ("127.0.0.1)", "8765)", "300)"), "certify": ("365)",)}.get(words[-1], ())
+    assert all(f"(default: {default}" in " ".join(shown.split()) for default in defaults)

@@ -96,9 +96,7 @@ async def test_a_row_that_contradicts_another_is_a_conflict(database: Database) 
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL])
-async def test_a_failing_store_stops_the_writer_for_good(
-    database: Database, code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_failing_store_stops_the_writer_for_good(database: Database, code: int) -> None:
     """When COMMIT fails nobody is told "done", nobody is told "not done", and no further job is taken."""
     stopped = Stopped()
     writer = Writer(database.write, 10, stopped)

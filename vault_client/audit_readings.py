@@ -1,0 +1,146 @@
+"""Judging one reading in the patient's log: who asked, was it allowed, was it logged as it should be.
+
+What does not hold is an alarm about whoever alone can have caused it: the reader's device, or the service.
+"""
+
+from crypto.access_log import Opening
+from crypto.checkpoint import TEN_MINUTES
+from crypto.encoding import decode
+from crypto.errors import Refusal
+from crypto.padding import unpad_record
+from crypto.requests import AccessRequest, Purpose, check_request, purpose_info, read_request
+from crypto.sealed.unsealing import UnsealingKey
+from crypto.secret_bytes import SecretBytes
+from vault_client.audit_report import Alarms, Entry
+from vault_client.device_store import DeviceStore
+from vault_client.local_vault import FoundAt, LocalGrant
+from vault_client.log_scan import FoundLeaf
+from vault_client.reader_keys import ReaderKeys
+from vault_client.vault_replica import VaultReplica
+
+
+class Readings:
+    """The readings of one audit run."""
+
+    def __init__(
+        self, store: DeviceStore, replica: VaultReplica, readers: ReaderKeys, alarms: Alarms
+    ) -> None:
+        self._store = store
+        self._replica = replica
+        self._readers = readers
+        self._alarms = alarms
+
+    async def judge(self, leaf: FoundLeaf, opening: Opening) -> Entry | None:
+        """The entry of a request's leaf; None when nobody can have asked so, or when it stands already."""
+        try:
+            request = read_request(opening.envelope)
+        except Refusal:
+            self._alarms.add(
+                "FORGED_READ", leaf, "The log holds a reading that no device can have asked for.", opening
+            )
+            return None
+        refused = opening.part.outcome != "granted"
+        if not refused and self._is_replayed(leaf, opening, request):
+            return None
+        proven = await self._check_reader(leaf, opening, request, refused)
+        grant = self._replica.grant(request.gid) if proven else None
+        if proven:
+            self._check_reading(leaf, opening, request, grant, refused)
+        return Entry(
+            index=leaf.index,
+            time=opening.part.time,
+            kind="refused" if refused else "access",
+            act=request.act,
+            identity=request.identity if proven else None,
+            name=grant.name if grant is not None else "",
+            grant=grant.entry.gid if grant is not None else None,
+            documents=tuple(entry.doc for entry in request.documents),
+            changes=(),
+            purpose=self._purpose(request) if proven else None,
+        )
+
+    def _is_replayed(self, leaf: FoundLeaf, opening: Opening, request: AccessRequest) -> bool:
+        """Whether the request's slot two stands in the log already: only its first leaf is a reading."""
+        name = f"slot/{request.slot_two.hex()}"
+        first = self._store.get(name, FoundAt)
+        if first is None:
+            place = FoundAt(index=leaf.index, statement=opening.envelope.digest)
+            self._store.put(name, place)
+        elif first.index != leaf.index:
+            self._alarms.add("REPLAY", leaf, "The service logged one reading a second time.", opening)
+            return True
+        return False
+
+    def _check_reading(
+        self,
+        leaf: FoundLeaf,
+        opening: Opening,
+        request: AccessRequest,
+        grant: LocalGrant | None,
+        refused: bool,
+    ) -> None:
+        if leaf.by_tag is not None:
+            self._alarms.add(
+                "MISPLACED_BY_READER",
+                leaf,
+                "A reader's device marked its reading as the end of a grant.",
+                opening,
+            )
+        elif not refused and leaf.by_grant != request.gid:
+            self._alarms.add(
+                "MISPLACED_BY_READER", leaf, "A reader's device hid where its reading is logged.", opening
+            )
+        if not refused:
+            self._check_scope(leaf, opening, request, grant)
+        if abs(opening.part.time - request.time) > TEN_MINUTES:
+            self._alarms.add("BACKDATED", leaf, "The times of a reading do not agree.", opening)
+
+    async def _check_reader(
+        self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, refused: bool
+    ) -> bool:
+        """Whether the person that a request names is proven to have signed it."""
+        known = await self._readers.known(request.identity, request.view.dir)
+        if known is None:
+            if not refused:
+                text = "The service shows no keys of a reader that can be checked."
+                self._alarms.add("KEY_NOT_VALID", leaf, text, opening)
+            return False
+        try:
+            check_request(opening.envelope, known, None, request.time)
+        except Refusal:
+            self._alarms.add("FORGED_READ", leaf, "A reading is not signed by the person it names.", opening)
+            return False
+        return True
+
+    def _check_scope(
+        self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, grant: LocalGrant | None
+    ) -> None:
+        if grant is None or request.recipient != grant.entry.recipient:
+            self._alarms.add("OUT_OF_SCOPE", leaf, "Someone read without a grant of yours.", opening)
+            return
+        documents = [entry.doc for entry in request.documents]
+        outside = request.act != "list" and not all(
+            self._replica.was_granted(request.gid, doc) for doc in documents
+        )
+        ended = self._store.get(f"ended/{request.gid.hex()}", FoundAt)
+        over = opening.part.time > grant.expiry or (ended is not None and ended.index < leaf.index)
+        if outside or over or request.act not in grant.acts:
+            self._alarms.add("OUT_OF_SCOPE", leaf, "Someone read what the grant does not allow.", opening)
+        events = [event for _, event in self._store.scan(f"event-{request.gid.hex()}", FoundAt)]
+        below = [event for event in events if event.index < request.view.seen.size]
+        newest = max(below, key=lambda event: event.index, default=None)
+        held = next((event for event in events if event.statement == request.ghead), None)
+        if newest is not None and (held is None or held.index < newest.index):
+            self._alarms.add(
+                "STALE_VIEW", leaf, "A reader used an older grant than the one in the log.", opening
+            )
+
+    def _purpose(self, request: AccessRequest) -> Purpose | None:
+        info = purpose_info(request.origin, request.gid, request.nonce)
+        for keys in self._replica.local.keyring.epochs:
+            try:
+                record = UnsealingKey(SecretBytes(keys.log_key)).open(info, request.purpose)
+                return decode(unpad_record(record), Purpose)
+            except Refusal:
+                continue
+        return None
