@@ -148,6 +148,6 @@ class Opener:
             nonce=nonce,
             slot_two=locator.make(secrets.token_bytes(16)),
             purpose=sealing.seal(event.log_key, info, pad_record(encode(purpose))),
-            view=await self._service.view(event.origin),
+            view=await self._service.reading_view(event.origin),
         )
         return sign(labels.ACCESS_REQUEST, request, self._own.device)

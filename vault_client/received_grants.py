@@ -106,7 +106,7 @@ class ReceivedGrants:
 
         Raises NotPermitted for any number but the next: one false number would leave out all that is below it.
         """
-        refused = []
+        refused, before = [], await self._service.newest_heads()
         while True:
             place = self._store.get("mailbox", MailboxPlace) or MailboxPlace(after=0)
             mailbox = await self._service.api.mailbox(MailboxQuery(after=place.after))
@@ -120,13 +120,19 @@ class ReceivedGrants:
                     await self._take_in(delivery)
                 except Refusal as refusal:
                     refused.append(str(refusal))
-                    self._keep_refused(delivery, str(refusal))
+                    with self._store.transaction():
+                        self._keep_refused(delivery, str(refusal))
+                        self._keep_place(delivery)
                 place = MailboxPlace(after=delivery.number)
-                self._store.put("mailbox", place)
             if not mailbox.more:
+                self._service.mailbox_was_read(before)
                 return refused
             if not mailbox.deliveries:
                 raise NotProven("The server announces deliveries that it does not show. Try again later.")
+
+    def _keep_place(self, delivery: Delivery) -> None:
+        # Stored with what came of the delivery: one taken in a second time would be refused, and held against somebody.
+        self._store.put("mailbox", MailboxPlace(after=delivery.number))
 
     def _keep_refused(self, delivery: Delivery, why: str) -> None:
         # What was signed is evidence without what came beside it, which can be longer than a record may be.
@@ -139,8 +145,10 @@ class ReceivedGrants:
     async def _take_in(self, delivery: Delivery) -> None:
         if delivery.ended is not None:
             known = self._store.get(f"received/{delivery.ended.hex()}", ReceivedGrant)
-            if known is not None:
-                self.keep(msgspec.structs.replace(known, said_ended=True))
+            with self._store.transaction():
+                if known is not None:
+                    self.keep(msgspec.structs.replace(known, said_ended=True))
+                self._keep_place(delivery)
             return
         if delivery.envelope is None:
             raise NotPermitted("The server delivered nothing under a number. It was not taken in.")
@@ -179,6 +187,7 @@ class ReceivedGrants:
                     said_ended=False,
                 )
             )
+            self._keep_place(delivery)
 
     def _signers(self, chains: Sequence[ShownChain], at: Head) -> list[Known]:
         return [trust.believe_chain(self._service.root, shown, at) for shown in chains]

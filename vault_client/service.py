@@ -11,6 +11,8 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self, TypeVar
 
+import msgspec
+
 from crypto import trust_root
 from crypto.access_log import Leaf, Outcome
 from crypto.encoding import Body
@@ -107,7 +109,7 @@ class Service:
     def forget(store: DeviceStore) -> None:
         """Forget the server that was believed, and its heads. Only for a profile in which nobody is enrolled."""
         with store.transaction():
-            for name in ["trust", *store.names("head")]:
+            for name in ["trust", *store.names("head"), *store.names("mailbox-head")]:
                 store.delete(name)
 
     async def __aenter__(self) -> Self:
@@ -145,6 +147,26 @@ class Service:
         directory = await self.directory()
         seen = directory if origin == self.root.directory_origin else self.believed(origin).head
         return View(trust_root=self.accepted.ref, dir=directory, seen=seen)
+
+    async def reading_view(self, origin: str) -> View:
+        """``view`` for a request to read: it names the head that was known before the mailbox was last read.
+
+        A receipt can show a newer head, under which a grant may have an event that is not delivered yet. To name that
+        one would say that the event was seen and passed over, which is an alarm in the patient's log.
+        """
+        known = self._store.get(f"mailbox-head/{origin}", BelievedHead) or trust.empty_head(origin)
+        return msgspec.structs.replace(await self.view(origin), seen=known.head)
+
+    async def newest_heads(self) -> list[BelievedHead]:
+        """The newest head of every log that was met, fetched now."""
+        known = [head.origin for _, head in self._store.scan("head", BelievedHead)]
+        return [await self.refresh(origin) for origin in known if origin != self.root.directory_origin]
+
+    def mailbox_was_read(self, before: list[BelievedHead]) -> None:
+        """Note that every event below these heads was delivered, or is withheld."""
+        for head in before:
+            if head != self._store.get(f"mailbox-head/{head.origin}", BelievedHead):
+                self._store.put(f"mailbox-head/{head.origin}", head)
 
     async def directory(self) -> Head:
         """A verified head of the directory that is recent enough to be named in what we sign."""

@@ -204,6 +204,7 @@ async def test_a_reader_that_was_shown_an_old_grant_is_named(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A45, A50: a request built on an older event than the log held when it was signed is STALE_VIEW."""
+    await story.reader.sync()
     entries = await ForgedEntries.begin(story)
     envelope = await request(story, ghead=fresh())
     entries.add(envelope, slot_two=slot_of(envelope))

@@ -41,6 +41,6 @@ async def found(data: Path, *, url: str, name: str | None, operator: str | None)
 async def _made(data: Path) -> Keys:
     # The store is there before the keys are complete, so complete keys without a store mean that it was lost.
     cosigning = make_cosigning_key(data)
-    store = await Store.open(data, cosigning.public.key_id)
+    store = await Store.open(data, cosigning.public.key_id, founding=True)
     await store.close()
     return Keys(cosigning, make_sealing_key(data))

@@ -83,18 +83,19 @@ class Store:
         self._stopped = False
 
     @classmethod
-    async def open(cls, data: Path, key: bytes, *, lost: int | None = None) -> Self:
+    async def open(cls, data: Path, key: bytes, *, lost: int | None = None, founding: bool = False) -> Self:
         """Open the store in ``data`` for the cosigning key with id ``key``; made when there is none.
 
-        ``lost``: a new store takes the place of a lost one, by order given at that time. Raises Damaged for the store
-        of another key, or one that is not whole.
+        ``lost``: a new store takes the place of a lost one, by order given at that time. ``founding``: the keeper was
+        never complete, so a file with nothing in it is what a cut left, and no store that was emptied. Raises Damaged
+        for the store of another key, or one that is not whole.
         """
         fresh = not have_store(data)
         async with AsyncExitStack() as opened:
             try:
                 writer = await connect(data / DATABASE)
                 opened.push_async_callback(writer.close)
-                if fresh:
+                if fresh or (founding and await _is_empty(writer)):
                     await writer.executescript(f"BEGIN IMMEDIATE;{_SCHEMA.read_text()}COMMIT;")
                 await writer.execute(
                     "INSERT INTO keeper VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING", (key, lost or 0, lost)
@@ -350,6 +351,10 @@ async def _drop_drafts(db: aiosqlite.Connection, log: int) -> None:
             f"DELETE FROM {table} WHERE log = ?1 AND place >= (SELECT {first} FROM logs WHERE log = ?1)",  # noqa: S608
             (log,),
         )
+
+
+async def _is_empty(db: aiosqlite.Connection) -> bool:
+    return not list(await db.execute_fetchall("SELECT 1 FROM sqlite_schema"))
 
 
 async def _state_time(db: aiosqlite.Connection, time: int) -> None:

@@ -19,7 +19,7 @@ from vault_server.keeper.event_log import EventLog
 from vault_server.keeper.founding import found
 from vault_server.keeper.keeper import Keeper
 from vault_server.keeper.settings import Settings
-from vault_server.keeper.store import Store
+from vault_server.keeper.store import DATABASE, Store
 from vault_server.listening import Listening
 
 URL = "http://127.0.0.1:8766"
@@ -54,6 +54,18 @@ async def test_founding_that_was_cut_short_is_finished(tmp_path: Path) -> None:
     second = await _found(tmp_path)
     assert second.cosigning_key == first.cosigning_key
     assert second.sealing_key != first.sealing_key
+
+
+async def test_a_store_that_was_only_begun_is_made(tmp_path: Path) -> None:
+    """Killed between the file and its tables, founding goes on; a keeper that was complete never takes an empty store."""
+    first = await _found(tmp_path)
+    (tmp_path / DATABASE).write_bytes(b"")
+    with pytest.raises(Damaged):
+        await _open(tmp_path, LoggedService(first))
+    (tmp_path / "keys" / "sealing.key").unlink()
+    second = await _found(tmp_path)
+    assert second.cosigning_key == first.cosigning_key
+    await _open(tmp_path, LoggedService(second))
 
 
 async def test_a_name_must_be_fit_to_sign_under(tmp_path: Path) -> None:
