@@ -1,5 +1,5 @@
 # The README's two commands are `make demo` and `make test`; each does all its own set-up.
-.PHONY: setup demo test lint bench vectors clean
+.PHONY: setup demo test crash lint bench vectors clean
 BIN := .venv/bin
 
 setup: .venv/.ready
@@ -13,6 +13,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest $(ARGS)
+
+crash: setup
+	@$(BIN)/python -m tests.crash $(ARGS)
 
 lint: setup
 	@$(BIN)/ruff check .

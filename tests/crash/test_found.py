@@ -1,6 +1,6 @@
 """What the rounds found, each made to happen on purpose."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -61,7 +61,10 @@ def _text(folder: Path, text: str) -> Path:
     return folder / f"{text}.txt"
 
 
-def _dying_at(name: str, put):  # type: ignore[no-untyped-def]
+Put = Callable[[DeviceStore, str, msgspec.Struct], None]
+
+
+def _dying_at(name: str, put: Put) -> Put:
     def dying(store: DeviceStore, record: str, body: msgspec.Struct) -> None:
         if record == name:
             raise Cut

@@ -1,0 +1,143 @@
+"""What must hold for the people after the last cut: everything acknowledged, seen with their own programs."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+from crypto.errors import NotFound
+from crypto.wire.messages import LinkQuery
+from tests.crash import documents
+from tests.crash.people import People
+from tests.crash.place import Place
+from vault_client.opening import Opener, Wanted
+from vault_client.patient import Patient
+from vault_client.practitioner import TREATMENT, Practitioner
+
+
+async def broken(people: People) -> list[str]:
+    """What does not hold, in words."""
+    found: list[str] = []
+    async with await Practitioner.resume(people.doctor.open(), people.doctor.profile) as doctor:
+        found += [f"a delivery was refused: {why}" for why in await doctor.sync()]
+        await doctor.listing()
+        refused = doctor.set_aside().values()  # NotFound is how an end shows that came before the list
+        found += [f"a list was set aside: {why}" for why in refused if not isinstance(why, NotFound)]
+        for place in people.patients:
+            async with await Patient.resume(place.open(), place.profile) as patient:
+                await patient.finish_ends()
+                await patient.replica.sync()
+                found += [
+                    f"{place.folder.name}: {each}"
+                    async for each in _Checked(people, place, patient, doctor).all()
+                ]
+    found += _left_over(people)
+    return found
+
+
+class _Checked:
+    """One patient's promises."""
+
+    def __init__(self, people: People, place: Place, patient: Patient, doctor: Practitioner) -> None:
+        self._people, self._place = people, place
+        self._patient, self._doctor = patient, doctor
+        self._gone = {line["doc"] for line in place.ledger.read("deleting")}
+        self._ending = {line["gid"] for line in place.ledger.read("revoking")}
+
+    async def all(self) -> AsyncIterator[str]:
+        """What does not hold."""
+        for check in (self._documents, self._chain, self._grants, self._ends, self._log):
+            async for problem in check():
+                yield problem
+
+    async def _documents(self) -> AsyncIterator[str]:
+        """Every document that was added is there with its bytes; none that was deleted is."""
+        there = {each.doc.hex(): each for each in self._patient.documents()}
+        for line in self._place.ledger.read("added"):
+            if line["doc"] not in there and line["doc"] not in self._gone:
+                yield f"{line} is lost"
+        for line in self._place.ledger.read("deleted"):
+            if line["doc"] in there:
+                yield f"{line} came back"
+        for document in there.values():
+            to = self._place.received / "own.bin"
+            await self._patient.get(document.doc, to)
+            if to.read_bytes() != documents.content(document.descriptor.title):
+                yield f"{document.doc.hex()} has other bytes"
+
+    async def _chain(self) -> AsyncIterator[str]:
+        """The chain that is served is the one that was kept, link by link."""
+        head, expected, prev = self._patient.replica.local.head, 0, None
+        while True:
+            answer = await self._patient.service.api.links(LinkQuery(vault=head.vault, since=expected))
+            expected += len(answer.links)
+            prev = answer.links[-1].digest if answer.links else prev
+            if not answer.more:
+                break
+        if (expected, prev) != (head.n + 1, head.link):
+            yield f"the server has {expected} links, {head.n + 1} were kept here, or they end otherwise"
+
+    async def _grants(self) -> AsyncIterator[str]:
+        """Every grant that was made, and not ended, is in force, and one of its documents opens."""
+        known = {grant.entry.gid.hex(): grant for grant in self._patient.grants()}
+        listed = {(each.gid.hex(), each.document.doc.hex()): each for each in self._doctor.documents()}
+        for line in self._place.ledger.read("authorised", "extended"):
+            gid, docs = line["gid"], [doc for doc in line["docs"] if doc not in self._gone]
+            if gid in self._ending:
+                continue
+            if gid not in known or known[gid].entry.ended:
+                yield f"{line} is not in force"
+            elif missing := [doc for doc in docs if (gid, doc) not in listed]:
+                yield f"{line} does not list {missing}"
+            elif docs:
+                document = listed[gid, docs[0]]
+                to = self._people.doctor.received / "granted.bin"
+                await self._doctor.read(document, to)
+                if to.read_bytes() != documents.content(document.document.title):
+                    yield f"{line} opens other bytes"
+
+    async def _ends(self) -> AsyncIterator[str]:
+        """A grant that was ended opens nothing."""
+        known = {grant.entry.gid.hex(): grant for grant in self._patient.grants()}
+        granted = {line["gid"]: line["docs"][0] for line in self._place.ledger.read("authorised")}
+        for line in self._place.ledger.read("revoked"):
+            gid = line["gid"]
+            if not known[gid].entry.ended:
+                yield f"{line}: the record does not say so"
+            if gid not in granted:
+                continue
+            received = self._doctor.grants.get(bytes.fromhex(gid))
+            row = self._doctor.grants.row(received.gid, bytes.fromhex(granted[gid]))
+            wanted = Wanted(doc=row.doc, ver=row.ver, ct_root=row.ct_root, wrap=row.wrap)
+            opener = Opener(self._doctor.service, self._doctor.own)
+            try:
+                await opener.request(received, [wanted], "release", TREATMENT)
+            except NotFound:
+                continue
+            yield f"{line}: it was opened"
+
+    async def _log(self) -> AsyncIterator[str]:
+        """The log is whole, and every reading that was acknowledged is in it."""
+        report = await self._patient.log()
+        for alarm in report.alarms:
+            yield f"alarm {alarm.code}: {alarm.text}"
+        opened = Counter(
+            doc.hex()
+            for entry in report.entries
+            if (entry.kind, entry.act) == ("access", "release")
+            for doc in entry.documents
+        )
+        own = {line["doc"] for line in self._place.ledger.read("added")}
+        read = Counter(line["doc"] for line in self._people.doctor.ledger.read("read") if line["doc"] in own)
+        for doc, times in (read - opened).items():
+            yield f"{doc} was read {times} times more than its log says"
+
+
+def _left_over(people: People) -> Iterator[str]:
+    """Nothing of a run that was cut short is left with anybody who has worked since."""
+    for place in people.places:
+        for folder, pattern in (
+            (place.profile / "spool", "*"),
+            (place.received, ".*"),
+            (place.profile, "*.new"),
+        ):
+            for left in folder.glob(pattern):
+                yield f"{left} was left"

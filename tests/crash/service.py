@@ -1,0 +1,112 @@
+"""The server and the keeper under fire: two programs on loopback, each killed by itself, and the heads they showed."""
+
+import hashlib
+import socket
+import time
+import urllib.request
+from collections.abc import Callable
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+from crypto.checkpoint import Checkpoint, parse_note
+from crypto.trust_root import InstanceCard, read_card
+from tests.crash.programs import Program
+from tests.support.instance import Instance
+
+START_SECONDS = 60
+
+
+class Shown(NamedTuple):
+    """A head that was shown to anybody. It must be a prefix of the log for ever."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+class Service:
+    """A server and its keeper with their data in ``data``, on ports of their own for all their runs."""
+
+    def __init__(self, data: Path, words: Path, environment: dict[str, str]) -> None:
+        """``words``: the folder in which they write what they have to say. ``environment``: of both programs."""
+        self.data = data
+        server_port, self._keeper_port = _free_ports()
+        self.url = f"http://127.0.0.1:{server_port}"
+        serve = ["vault_server", "serve", "--data", str(data), "--port", str(server_port)]
+        self.server = Program([*serve, "--no-keeper", "--json"], words / "server.log", environment)
+        folder = data / "keeper-1"
+        self._card = data / "server" / "instance-card.json"
+        self._found = Program(
+            [
+                *("vault_server.keeper", "init", "--data", str(folder), "--name", "keeper-1"),
+                *("--url", f"http://127.0.0.1:{self._keeper_port}", "--operator", "the operator"),
+            ],
+            words / "init.log",
+        )
+        self.keeper = Program(
+            [
+                *("vault_server.keeper", "serve", "--data", str(folder), "--server", self.url),
+                *("--card", str(self._card), "--port", str(self._keeper_port)),
+            ],
+            words / "keeper.log",
+            environment,
+        )
+
+    @property
+    def card(self) -> InstanceCard:
+        """The instance card."""
+        return read_card(self._card.read_text())
+
+    @property
+    def instance(self) -> Instance:
+        """The same service, for its registrar."""
+        return Instance(self.data, self.url, self.card)
+
+    def found(self) -> None:
+        """Make keeper and instance, and start both."""
+        (self.data / "keeper-1").mkdir(parents=True)
+        self._found.start()
+        if self._found.process is None or self._found.process.wait() != 0:
+            raise RuntimeError(self._found.last_words())
+        self.server.start()
+        _until(lambda: self._card.exists() and self._card.read_bytes().endswith(b"\n"), self.server)
+        self.keeper.start()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until the server's logs are open again: the keeper has cosigned them."""
+        _until(lambda: bool(self.heads()), self.server)
+
+    def heads(self) -> list[Shown]:
+        """What is shown now, by both; nothing of whom does not answer."""
+        found = []
+        for name in ("coffre/directory", "coffre/log/0"):
+            origin = f"{self.url.removeprefix('http://')}/{name}"
+            keepers = f"http://127.0.0.1:{self._keeper_port}/{hashlib.sha256(origin.encode()).hexdigest()}"
+            for url in (f"{self.url}/{name}/checkpoint", f"{keepers}/checkpoint"):
+                if (note := _get(url)) is not None:
+                    head = Checkpoint.parse(parse_note(note).text)
+                    found.append(Shown(head.origin, head.size, head.root))
+        return found
+
+
+def _get(url: str) -> bytes | None:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own server
+            return bytes(answer.read())
+    except (OSError, HTTPException):
+        return None
+
+
+def _until(ready: Callable[[], bool], program: Program) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if program.ended is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"It did not start: {program.last_words()}")
+        time.sleep(0.02)
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        return one.getsockname()[1], other.getsockname()[1]

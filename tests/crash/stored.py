@@ -1,0 +1,111 @@
+"""What must hold in the folders of server and keeper once they have stopped: one log, one tree, no orphan, no fork."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from crypto.merkle import Frontier, leaf_hash, root_of
+from crypto.pieces import part_hash
+from crypto.tiles import WIDTH
+from tests.crash.service import Shown
+from vault_server.settings import Limits
+from vault_server.store.ciphertext import CiphertextStore
+from vault_server.store.database import Database, Writer
+from vault_server.uploads import Uploads
+
+
+def broken(data: Path, shown: Iterable[Shown]) -> list[str]:
+    """What does not hold, in words. Sweeps as the server does each day, a day early."""
+    asyncio.run(_sweep(data / "server"))
+    with (
+        closing(sqlite3.connect(data / "server" / "coffre.db")) as server,
+        closing(sqlite3.connect(data / "keeper-1" / "keeper.db")) as keeper,
+    ):
+        kept = [Shown(*row) for row in keeper.execute("SELECT origin, size, root FROM logs")]
+        return [
+            *_whole(server, "the server's database"),
+            *_whole(keeper, "the keeper's database"),
+            *_trees(server, {*shown, *kept}),
+            *_ciphertext(server, data / "server" / "ciphertext"),
+        ]
+
+
+def _whole(database: sqlite3.Connection, name: str) -> Iterator[str]:
+    if (said := database.execute("PRAGMA integrity_check").fetchall()) != [("ok",)]:
+        yield f"{name}: {said}"
+
+
+def _trees(server: sqlite3.Connection, shown: set[Shown]) -> Iterator[str]:
+    """Leaves give the tiles and the signed head, and every head that anybody was shown is one of theirs."""
+    for origin, size, root in server.execute("SELECT origin, size, root FROM logs").fetchall():
+        heads = {head.size: head.root for head in shown if head.origin == origin}
+        if len(heads) != sum(head.origin == origin for head in shown):
+            yield f"{origin}: two heads of one size were shown"
+        frontier, row = Frontier(), []
+        rows = server.execute(
+            "SELECT idx, leaf FROM leaves WHERE origin = ? ORDER BY idx", (origin,)
+        ).fetchall()
+        if [index for index, _ in rows] != list(range(size)):
+            yield f"{origin}: {len(rows)} leaves, or with gaps, and a head of {size}"
+        for at, (_, leaf) in enumerate(rows, 1):
+            frontier.append(leaf_hash(leaf))
+            row.append(leaf_hash(leaf))
+            if heads.pop(at, frontier.root()) != frontier.root():
+                yield f"{origin}: the head of {at} that was shown is not one of this log: a fork"
+        heads.pop(0, None)
+        if frontier.root() != root or heads:
+            yield f"{origin}: not the leaves of its head, or shorter than what was shown: {sorted(heads)}"
+        yield from _tiles(server, origin, row)
+
+
+def _tiles(server: sqlite3.Connection, origin: str, row: list[bytes]) -> Iterator[str]:
+    """Each tile is the hashes of what lies below it, and there is no other."""
+    level, expected = 0, {}
+    while row:
+        tiles = [row[start : start + WIDTH] for start in range(0, len(row), WIDTH)]
+        expected |= {(level, n): b"".join(tile) for n, tile in enumerate(tiles)}
+        row, level = [root_of(tile) for tile in tiles if len(tile) == WIDTH], level + 1
+    sql = "SELECT level, n, data FROM tiles WHERE origin = ?"
+    if {(level, n): data for level, n, data in server.execute(sql, (origin,))} != expected:
+        yield f"{origin}: tiles are not those of its leaves"
+
+
+def _ciphertext(server: sqlite3.Connection, folder: Path) -> Iterator[str]:
+    """The files are those of the versions that links name, whole, and no others."""
+    parts = {
+        f"{ver[:1].hex()}/{vault.hex()}-{ver.hex()}/{number:06d}": (number, digest)
+        for vault, ver, number, digest in server.execute("SELECT vault, ver, number, hash FROM upload_parts")
+    }
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    yield from (f"{name} is an orphan that was not swept" for name in found.keys() - parts.keys())
+    yield from (f"{name} is gone" for name in parts.keys() - found.keys())
+    for name in found.keys() & parts.keys():
+        number, digest = parts[name]
+        if part_hash(found[name].read_bytes(), number) != digest:
+            yield f"{name} holds other bytes"
+    for (left,) in server.execute("SELECT count(*) FROM uploads WHERE committed = 0"):
+        if left:
+            yield f"{left} uploads that no link names were not forgotten"
+    sql = (
+        "SELECT count(*) FROM versions LEFT JOIN uploads USING (vault, ver) JOIN documents USING (vault, doc) "
+        "WHERE NOT deleted AND committed IS NOT 1"
+    )
+    for (left,) in server.execute(sql):
+        if left:
+            yield f"{left} versions have no ciphertext"
+
+
+async def _sweep(folder: Path) -> None:
+    """What ``Upkeep.sweep`` does, to everything that was begun until now."""
+    database = await Database.open(folder)
+    writer = Writer(database.write, 16, lambda why: None)
+    writer.start()
+    try:
+        store = CiphertextStore(folder / "ciphertext", 0)
+        await Uploads(Limits(), database.reader, writer, store).sweep(int(time.time()) + 2)
+    finally:
+        await writer.close()
+        await database.close()
