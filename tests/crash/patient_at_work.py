@@ -6,7 +6,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from crypto.wire.cards import IdentityCard, read_card
+from crypto.wire.cards import IdentityCard, read_identity_card
 from tests.crash import documents
 from tests.crash.place import Place
 from tests.crash.work import until_there, work
@@ -95,7 +95,7 @@ async def main(folder: Path) -> None:
     place = Place(folder)
     patient = await until_there(place.ledger, lambda: Patient.resume(place.open(), place.profile))
     await patient.finish_ends()
-    doctor = read_card(place.doctor.read_text())
+    doctor = read_identity_card(place.doctor.read_text())
     await work(place.ledger, AtWork(place, patient, doctor).act)
 
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from crypto.merkle import Frontier, leaf_hash, root_of
-from crypto.pieces import part_hash
+from crypto.pieces import upload_part_hash
 from crypto.tiles import WIDTH
 from tests.crash.service import Shown
 from vault_server.settings import Limits
@@ -84,7 +84,7 @@ def _ciphertext(server: sqlite3.Connection, folder: Path) -> Iterator[str]:
     yield from (f"{name} is gone" for name in parts.keys() - found.keys())
     for name in found.keys() & parts.keys():
         number, digest = parts[name]
-        if part_hash(found[name].read_bytes(), number) != digest:
+        if upload_part_hash(found[name].read_bytes(), number) != digest:
             yield f"{name} holds other bytes"
     for (left,) in server.execute("SELECT count(*) FROM uploads WHERE committed = 0"):
         if left:
