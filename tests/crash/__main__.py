@@ -79,6 +79,8 @@ def _holds(
     sum_.acknowledged += told.acknowledged
     if told.broken:
         print("\n".join(["What does not hold:", *told.broken]), flush=True)
+    else:
+        print(f"  {told.rounds.total()} rounds, {told.acknowledged.total()} acknowledged, 0 lost", flush=True)
     return not told.broken
 
 
