@@ -69,8 +69,10 @@ def _carry_out(words: "Sequence[str]", screen: "Screen") -> None:
     arguments = parser().parse_args(words)
     import asyncio
 
+    from vault_client.stop_signals import ended_between_callbacks
+
     try:
-        asyncio.run(arguments.run(arguments, screen))
+        asyncio.run(ended_between_callbacks(arguments.run(arguments, screen)))
     except asyncio.CancelledError:  # stopped again while it was stopping
         raise KeyboardInterrupt from None
     screen.finish()

@@ -5,9 +5,10 @@ else: signals may come while the program itself is still being loaded.
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 _ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -37,6 +38,31 @@ def ended_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+async def ended_between_callbacks(main: Coroutine[Any, Any, None]) -> None:
+    """Await ``main``, and have the first Ctrl-C end it from a callback of the event loop; a second one ends at once.
+
+    asyncio answers Ctrl-C wherever the program is, and so in the middle of its own callbacks: a future that one of
+    them has just seen waiting is cancelled when it is given its result, and a traceback is printed.
+    """
+    import asyncio
+
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT)
+    if not callable(before):  # ignored: it stays so
+        await main
+        return
+    answer = before
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, answer)
+        loop.call_soon_threadsafe(answer, number, frame)
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        await main
+    finally:
+        signal.signal(signal.SIGINT, answer)
 
 
 def _as_ctrl_c(number: int, frame: FrameType | None) -> None:

@@ -1,5 +1,6 @@
 """How a command ends when it is stopped, when nobody reads what it says, and when the system refuses a path."""
 
+import asyncio
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ from crypto.errors import Full, NotPermitted, Stale, Unreachable
 from vault_client import __main__ as program
 from vault_client.commands import output, patient_documents, patient_sharing, profiles, secrets_input
 from vault_client.commands.output import Screen, at_terminal
-from vault_client.stop_signals import ended_at_once, ended_in_order
+from vault_client.stop_signals import ended_at_once, ended_between_callbacks, ended_in_order
 
 COFFRE = (sys.executable, "-m", "vault_client")
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -65,6 +66,31 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
     finally:
         signal.signal(signal.SIGHUP, before[0])
         signal.signal(signal.SIGINT, before[1])
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_ctrl_c_waits_for_the_callback_that_runs(is_ours: bool) -> None:
+    """Pressed while the loop gives a future its result: nothing is printed. asyncio alone prints a traceback."""
+    told: list[dict[str, Any]] = []
+
+    async def pressed_within_a_callback() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context))
+        answered: asyncio.Future[None] = loop.create_future()
+
+        def answer() -> None:
+            if not answered.done():
+                signal.raise_signal(signal.SIGINT)
+                answered.set_result(None)
+
+        loop.call_soon(answer)
+        await answered
+        await asyncio.sleep(60)
+
+    main = pressed_within_a_callback()
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(ended_between_callbacks(main) if is_ours else main)
+    assert bool(told) is not is_ours
 
 
 def test_a_question_is_left_at_the_first_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
