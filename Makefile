@@ -12,7 +12,7 @@ demo: setup
 	@$(BIN)/coffre demo $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 crash: setup
 	@$(BIN)/python -m tests.crash $(ARGS)
