@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ["COFFRE_LANG"] = "en"  # what tests compare is English, whatever language the system speaks
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 _counted: Counter[str] = Counter()

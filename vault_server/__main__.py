@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crypto.identity_chain import LONGEST_CERTIFICATE
+from languages.help import SpokenParser
 from vault_server import program
 from vault_server.settings import DEFAULT, Settings
 
@@ -58,9 +59,7 @@ def _withdraw(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=NAME, description="The vault server: it stores what it cannot open."
-    )
+    parser = SpokenParser(prog=NAME, description="The vault server: it stores what it cannot open.")
     commands = parser.add_subparsers(dest="command", required=True)
 
     run = commands.add_parser("serve", help="run the vault server, and one keeper beside it")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crypto.errors import Refusal, Unavailable
+from languages.catalogue import spoken
 from vault_server.listening import Listening
 
 
@@ -16,10 +17,10 @@ def exit_code(program: str, command: Callable[[], None]) -> int:
     try:
         command()
     except Refusal as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {spoken(str(error))}", file=sys.stderr)
         return 1
     except Unavailable as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {spoken(str(error))}", file=sys.stderr)
         return 3
     return 0
 

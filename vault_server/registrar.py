@@ -21,6 +21,7 @@ from crypto.signing import Envelope, SigningKey, sign
 from crypto.trust_root import TrustRoot
 from crypto.wire.cards import IdentityCard, fingerprint, read_identity_card
 from crypto.wire.messages import Logged
+from languages.catalogue import spoken
 from vault_server import register
 from vault_server.directory_client import DirectoryClient, connected
 from vault_server.instance import card_file, read_key
@@ -207,4 +208,4 @@ def _kind(state: IdentityState, subject: str) -> Literal["practitioner", "team",
 
 
 def _say(answer: dict[str, object], words: str, *, as_json: bool) -> None:
-    print(json.dumps(answer) if as_json else words)
+    print(json.dumps(answer) if as_json else spoken(words))

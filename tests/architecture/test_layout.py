@@ -25,7 +25,7 @@ from crypto.signing import SigningKey
 from tests.strategies import all_kinds
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("crypto", "vault_server", "vault_client")
+PACKAGES = ("crypto", "languages", "vault_server", "vault_client")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LONGEST = 400
 EXEMPT = {"crypto/unicode14.py"}  # a table

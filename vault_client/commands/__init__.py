@@ -8,6 +8,8 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, Protocol
 
+from languages.catalogue import spoken
+from languages.help import SpokenParser
 from vault_client.commands.output import Screen, Usage
 from vault_client.version import VERSION
 
@@ -22,7 +24,7 @@ class Subcommands(Protocol):
         ...
 
 
-class _Parser(ArgumentParser):
+class _Parser(SpokenParser):
     """Raises Usage where argparse would print and exit, so that --json answers with an object."""
 
     def error(self, message: str) -> NoReturn:
@@ -59,14 +61,16 @@ def parser() -> ArgumentParser:
 def _add(
     nouns: "_SubParsersAction[_Parser]", noun: str, purpose: str, add: Callable[[Subcommands], None]
 ) -> None:
-    of_noun = nouns.add_parser(noun, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False)
+    of_noun = nouns.add_parser(
+        noun, help=purpose, description=f"{spoken(purpose).capitalize()}.", allow_abbrev=False
+    )
     add(_commands(of_noun.add_subparsers(dest="verb", required=True, metavar="COMMAND")))
 
 
 def _commands(verbs: "_SubParsersAction[_Parser]") -> Subcommands:
     def command(name: str, run: Command, purpose: str) -> ArgumentParser:
         made = verbs.add_parser(
-            name, help=purpose, description=f"{purpose.capitalize()}.", allow_abbrev=False
+            name, help=purpose, description=f"{spoken(purpose).capitalize()}.", allow_abbrev=False
         )
         made.add_argument(
             "--json", action="store_true", help="write one JSON object to stdout, and nothing else"

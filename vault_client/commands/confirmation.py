@@ -3,6 +3,7 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
+from languages.catalogue import spoken
 from vault_client.commands.output import Usage, at_terminal, wrapped
 from vault_client.stop_signals import ended_at_once
 
@@ -38,8 +39,8 @@ def confirm(arguments: Namespace, question: str) -> None:
     check_answerable(arguments)
     if arguments.yes:
         return
-    print(wrapped(acceptable(question), sys.stdout))
+    print(wrapped(acceptable(spoken(question)), sys.stdout))
     with ended_at_once():
-        answer = input(CONFIRM)
-    if answer.strip().lower() != "yes":
+        answer = input(spoken(CONFIRM))
+    if answer.strip().lower() not in {"yes", spoken("yes")}:
         raise NotPermitted(NOT_CONFIRMED)

@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from languages.catalogue import spoken
 from vault_client.commands.output import Screen, moment
 from vault_client.commands.profiles import server_url
 
@@ -31,7 +32,7 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
     from vault_client.public_log import verify_logs
 
     card = instance_card(arguments.card)
-    with screen.progress("Checking") as progress:
+    with screen.progress(spoken("Checking")) as progress:
         checked = await verify_logs(arguments.server, card, progress=progress)
     screen.result["logs"] = [
         {"origin": log.origin, "size": log.size, "root": log.root.hex(), "time": log.time}

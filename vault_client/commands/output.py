@@ -16,6 +16,8 @@ from typing import Any, TextIO
 
 from crypto.encoding import acceptable
 from crypto.errors import Unavailable, Unreachable
+from languages.catalogue import spoken
+from languages.choice import language
 from vault_client.progress import Progress
 
 _LAST_MOMENT = 253402300799
@@ -45,12 +47,12 @@ class Screen:
     def say(self, text: str) -> None:
         """One line for people."""
         if not self.as_json:
-            self._show(wrapped(acceptable(text), sys.stdout))
+            self._show(wrapped(acceptable(spoken(text)), sys.stdout))
 
     def aside(self, text: str) -> None:
         """One line for people, on stderr: it is not what the command was asked for."""
         if not self.as_json:
-            _written(wrapped(acceptable(text), sys.stderr), sys.stderr)
+            _written(wrapped(acceptable(spoken(text)), sys.stderr), sys.stderr)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Rows for people. Cells are shown as they are: nothing in them is markup."""
@@ -90,7 +92,7 @@ class Screen:
             raise
 
     def finish(self) -> None:
-        """Write the JSON object of a command that did what it was asked."""
+        """Write the JSON object of a command that did what it was asked. What programs read is English."""
         if self.as_json:
             self._show(json.dumps(self.result))
 
@@ -99,7 +101,7 @@ class Screen:
         message += self._doubt
         said = json.dumps({**self.result, "error": error, "message": message})
         if not self.as_json or self._is_mute or _written(said, sys.stdout):
-            _written(wrapped(f"coffre: {acceptable(message)}", sys.stderr), sys.stderr)
+            _written(wrapped(f"coffre: {acceptable(spoken(message))}", sys.stderr), sys.stderr)
 
     def _show(self, text: str) -> None:
         if why := _written(text, sys.stdout):
@@ -141,17 +143,17 @@ def counted(count: int, thing: str, things: str = "") -> str:
 def several(names: Sequence[str]) -> str:
     """The first few of ``names``, and how many more there are."""
     more = len(names) - _NAMED
-    return "; ".join(names[:_NAMED]) + (AND_MORE.format(count=more) if more > 0 else "")
+    return "; ".join(names[:_NAMED]) + (spoken(AND_MORE.format(count=more)) if more > 0 else "")
 
 
 def day(time: int) -> str:
     """A day, as it is shown (UTC)."""
-    return _date(time).strftime("%Y-%m-%d")
+    return _date(time).strftime("%d/%m/%Y" if language() == "fr" else "%Y-%m-%d")
 
 
 def moment(time: int) -> str:
     """A moment, as it is shown (UTC)."""
-    return _date(time).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{day(time)} {_date(time):%H:%M:%S}"
 
 
 def _date(time: int) -> datetime:
@@ -161,9 +163,10 @@ def _date(time: int) -> datetime:
 
 def amount(count: int) -> str:
     """A number of bytes, as it is shown."""
-    size, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB"):
+    size, unit = float(count), ""
+    for larger in ("k", "M", "G"):
         if size < 1000:
             break
         size, unit = size / 1000, larger
-    return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+    number = f"{size:.0f}" if not unit or size >= 100 else f"{size:.1f}"
+    return f"{number.replace('.', ',')} {unit}o" if language() == "fr" else f"{number} {unit}B"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from languages.catalogue import spoken
 from vault_client.commands.names import pick, remember, short
 from vault_client.commands.output import Screen, Usage, amount
 
@@ -88,10 +89,11 @@ async def show(arguments: Namespace, screen: Screen) -> None:
             "Type": descriptor.mime,
             "Size": amount(descriptor.length),
             "Id": document.doc.hex(),
-            "Left out of new grants": "yes" if document.masked else "no",
+            "Left out of new grants": spoken("yes" if document.masked else "no"),
         }
-        for name, value in lines.items():
-            screen.say(f"{name + ':':<24}{value}")
+        shown = {f"{spoken(name)}:": value for name, value in lines.items()}
+        for name, value in shown.items():
+            screen.say(f"{name:<{max(map(len, shown))}} {value}")
         show_trust(screen, record.service)
 
 
@@ -190,5 +192,5 @@ def _row(number: int, document: "PatientDocument") -> Sequence[str]:
         descriptor.category,
         descriptor.title,
         amount(descriptor.length),
-        "masked" if document.masked else "",
+        spoken("masked") if document.masked else "",
     )

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
+from languages.catalogue import spoken
 from vault_client.commands.names import short
 from vault_client.commands.output import Screen, counted, moment, several
 
@@ -98,9 +99,9 @@ def report_object(report: "AuditReport") -> dict[str, Any]:
 
 
 def _row(entry: "Entry", titles: dict[bytes, str], own: bytes) -> tuple[str, ...]:
-    who = YOU if entry.identity == own else entry.name
+    who = spoken(YOU) if entry.identity == own else entry.name
     if not who:
-        who = short(entry.identity) if entry.identity is not None else UNKNOWN
+        who = short(entry.identity) if entry.identity is not None else spoken(UNKNOWN)
     # A listing is opened as a document of its own, which the record does not name.
     named = () if entry.act == "list" else entry.documents
     documents = several([titles.get(doc) or short(doc) for doc in named])
@@ -111,7 +112,7 @@ def _why(entry: "Entry", names: dict[str, str]) -> str:
     if entry.purpose is None:
         return ""
     code = entry.purpose.code
-    return " · ".join(filter(None, (names.get(code, code), entry.purpose.role, entry.purpose.reason)))
+    return " · ".join(filter(None, (spoken(names.get(code, code)), entry.purpose.role, entry.purpose.reason)))
 
 
 def deed(entry: "Entry") -> str:
@@ -119,15 +120,16 @@ def deed(entry: "Entry") -> str:
     grant = short(entry.grant) if entry.grant is not None else UNKNOWN
     match entry.kind:
         case "access":
-            return READINGS[entry.act]
+            return spoken(READINGS[entry.act])
         case "refused":
-            return REFUSED
+            return spoken(REFUSED)
         case "granted":
-            return GRANTED.format(grant=grant)
+            return spoken(GRANTED.format(grant=grant))
         case "ended":
-            return ENDED.format(grant=grant)
+            return spoken(ENDED.format(grant=grant))
     name = entry.name or UNKNOWN
     documents = counted(len(entry.documents), "document") if entry.documents else "documents"
-    return ", ".join(CHANGES[change] for change in entry.changes).format(
-        name=name, documents=documents, grant=grant
+    return ", ".join(
+        spoken(CHANGES[change].format(name=name, documents=documents, grant=grant))
+        for change in entry.changes
     )

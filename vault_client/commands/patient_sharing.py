@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from languages.catalogue import spoken
 from vault_client.commands.names import MIN_PREFIX, pick, pick_all, remember, short
 from vault_client.commands.output import Screen, Usage, counted, day, several
 from vault_client.commands.patient_documents import DOCUMENTS, document_ids, unless_answered
@@ -128,7 +129,7 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
                         grant.subject,
                         str(len(record.granted(grant.entry.gid))),
                         day(grant.expiry),
-                        _standing(grant, record),
+                        spoken(_standing(grant, record)),
                     )
                     for number, grant in enumerate(made, 1)
                 ],

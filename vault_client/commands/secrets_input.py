@@ -8,6 +8,7 @@ from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from languages.catalogue import spoken
 from vault_client.commands.output import Usage, at_terminal, wrapped
 from vault_client.stop_signals import ended_at_once
 
@@ -99,7 +100,7 @@ def kit_keeper(arguments: Namespace) -> Callable[["KitFile"], None]:
 
 def _asked(question: str) -> str:
     with ended_at_once():
-        return getpass(question)
+        return getpass(spoken(question))
 
 
 def _from_descriptor(number: int) -> str:
@@ -160,8 +161,8 @@ def _write_kit(path: Path, kit: "KitFile") -> None:
 def _show_kit(kit: "KitFile") -> None:
     from crypto.errors import NotPermitted
 
-    print(f"{wrapped(KIT, sys.stdout)}\n\n    {kit.text}\n")
+    print(f"{wrapped(spoken(KIT), sys.stdout)}\n\n    {kit.text}\n")
     with ended_at_once():
-        answer = input(KIT_CONFIRM)
+        answer = input(spoken(KIT_CONFIRM))
     if answer.strip().upper() != "OK":
         raise NotPermitted(KIT_UNCONFIRMED)

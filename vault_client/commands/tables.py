@@ -13,6 +13,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from languages.catalogue import spoken
 from vault_client.commands.output import at_terminal
 
 # Columns whose cells are compared or copied, and those of short cells, are never broken into lines.
@@ -35,11 +36,12 @@ def drawn(columns: Sequence[str], rows: Sequence[Sequence[str]], *, indent: int 
     for number, column in enumerate(columns):
         cells = [row[number] for row in rows]
         is_whole = column in _WHOLE or all(len(cell) <= _SHORT for cell in cells)
+        heading = spoken(column)
         table.add_column(
-            Text(column),
+            Text(heading),
             overflow="fold",
             no_wrap=is_whole,
-            min_width=_widest([column, *cells]) if is_whole else _foldable(cells),
+            min_width=_widest([heading, *cells]) if is_whole else _foldable(cells),
         )
     for row in rows:
         table.add_row(*map(Text, row))
@@ -77,7 +79,7 @@ def _foldable(cells: Sequence[str]) -> int:
 
 def _lines(columns: Sequence[str], row: Sequence[str], width: int) -> str:
     named = zip(columns, row, strict=True)
-    lines = (f"{column}: {cell}" if column else cell for column, cell in named if cell)
+    lines = (f"{spoken(column)}: {cell}" if column else cell for column, cell in named if cell)
     return "\n".join(
         textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         for line in lines

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crypto.errors import Unavailable
+from languages.catalogue import spoken
+from languages.help import SpokenParser
 from vault_server import program
 from vault_server.keeper.founding import found
 from vault_server.keeper.keys import CARD
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _init(options: argparse.Namespace) -> None:
     card = asyncio.run(found(options.data, url=options.url, name=options.name, operator=options.operator))
-    print(f"The keeper {card.name} is ready in {options.data}. Its card is {options.data / CARD}.")
+    print(spoken(f"The keeper {card.name} is ready in {options.data}. Its card is {options.data / CARD}."))
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -53,7 +55,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=NAME, description="A keeper: it follows the logs of a service.")
+    parser = SpokenParser(prog=NAME, description="A keeper: it follows the logs of a service.")
     commands = parser.add_subparsers(dest="command", required=True)
 
     init = commands.add_parser("init", help="make a keeper's keys, store and card; again: only the card")

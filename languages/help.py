@@ -1,0 +1,46 @@
+"""The help of a program, and what argparse says of mistyped words, in the language of whoever reads it."""
+
+import argparse
+import sys
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from languages.catalogue import spoken
+
+
+class SpokenHelp(argparse.HelpFormatter):
+    """Lays help out as argparse does, with every text looked up before it is wrapped."""
+
+    def start_section(self, heading: str | None) -> None:
+        """Begin a section under ``heading``."""
+        super().start_section(spoken(heading) if heading else heading)
+
+    def add_text(self, text: str | None) -> None:
+        """A description or an epilog."""
+        super().add_text(spoken(text) if text else text)
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[Any],
+        prefix: str | None = None,
+    ) -> None:
+        """The first lines: what may be typed."""
+        super().add_usage(usage, actions, groups, spoken("usage: ") if prefix is None else prefix)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        # The one place argparse has for changing an option's help; its own formatters use it so.
+        return spoken(action.help) if action.help else action.help
+
+
+class SpokenParser(argparse.ArgumentParser):
+    """Reads what was typed; the parsers of its commands are of the same kind."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=SpokenHelp, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with what was typed, and end with exit code 2."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {spoken(message)}\n")
