@@ -42,7 +42,9 @@ class CiphertextStore:
                     ) from None
             finally:
                 beside.unlink()
-            sync_folder(folder)
+            # Another part may have made these folders a moment ago, and not have synced them yet.
+            for each in (folder, folder.parent, self._folder):
+                sync_folder(each)
         except OSError as error:
             beside.unlink(missing_ok=True)
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
