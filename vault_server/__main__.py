@@ -25,15 +25,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from vault_server.serve import serve
-
     settings = Settings(
         data=options.data,
         listening=program.listening(options),
         public_host=options.public_host,
         cover_leaves_a_day=options.cover_leaves,
     )
-    program.run(serve(settings, with_keeper=not options.no_keeper, as_json=options.json))
+    if options.backup is not None:
+        from vault_server.backup import back_up
+
+        back_up(settings, options.backup, as_json=options.json)
+    elif options.restore is not None:
+        from vault_server.restore import restore
+
+        restore(settings, options.restore, as_json=options.json)
+    else:
+        from vault_server.serve import serve
+
+        program.run(serve(settings, with_keeper=not options.no_keeper, as_json=options.json))
 
 
 def _certify(options: argparse.Namespace) -> None:
@@ -76,7 +85,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many leaves a day a quiet log gets at least (default: %(default)s)",
     )
-    run.add_argument("--json", action="store_true", help="say that it is ready as JSON")
+    instead = run.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--backup",
+        type=Path,
+        metavar="FILE",
+        help="write the server's data to the new file FILE, also while it runs",
+    )
+    instead.add_argument(
+        "--restore", type=Path, metavar="FILE", help="put a backup into a data folder without a server"
+    )
+    run.add_argument("--json", action="store_true", help="say that it is ready, or done, as JSON")
     run.set_defaults(run=_serve)
 
     registrar = commands.add_parser("registrar", help="act as the registrar of this instance")

@@ -1,8 +1,9 @@
 """The logs of this server: leaves staged inside jobs, written with the batch, proven once keepers have cosigned.
 
 A batch of jobs ends in one transaction: leaves, the rightmost tiles and a compare-and-swap of each signed head. Only
-after it is durable is the head signed, cosigned and published, and only then do receipts exist. A log in which no head
-has been cosigned since this process started takes no leaves: the keepers may know more of it than the store does.
+after it is durable is the head signed, cosigned and published, and only then do receipts exist. Until a head of every log
+that was read back has been cosigned, no log takes leaves and no head is shown: the keepers may know more than the store
+does, and one log that went on would part from the newer copy in which the others belong.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,6 +45,7 @@ class AccessLog:
         self._seconds = receipt_seconds
         self._logs: dict[str, Log] = {}
         self._edges: dict[str, Edge] = {}
+        self._unconfirmed: set[str] = set()
         self._replaced: dict[int, Replaced] = {}
         self._newest_directory: Checkpoint | None = None
         self._tiles = TileCache(self._fetch_tile)
@@ -69,16 +71,29 @@ class AccessLog:
 
             async def job(transaction: Transaction) -> None:
                 if await rows.add_log(transaction, origin, shard, EMPTY_ROOT):
-                    transaction.after.append(
-                        lambda: self._add(rows.LogRow(origin, shard, 0, EMPTY_ROOT, None), [])
-                    )
+                    transaction.after.append(lambda: self._add(rows.LogRow(origin, shard, 0, EMPTY_ROOT), []))
 
             await self._writer.run(job)
         await self._publisher.wait(self._logs[origin], 0, self._seconds)
 
-    def is_confirmed(self, origin: str) -> bool:
-        """Whether the keepers have cosigned a head of ``origin`` since the server started."""
-        return origin in self._logs and self._logs[origin].published is not None
+    async def confirm(self) -> None:
+        """Wait until every log that was read back has a cosigned head. Raises Unreachable."""
+        for origin in sorted(self._unconfirmed):
+            await self._publisher.wait(self._logs[origin], 0, self._seconds)
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the keepers have cosigned a head of every log since the server started."""
+        directory = self._logs.get(self.directory)
+        return not self._unconfirmed and directory is not None and directory.published is not None
+
+    def check_confirmed(self) -> None:
+        """Raises Unreachable while a log that was read back has no cosigned head: the store may be an older copy."""
+        if self._unconfirmed:
+            raise Unreachable(
+                "The keepers have not confirmed the logs since the server started, so nothing was done. "
+                "Try again in a moment."
+            )
 
     @property
     def shards(self) -> list[Log]:
@@ -97,9 +112,10 @@ class AccessLog:
 
     def stage_bytes(self, transaction: Transaction, origin: str, leaf: bytes) -> int:
         """As ``stage``, for a leaf that is bytes already, such as a cover leaf."""
+        self.check_confirmed()
         if self._log(origin).published is None:
             raise Unreachable(
-                "The keepers have not confirmed this log since the server started, so nothing was written. "
+                "The keepers have not confirmed this log since it was opened, so nothing was written. "
                 "Try again in a moment."
             )
         index = self._edges[origin].size + sum(1 for other, _ in transaction.staged if other == origin)
@@ -146,10 +162,11 @@ class AccessLog:
 
     def checkpoint(self, origin: str) -> bytes:
         """The newest cosigned checkpoint. Raises NotFound for a log that is not here, Unreachable before the first."""
-        note = self._log(origin).shown
-        if note is None:
+        published = self._log(origin).published
+        self.check_confirmed()
+        if published is None:
             raise Unreachable("This log has no cosigned head yet. Try again in a moment.")
-        return note
+        return published.note
 
     def cosigned_ahead(self, origin: str) -> int:
         """How many seconds the newest cosignature of a confirmed log is ahead of this server's clock; negative: behind."""
@@ -195,6 +212,7 @@ class AccessLog:
         for level, n in enumerate(edge_tiles(row.size)):
             data = b"" if n is None else await rows.tile(self._reader, row.origin, level, n)
             tiles.append(data or b"")
+        self._unconfirmed.add(row.origin)
         self._add(row, tiles)
 
     def _add(self, row: rows.LogRow, tiles: Sequence[bytes]) -> None:
@@ -207,9 +225,6 @@ class AccessLog:
             key=self._instance.key_of(row.origin),
             durable=Checkpoint(row.origin, row.size, row.root),
         )
-        # An older note than the head would look like a log rolled back to whoever saw the newer one.
-        if row.note is not None and f"\n{row.size}\n".encode() in row.note:
-            log.shown = row.note
         self._logs[row.origin], self._edges[row.origin] = log, edge
         self._publisher.push(log)
 
@@ -239,6 +254,7 @@ class AccessLog:
 
     def _published(self, log: Log, published: Published) -> None:
         head, now = published.head, int(self._clock())
+        self._unconfirmed.discard(log.origin)
         if log.origin == self.directory:
             self._note_directory_head(head, now)
         self._writer.run_later(lambda transaction: self._keep(transaction, published, now))

@@ -20,6 +20,8 @@ from vault_server.settings import Settings
 from vault_server.store.files import make_folder, read_whole, write_durably
 from vault_server.version import VERSION
 
+KEYS = "keys"
+TRUST_ROOTS = "trust-roots"
 TWO_YEARS = 2 * 365 * 24 * 3600
 SCHEMES = ("demo", "app")
 NEVER_GRANTED = ("insurer", "employer")
@@ -66,7 +68,7 @@ def check_host(settings: Settings, port: int) -> None:
 
 def found(settings: Settings, keeper: KeeperCard, port: int, now: int) -> None:
     """Make the instance. An attempt that was cut short is taken up with the keys it made."""
-    for folder in (_keys(settings), settings.server_folder / "trust-roots", settings.operator_folder):
+    for folder in (_keys(settings), settings.server_folder / TRUST_ROOTS, settings.operator_folder):
         make_folder(folder)
     log = _make_key(_keys(settings) / "log.key")
     directory = _make_key(_keys(settings) / "directory.key")
@@ -137,11 +139,11 @@ def _make_key(path: Path) -> SigningKey:
 
 
 def _keys(settings: Settings) -> Path:
-    return settings.server_folder / "keys"
+    return settings.server_folder / KEYS
 
 
 def _trust_root_file(settings: Settings, version: int) -> Path:
-    return settings.server_folder / "trust-roots" / f"{version}.json"
+    return settings.server_folder / TRUST_ROOTS / f"{version}.json"
 
 
 def _named(card: KeeperCard) -> Keeper:

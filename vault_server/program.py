@@ -13,7 +13,7 @@ from vault_server.listening import Listening
 
 
 def exit_code(program: str, command: Callable[[], None]) -> int:
-    """Run ``command``: 0 done, 1 refused by a check, 3 something could not be reached, read or stored."""
+    """Run ``command``: 0 done, 1 refused by a check, 3 something could not be reached, read or stored, 130 stopped."""
     try:
         command()
     except Refusal as error:
@@ -22,6 +22,9 @@ def exit_code(program: str, command: Callable[[], None]) -> int:
     except Unavailable as error:
         print(f"{program}: {spoken(str(error))}", file=sys.stderr)
         return 3
+    except KeyboardInterrupt:
+        print(spoken(f"{program}: stopped before it was done."), file=sys.stderr)
+        return 130
     return 0
 
 

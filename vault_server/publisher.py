@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from crypto.checkpoint import Checkpoint, CosignerKey, add_cosignature, sign_checkpoint
-from crypto.errors import Damaged, Refusal, Unreachable
+from crypto.errors import CoffreError, Damaged, Refusal, Stale, Unreachable
 from crypto.merkle import SubtreeHash, consistency_path
 from crypto.receipt import AddCheckpoint
 from crypto.signing import SigningKey
@@ -57,7 +57,6 @@ class Log:
     shard: int | None
     key: SigningKey
     durable: Checkpoint
-    shown: bytes | None = None
     published: Published | None = None
     waiting: list[tuple[int, asyncio.Future[Published]]] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
@@ -73,7 +72,7 @@ class Publisher:
         tiles: TileCache,
         clock: Callable[[], float],
         published: Callable[[Log, Published], None],
-        stop: Callable[[Damaged], None],
+        stop: Callable[[CoffreError], None],
     ) -> None:
         self._keepers = keepers
         self._needed = needed
@@ -119,8 +118,8 @@ class Publisher:
             note = sign_checkpoint(head, log.key)
             try:
                 note = await self._cosigned(log.origin, head, note)
-            except Damaged as damaged:
-                self._stop(damaged)
+            except (Stale, Damaged) as contradiction:
+                self._stop(contradiction)
                 return
             except Unreachable:
                 if (
@@ -132,7 +131,6 @@ class Publisher:
                 continue
             attempt = 0
             log.published = Published(head=head, note=note, at=self._clock())
-            log.shown = note
             self._published(log, log.published)
             for size, future in log.waiting:
                 if size <= head.size and not future.done():
@@ -162,11 +160,17 @@ class Publisher:
             try:
                 answer = await keeper.add_checkpoint(await self._request(old, head, note))
             except Behind as behind:
-                if behind.size > head.size or behind.size == old == head.size:
+                if behind.size > head.size:
+                    raise Stale(
+                        f"The server stopped: its data folder is older than what was published. Of {origin} a keeper "
+                        f"has seen {behind.size} entries, and this copy has {head.size}. What is missing may "
+                        "have been acknowledged to people. Nothing new was signed. Restore a newer backup. If there is none, "
+                        "only a successor of the log could take its place, and this version cannot make one."
+                    ) from None
+                if behind.size == old == head.size:
                     raise Damaged(
-                        "The server stopped: a keeper knows a later or another head of its log than the one stored "
-                        "here. The data folder is older than what was published, or was changed. Restore the newest "
-                        "copy of it; nothing new was signed."
+                        "The server stopped: a keeper knows another head of its log than the one stored here. The data "
+                        "folder was changed. Restore the newest copy of it; nothing new was signed."
                     ) from None
                 old = behind.size
             except Unreachable:

@@ -74,7 +74,7 @@ async def _until(
     ready: asyncio.Task[None],
     keeper: KeeperProcess | None,
 ) -> None:
-    """Wait for a reason to end. Raises Unavailable when it is not the operator's wish."""
+    """Wait for a reason to end. Raises when it is not the operator's wish: Unavailable, or Stale for an older copy."""
     told = asyncio.create_task(stop.wait())
     alone = None if keeper is None else asyncio.create_task(keeper.ended())
     waiting: set[asyncio.Future[Any]] = {told, serving, vault.stopped, ready}
@@ -86,7 +86,7 @@ async def _until(
             if told in done:
                 return
             if vault.stopped in done:
-                raise Unavailable(vault.stopped.result())
+                raise vault.stopped.result()
             if serving in done:
                 raise Unavailable("The server ended by itself. Start it again.")
             if alone is not None and alone in done:

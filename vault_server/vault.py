@@ -6,7 +6,7 @@ A method here is verify, rule, store, log, receipt, in the modules it names; no 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from crypto.errors import NotFound, NotPermitted, Unauthenticated
+from crypto.errors import CoffreError, NotFound, NotPermitted, Unauthenticated
 from crypto.identity_links import Chain
 from crypto.labels import SUITE
 from crypto.wire import messages as m
@@ -21,6 +21,7 @@ from vault_server.record_chains import RecordChains
 from vault_server.records import Records
 from vault_server.sessions import Account, Sessions
 from vault_server.settings import Settings
+from vault_server.store import ciphertext
 from vault_server.store.ciphertext import CiphertextStore
 from vault_server.store.database import Database, Writer
 from vault_server.upkeep import Upkeep
@@ -42,11 +43,11 @@ class Vault:
         self.settings = settings
         self.instance = instance
         self.clock = clock
-        self.stopped: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.stopped: asyncio.Future[CoffreError] = asyncio.get_running_loop().create_future()
         self.writer = Writer(database.write, settings.limits.queued_jobs, self._stop)
         self._database = database
         reader = database.reader
-        store = CiphertextStore(settings.server_folder / "ciphertext", settings.limits.free_bytes)
+        store = CiphertextStore(settings.server_folder / ciphertext.FOLDER, settings.limits.free_bytes)
         self.log = AccessLog(instance, database, self.writer, keepers, clock, settings.receipt_seconds)
         self.identities = Identities(instance, reader, self.writer, self.log)
         self.sessions = Sessions(instance.root.hosts, self.identities, reader, self.writer, clock)
@@ -91,7 +92,8 @@ class Vault:
         return vault
 
     async def open_logs(self) -> None:
-        """Have the keepers confirm the directory and the newest shard. Raises Unreachable while they are silent."""
+        """Have the keepers confirm every log, the newest shard made if need be. Raises Unreachable while they are silent."""
+        await self.log.confirm()
         await self.log.open_log(self.log.directory, None)
         shard = self.log.newest_shard
         await self.log.open_log(self.instance.root.log_origin(shard), shard)
@@ -110,9 +112,9 @@ class Vault:
     @property
     def healthy(self) -> bool:
         """Whether the server can store and sign."""
-        return not self.stopped.done() and self.log.is_confirmed(self.log.directory)
+        return not self.stopped.done() and self.log.confirmed
 
-    def _stop(self, why: str) -> None:
+    def _stop(self, why: CoffreError) -> None:
         if not self.stopped.done():
             self.stopped.set_result(why)
 
@@ -237,8 +239,9 @@ class VaultSession:
         return int(self._vault.clock())
 
     def _me(self) -> bytes:
-        """The account's identity, and one token of its allowance. Raises Unauthenticated or TooMany."""
+        """The account's identity, and one token of its allowance. Raises Unauthenticated, TooMany or Unreachable."""
         if self._account is None:
             raise Unauthenticated("This needs a session. Nothing was done. Log in first.")
+        self._vault.log.check_confirmed()
         self._vault.accounts.take(self._account.identity)
         return self._account.identity

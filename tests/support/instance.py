@@ -91,9 +91,19 @@ class Instance:
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Instance]:
-    """Start a server and its keeper on free ports, with their data in ``data``; end both afterwards."""
-    command = [sys.executable, "-m", "vault_server", "serve", "--data", str(data), "--port", "0", "--json"]
+def running(data: Path, port: int = 0) -> Iterator[Instance]:
+    """Start a server, on a free port unless told one, and its keeper, with their data in ``data``; end both afterwards."""
+    command = [
+        sys.executable,
+        "-m",
+        "vault_server",
+        "serve",
+        "--data",
+        str(data),
+        "--port",
+        str(port),
+        "--json",
+    ]
     said = data.with_suffix(".log")
     with (
         said.open("w") as errors,

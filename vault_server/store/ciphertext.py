@@ -15,6 +15,12 @@ from crypto.pieces import part_slice
 from vault_server.store.files import PRIVATE_FILE, make_folder, sync_folder
 
 CHUNK = 1 << 18
+FOLDER = "ciphertext"
+
+
+def part_name(vault: bytes, ver: bytes, number: int) -> str:
+    """Where one part lies, within the folder of the store."""
+    return f"{ver[:1].hex()}/{vault.hex()}-{ver.hex()}/{number:06d}"
 
 
 class CiphertextStore:
@@ -27,16 +33,17 @@ class CiphertextStore:
 
     def put(self, vault: bytes, ver: bytes, number: int, data: bytes) -> None:
         """Keep one part. The same bytes again are fine. Raises Conflict for other bytes, Full without room."""
-        folder = self._place(vault, ver)
+        place = self._place(vault, ver, number)
+        folder = place.parent
         beside = folder / f".{secrets.token_hex(8)}"
         try:
             self._check_room(len(data))
             make_folder(folder)
             self._write(beside, data)
             try:
-                os.link(beside, folder / f"{number:06d}")
+                os.link(beside, place)
             except FileExistsError:
-                if (folder / f"{number:06d}").read_bytes() != data:
+                if place.read_bytes() != data:
                     raise Conflict(
                         "Another ciphertext has this place. Nothing was stored. Encrypt again under a new version id."
                     ) from None
@@ -53,13 +60,13 @@ class CiphertextStore:
 
     def read(self, vault: bytes, ver: bytes, length: int, start: int) -> Iterator[bytes]:
         """Chunks of a whole ciphertext from byte ``start`` on. Raises NotFound when a part is gone."""
-        number, folder = 0, self._place(vault, ver)
+        number = 0
         while start < length:
             while part_slice(number, length).stop <= start:
                 number += 1
             part = part_slice(number, length)
             try:
-                with (folder / f"{number:06d}").open("rb", buffering=0) as file:
+                with self._place(vault, ver, number).open("rb", buffering=0) as file:
                     file.seek(start - part.start)
                     while start < part.stop and (chunk := file.read(CHUNK)):
                         start += len(chunk)
@@ -71,7 +78,7 @@ class CiphertextStore:
 
     def delete(self, vault: bytes, ver: bytes) -> None:
         """Destroy a version's ciphertext."""
-        folder = self._place(vault, ver)
+        folder = self._place(vault, ver, 0).parent
         if folder.is_dir():
             for file in folder.iterdir():
                 file.unlink()
@@ -97,8 +104,8 @@ class CiphertextStore:
         if state.f_bavail * state.f_frsize < self._free + wanted:
             raise _full()
 
-    def _place(self, vault: bytes, ver: bytes) -> Path:
-        return self._folder / ver[:1].hex() / f"{vault.hex()}-{ver.hex()}"
+    def _place(self, vault: bytes, ver: bytes, number: int) -> Path:
+        return self._folder / part_name(vault, ver, number)
 
     @staticmethod
     def _write(path: Path, data: bytes) -> None:

@@ -17,13 +17,14 @@ from typing import Any, TypeVar
 
 import aiosqlite
 
-from crypto.errors import Conflict, Damaged, Full, TooMany, Unavailable
+from crypto.errors import CoffreError, Conflict, Damaged, Full, TooMany, Unavailable
 from vault_server.store.connection import connect
 from vault_server.store.files import make_folder
 
 BATCH = 256
 LATER_SECONDS = 1
 MIGRATIONS = ("schema.sql",)
+FILE = "coffre.db"
 
 T = TypeVar("T")
 
@@ -55,6 +56,38 @@ class Transaction(Statements):
         super().__init__(connection)
         self.staged: list[tuple[str, bytes]] = []
         self.after: list[Callable[[], None]] = []
+        self._unsaved = False
+
+    async def all(self, sql: str, *values: object) -> list[Sequence[Any]]:
+        """Every row, or none for a statement that returns nothing."""
+        await self._save()
+        return await super().all(sql, *values)
+
+    async def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """One statement for each of ``rows``."""
+        await self._save()
+        await super().many(sql, rows)
+
+    def begin_job(self) -> None:
+        """What is written from here on can be taken back."""
+        self._unsaved = True
+
+    async def end_job(self) -> None:
+        """What the job wrote stays."""
+        if not self._unsaved:
+            await super().all("RELEASE job")
+        self._unsaved = False
+
+    async def undo_job(self) -> None:
+        """What the job wrote is taken back."""
+        if not self._unsaved:
+            await super().all("ROLLBACK TO job")
+
+    async def _save(self) -> None:
+        # Not before the first statement: a job that only stages a leaf then costs the database nothing by itself.
+        if self._unsaved:
+            self._unsaved = False
+            await super().all("SAVEPOINT job")
 
 
 Job = Callable[[Transaction], Awaitable[T]]
@@ -64,7 +97,9 @@ Integrate = Callable[[Transaction], Awaitable[None]]
 class Writer:
     """The only place that writes. ``integrate`` runs at the end of every batch, inside its transaction."""
 
-    def __init__(self, connection: aiosqlite.Connection, queued: int, stop: Callable[[str], None]) -> None:
+    def __init__(
+        self, connection: aiosqlite.Connection, queued: int, stop: Callable[[CoffreError], None]
+    ) -> None:
         self._connection = connection
         self._queue: asyncio.Queue[tuple[Job[Any], asyncio.Future[Any]]] = asyncio.Queue(queued)
         self._stop = stop
@@ -103,11 +138,12 @@ class Writer:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def fail(self, cause: Unavailable) -> None:
-        """Take no job any more, and tell the process to end."""
+    def fail(self, cause: CoffreError) -> None:
+        """Take no job any more, and tell the process to end. A refusal is its operator's; others learn that it stopped."""
         if self._stopped is None:
-            self._stopped = cause
-            self._stop(str(cause))
+            stopped = Unavailable("The server has stopped. Nothing was done. Try again later.")
+            self._stopped = cause if isinstance(cause, Unavailable) else stopped
+            self._stop(cause)
 
     def _flush(self) -> None:
         if self._later and self._stopped is None and not self._queue.full():
@@ -159,7 +195,7 @@ class Writer:
         staged, after = len(transaction.staged), len(transaction.after)
         value: Any = None
         refusal: Exception | None = None
-        await transaction.all("SAVEPOINT job")
+        transaction.begin_job()
         try:
             value = await job(transaction)
         except Exception as error:  # a refusal, or a fault of one job that must not undo the work of others
@@ -169,9 +205,9 @@ class Writer:
             elif isinstance(error, sqlite3.Error):
                 raise
         if refusal is not None:
-            await transaction.all("ROLLBACK TO job")
+            await transaction.undo_job()
             del transaction.staged[staged:], transaction.after[after:]
-        await transaction.all("RELEASE job")
+        await transaction.end_job()
         return value, refusal
 
 
@@ -187,12 +223,13 @@ class Database:
     async def open(cls, folder: Path) -> "Database":
         """Open or make the database in ``folder``, which this process has claimed. Raises Damaged, or an OSError."""
         make_folder(folder)
-        with (folder / "coffre.db").open("ab"):
+        file = folder / FILE
+        with file.open("ab"):
             pass  # where it cannot be written, this names the file and the reason; SQLite would not
-        write = await _connect(folder / "coffre.db")
+        write = await _connect(file)
         try:
             await _migrate(write)
-            return cls(write, await _connect(folder / "coffre.db"))
+            return cls(write, await _connect(file))
         except BaseException:
             await write.close()
             raise

@@ -1,12 +1,13 @@
 """Files that survive a power cut: written beside their place, synced, moved, and the folder synced."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from crypto.errors import Damaged, NotPermitted
+from crypto.errors import Damaged, Full, NotPermitted, Unavailable
 
 PRIVATE_FILE = 0o600
 PUBLIC_FILE = 0o644
@@ -58,6 +59,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def in_words(consequence: str) -> Iterator[None]:
+    """Say what the system refused, and the ``consequence``. Raises Full or Unavailable instead of an OSError."""
+    try:
+        yield
+    except OSError as error:
+        kind = Full if error.errno in (errno.ENOSPC, errno.EDQUOT) else Unavailable
+        where = f"{error.filename}: " if error.filename else ""
+        raise kind(f"{where}{error.strerror or error}. {consequence}") from None
 
 
 def read_whole(path: Path) -> bytes:

@@ -13,12 +13,11 @@ class LogRow(NamedTuple):
     shard: int | None
     size: int
     root: bytes
-    note: bytes | None
 
 
 async def logs(db: Statements) -> list[LogRow]:
     """Every log of this server."""
-    return [LogRow(*row) for row in await db.all("SELECT origin, shard, size, root, note FROM logs")]
+    return [LogRow(*row) for row in await db.all("SELECT origin, shard, size, root FROM logs")]
 
 
 async def add_log(db: Statements, origin: str, shard: int | None, root: bytes) -> bool:
@@ -34,7 +33,7 @@ async def move_head(db: Statements, origin: str, old: tuple[int, bytes], new: tu
 
 
 async def keep_note(db: Statements, origin: str, note: bytes) -> None:
-    """Remember the newest published checkpoint."""
+    """Remember the newest published checkpoint: what a copy of this store can show of its age."""
     await db.all("UPDATE logs SET note = $1 WHERE origin = $2", note, origin)
 
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from crypto.errors import Damaged, Stale, Unreachable
+from crypto.errors import Damaged, Stale, Unavailable, Unreachable
 from crypto.merkle import leaf_hash, root_of
 from crypto.wire import messages as m
 from tests.contract.grant_story import granted
@@ -14,6 +15,7 @@ from tests.contract.in_process import CosigningKeeper, InProcess, serving
 from tests.contract.record_story import Stored, everything
 from tests.contract.vault_story import Person, World, fresh, leaves, leaves_after
 from vault_server import publisher
+from vault_server.access_log import AccessLog
 from vault_server.log_tree import Edge, edge_tiles
 
 
@@ -95,10 +97,59 @@ async def test_a_store_older_than_what_a_keeper_knows_is_not_served(
     heads = dict(keeper.heads)
     async with serving(tmp_path / "old", keeper, confirm=False, receipt_seconds=0.05) as old:
         why = await asyncio.wait_for(old.vault.stopped, 5)
-        assert "older than what was published" in why
-        with pytest.raises(Damaged):
+        assert isinstance(why, Stale)
+        assert "a keeper has seen 2 entries, and this copy has 1" in str(why)
+        assert "Restore a newer backup" in str(why)
+        with pytest.raises(Unavailable, match="has stopped"):
             await World(old).person()
     assert keeper.heads == heads
+    async with serving(data, keeper) as newest:
+        await World(newest).person()
+
+
+@dataclass
+class NotTheDirectory(CosigningKeeper):
+    """A keeper that has not got round to the directory yet."""
+
+    async def add_checkpoint(self, body: bytes) -> bytes:
+        """Cosign shards only."""
+        if b"/coffre/directory\n" in body:
+            raise Unreachable("A keeper did not answer.")
+        return await super().add_checkpoint(body)
+
+
+async def cover_on_an_older_copy(tmp_path: Path, keeper: CosigningKeeper) -> None:
+    """A copy that is whole in its shard and older in the directory, of which only the shard is confirmed yet."""
+    data, shard = tmp_path / "data", "vault.example/coffre/log/0"
+    async with serving(data, keeper) as first:
+        await World(first).person()
+    shutil.copytree(data, tmp_path / "old")
+    async with serving(data, keeper) as first:
+        await World(first).person()
+    slow = NotTheDirectory(keeper.clock, keeper.signing, keeper.unsealing, keeper.heads)
+    async with serving(tmp_path / "old", slow, confirm=False, receipt_seconds=0.05) as old:
+        log = old.vault.log
+        await log._publisher.wait(log._logs[shard], 0, 5)
+        await old.vault._upkeep.cover()
+        await log._publisher.wait(log._logs[shard], 1, 5)
+
+
+async def test_no_log_goes_on_before_every_log_is_confirmed(tmp_path: Path, keeper: CosigningKeeper) -> None:
+    """A copy that is whole in one log and older in another takes no leaf in either: the newer copy can be served."""
+    with pytest.raises(Unreachable, match="have not confirmed"):
+        await cover_on_an_older_copy(tmp_path, keeper)
+    async with serving(tmp_path / "data", keeper) as newest:
+        await World(newest).person()
+
+
+async def test_a_log_that_goes_on_alone_parts_from_the_newer_copy(
+    tmp_path: Path, keeper: CosigningKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twin: without that check the older copy moves the shard, and the newer copy is refused for ever."""
+    monkeypatch.setattr(AccessLog, "check_confirmed", lambda log: None)
+    await cover_on_an_older_copy(tmp_path, keeper)
+    async with serving(tmp_path / "data", keeper, confirm=False, receipt_seconds=0.05) as newest:
+        assert isinstance(await asyncio.wait_for(newest.vault.stopped, 5), Stale)
 
 
 async def test_a_store_whose_rows_were_changed_is_not_served(tmp_path: Path, keeper: CosigningKeeper) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto.errors import Conflict, NotPermitted, TooMany, Unavailable
+from crypto.errors import CoffreError, Conflict, NotPermitted, TooMany, Unavailable
 from vault_server.store.database import Database, Transaction, Writer
 from vault_server.store.files import claimed
 
@@ -21,10 +21,10 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await opened.close()
 
 
-class Stopped(list[str]):
+class Stopped(list[CoffreError]):
     """Collects why a writer stopped."""
 
-    def __call__(self, why: str) -> None:
+    def __call__(self, why: CoffreError) -> None:
         self.append(why)
 
 
@@ -113,7 +113,7 @@ async def test_a_failing_store_stops_the_writer_for_good(database: Database, cod
     )
     assert all(isinstance(result, Unavailable) for result in results)
     assert len(stopped) == 1
-    assert "may or may not be stored" in stopped[0]
+    assert "may or may not be stored" in str(stopped[0])
     with pytest.raises(Unavailable):
         await writer.run(lambda t: add(t, 9))
     await writer.close()
