@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from bench import files, grants, growth, opening, scan
+from bench import appending, download, files, grants, growth, opening, scan, small_files, starting
 from bench.machine import Neighbours, description
 from bench.tables import Table, tables_of
 from bench.targets import verdicts
@@ -25,6 +25,10 @@ BENCHES: Final[dict[str, Callable[[bool], list[dict[str, Any]]]]] = {
     "opening": opening.run,
     "growth": growth.run,
     "scan": scan.run,
+    "appending": appending.run,
+    "download": download.run,
+    "small_files": small_files.run,
+    "starting": starting.run,
 }
 
 

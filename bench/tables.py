@@ -75,6 +75,10 @@ def _count(field: str) -> Cell:
     return _cell(field, lambda value: f"{value:,}")
 
 
+def _whole(field: str) -> Cell:
+    return _cell(field, lambda value: f"{value:,.0f}")
+
+
 def _time(field: str) -> Cell:
     return _cell(field, seconds)
 
@@ -150,6 +154,42 @@ _SCAN: Final = {
     "hashing the leaves": _time("hash_s"),
     "times the hashing": _ratio("scan_over_hash"),
 }
+_STORE: Final = {
+    "clients": _count("clients"),
+    "entries a second": _whole("a_second"),
+    "for each second of a processor": _whole("a_second_of_processor"),
+    "single synced writes a second": _whole("synced_a_second"),
+    "times those": _ratio("times_synced"),
+}
+_REQUESTS: Final = {
+    "clients": _count("clients"),
+    "requests a second": _whole("a_second"),
+    "median": _time("median_s"),
+    "worst": _time("worst_s"),
+}
+_DOWNLOAD: Final = {
+    "bytes": _size("bytes"),
+    "coffre": _time("coffre_s"),
+    "nginx": _time("nginx_s"),
+    "times nginx": _ratio("times_nginx"),
+}
+_SMALL_FILES: Final = {
+    "files": _count("files"),
+    "of": _size("bytes"),
+    "added": _time("added_s"),
+    "each": _time("median_s"),
+    "each of the last tenth": _time("last_tenth_s"),
+    "memory above start": _mib("above_start_mib"),
+    "synced copies": _time("copied_s"),
+    "times those": _ratio("times_copied"),
+}
+_STARTING: Final = {
+    "command": _text("command"),
+    "time": _time("wall_s"),
+    "processor": _time("cpu_s"),
+    "memory": _mib("peak_rss_mib"),
+    "times Python": _ratio("times_python"),
+}
 
 
 def _any(_: Row) -> bool:
@@ -174,4 +214,15 @@ _TABLES: Final[dict[str, list[tuple[str, dict[str, Cell], Callable[[Row], bool]]
     ],
     "growth": [("One operation on a record and a log that hold many", _GROWTH, _any)],
     "scan": [("Scanning a log, beside hashing its leaves", _SCAN, _any)],
+    "appending": [
+        (
+            "Entries made durable by the store alone, beside single synced writes",
+            _STORE,
+            lambda row: "times_synced" in row,
+        ),
+        ("Signed requests logged, cosigned and answered over HTTP", _REQUESTS, lambda row: "worst_s" in row),
+    ],
+    "download": [("A ciphertext downloaded, beside the same bytes from nginx", _DOWNLOAD, _any)],
+    "small_files": [("Small files added by one process, beside synced copies", _SMALL_FILES, _any)],
+    "starting": [("Starting each command, beside a Python that does nothing", _STARTING, _any)],
 }

@@ -133,4 +133,16 @@ TARGETS: Final = (
         1,
         at_most=True,
     ),
+    Target(
+        "appending",
+        "the store alone makes 20,000 entries a second durable at 64 clients",
+        _pick("a_second", way="the store alone", clients=64),
+        20_000,
+    ),
+    Target(
+        "appending",
+        "1,500 whole requests a second are answered at 64 clients",
+        _pick("a_second", way="whole requests", clients=64),
+        1_500,
+    ),
 )
