@@ -24,6 +24,7 @@ END_ACKNOWLEDGEMENT: Final = _label("end-acknowledgement")
 LOGIN: Final = _label("login")
 DEPOSIT_CARD: Final = _label("deposit-card")
 DEPOSIT: Final = _label("deposit")
+EXPORT: Final = _label("export")
 
 # Ids and hash chains
 IDENTITY: Final = _label("identity")
@@ -31,7 +32,6 @@ VAULT: Final = _label("vault")
 PERSON: Final = _label("person")
 PART: Final = _label("part")
 SCAN_KEY: Final = _label("scan-key")
-EXPORT: Final = _label("export")
 
 # The access log
 ENTRY: Final = _label("entry")

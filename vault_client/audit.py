@@ -13,14 +13,14 @@ import msgspec
 from crypto import labels
 from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
 from crypto.encoding import decode
-from crypto.errors import NotProven, Refusal
+from crypto.errors import Refusal
 from crypto.locators import Locator, end_tag, event_tag
 from crypto.sealed import shares
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
 from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Tombstone, VaultLink
-from crypto.wire.messages import OpeningQuery, SealedOpening
+from crypto.wire.messages import SealedOpening
 from vault_client import log_scan
 from vault_client.audit_readings import Readings
 from vault_client.audit_report import FOUNDED, Alarm, Alarms, AuditReport, Entry, change_of
@@ -29,6 +29,7 @@ from vault_client.local_vault import AuditPlace, FoundAt, SharedDocuments
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
 from vault_client.own_identity import OwnIdentity
 from vault_client.reader_keys import ReaderKeys
+from vault_client.sealed_openings import sealed_openings
 from vault_client.service import Service
 from vault_client.vault_replica import VaultReplica
 
@@ -55,7 +56,10 @@ class Audit:
         believed = await self._service.refresh(origin)
         blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
         result = log_scan.scan(place.scanned, blocks, self._keys(), believed.head)
-        openings = await self._openings(place.scanned.size, believed.head.size)
+        answers = sealed_openings(
+            self._service.api, self._replica.vault, place.scanned.size, believed.head.size
+        )
+        openings = {opening.index: opening async for opening in answers}
         entries, place = await self._judge_all(place, result, openings)
         if place.next_link <= held:
             self._alarms.add(
@@ -94,20 +98,6 @@ class Audit:
             tags[end_tag(end_key, origin, gid)] = Tagged(gid, None)
         vault = tuple(Locator(SecretBytes(keys.scan_key), origin) for keys in local.keyring.epochs)
         return ScanKeys(vault=vault, grants=grants, tags=tags)
-
-    async def _openings(self, since: int, end: int) -> dict[int, SealedOpening]:
-        found: dict[int, SealedOpening] = {}
-        while True:
-            query = OpeningQuery(vault=self._replica.vault, since=since)
-            answer = await self._service.api.openings(query)
-            found |= {opening.index: opening for opening in answer.openings if opening.index < end}
-            if not answer.more or not answer.openings or answer.openings[-1].index >= end:
-                return found
-            if answer.openings[-1].index < since:
-                raise NotProven(
-                    "The service shows the same part of the log again and again. Try again later."
-                )
-            since = answer.openings[-1].index + 1
 
     async def _judge_all(
         self, place: AuditPlace, result: ScanResult, openings: dict[int, SealedOpening]

@@ -9,7 +9,7 @@ deleted and the destination stays as it was.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from io import SEEK_END, FileIO
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -97,6 +97,30 @@ def decrypt_file(
                 raise CannotOpen
 
 
+def sealed_root(
+    source: Path | BinaryIO,
+    *,
+    key: SecretBytes,
+    context: bytes,
+    header: bytes,
+    progress: Progress | None = None,
+) -> bytes:
+    """The root of the ciphertext that begins with ``header``, if its content is ``source``. Nothing is written.
+
+    Raises CannotOpen when ``header`` is not of ``key`` and ``context``; Conflict and Damaged as ``encrypt_file``.
+    """
+    sealer = Sealer.again(key, context, header)
+    with _opened(source) as file:
+        length = file.seek(0, SEEK_END)
+        file.seek(0)
+        padded = padded_length(length)
+        leaves = [b""] * pieces.piece_count(pieces.ciphertext_length(padded))
+        blocks = _Blocks(file, length, len(leaves), progress)
+        _run(blocks, lambda: _seal_blocks(blocks, sealer, None, padded, leaves))
+        blocks.check_end()
+    return merkle.root_of(leaves)
+
+
 async def in_thread(work: Callable[[Progress], Result], progress: Progress | None) -> Result:
     """Do ``work``, which reports to what it is handed, in a thread. When the task is cancelled, so is the work.
 
@@ -174,14 +198,17 @@ class _Blocks:
             filled += count
 
 
-def _seal_blocks(blocks: _Blocks, sealer: Sealer, part: Path, padded: int, leaves: list[bytes]) -> None:
+def _seal_blocks(
+    blocks: _Blocks, sealer: Sealer, part: Path | None, padded: int, leaves: list[bytes]
+) -> None:
+    """Seal and hash every block, and write it where there is a ``part`` to write it to."""
     plain, sealed = _buffers(len(leaves))
-    with FileIO(part, "r+") as out:
+    with FileIO(part, "r+") if part is not None else nullcontext() as out:
         while taken := blocks.take(plain):
             number, size = taken
             plain[size:] = bytes(len(plain) - size)
             first, written = number * BLOCK, 0
-            if not first:
+            if not first and out is not None:
                 _write(out, 0, memoryview(sealer.header))
             for piece in range(first, min(first + BLOCK, len(leaves))):
                 start = (piece - first) * pieces.PLAIN_PIECE
@@ -189,7 +216,8 @@ def _seal_blocks(blocks: _Blocks, sealer: Sealer, part: Path, padded: int, leave
                 size_sealed = sealer.seal_into(piece, plain[start:stop], sealed[written:])
                 leaves[piece] = _leaf(piece, sealer.header, sealed[written : written + size_sealed])
                 written += size_sealed
-            _write(out, pieces.HEADER + first * pieces.PIECE, sealed[:written])
+            if out is not None:
+                _write(out, pieces.HEADER + first * pieces.PIECE, sealed[:written])
             blocks.done(size)
 
 

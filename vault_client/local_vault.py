@@ -10,6 +10,7 @@ from crypto.sealed.keyring import VaultKeyring
 from crypto.signing import Envelope
 from crypto.statements import IdentityRef
 from crypto.vault_chain import Document, GrantEntry, VaultHead, Version
+from crypto.vault_links import Continues
 from vault_client.log_scan import Scanned
 
 
@@ -22,9 +23,10 @@ class LocalVault(SecretBody, frozen=True):
 
 
 class ToBeFounded(SecretBody, frozen=True):
-    """Whose record is to be founded (nobody's, if empty): kept while an enrolment is under way."""
+    """Whose record is to be founded (nobody's, if empty), and what it goes on from: kept while an enrolment is under way."""
 
     name: str
+    continues: Continues | None
 
 
 class LocalDocument(SecretBody, frozen=True):

@@ -1,11 +1,16 @@
 """Reads a log's public tiles: consistency proofs between heads, and leaves."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 from crypto.access_log import LEAF, parse_leaf
-from crypto.merkle import consistency_path
+from crypto.merkle import SubtreeHash, consistency_path, inclusion_path
 from crypto.tiles import WIDTH, Tile, decode_bundle, subtree_reader, tile_path
 from crypto.wire.vault_api import VaultApi
 
 _FULL_TILES_KEPT = 64
+
+Proof = Callable[[SubtreeHash], list[bytes]]
 
 
 class LogReader:
@@ -19,16 +24,26 @@ class LogReader:
         """The hashes that show the tree of ``old`` leaves to be the beginning of that of ``new``. Unverified."""
         if old == 0 or old >= new:
             return []  # nothing to show; verifying refuses what does not fit
-        wanted: list[Tile] = []
+        (path,) = await self._paths(origin, new, [lambda subtrees: consistency_path(old, new, subtrees)])
+        return path
+
+    async def inclusion(self, origin: str, indexes: Sequence[int], size: int) -> list[list[bytes]]:
+        """The audit path of each of ``indexes`` in the tree of ``size`` leaves. Unverified."""
+        return await self._paths(origin, size, [partial(inclusion_path, index, size) for index in indexes])
+
+    async def _paths(self, origin: str, size: int, made: Sequence[Proof]) -> list[list[bytes]]:
+        wanted: dict[Tile, None] = {}
 
         def note(tile: Tile) -> bytes:
-            wanted.append(tile)
+            wanted[tile] = None
             return bytes(32 * tile.width)
 
-        # The proof's shape depends on the sizes alone: a first walk learns which tiles it needs.
-        consistency_path(old, new, subtree_reader(new, note))
+        # The shape of proofs depends on sizes alone: a first walk learns which tiles they need.
+        for proof in made:
+            proof(subtree_reader(size, note))
         tiles = {tile: await self._tile(origin, tile) for tile in wanted}
-        return consistency_path(old, new, subtree_reader(new, tiles.__getitem__))
+        known = subtree_reader(size, tiles.__getitem__)
+        return [proof(known) for proof in made]
 
     async def leaves(self, origin: str, start: int, end: int) -> bytes:
         """Leaves ``start`` to ``end`` (exclusive) one after the other, each checked to be a leaf. Unproven."""

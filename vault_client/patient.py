@@ -9,7 +9,7 @@ Every method checks everything it is told before it believes it, and raises an e
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,19 +22,24 @@ from crypto.descriptors import (
     descriptor_record,
     document_context,
 )
-from crypto.encoding import acceptable
+from crypto.encoding import acceptable, decode
 from crypto.grants import Act
 from crypto.sealed import content
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import part_hash
-from crypto.vault_links import AddVersion, Block, Mask, Tombstone
+from crypto.vault_links import AddVersion, Block, Continues, Genesis, Mask, Tombstone
 from crypto.wire.cards import IdentityCard
 from vault_client.audit import Audit
 from vault_client.audit_report import AuditReport
 from vault_client.ciphertext_spool import decrypt_file, encrypt_file, in_thread
 from vault_client.device_store import DeviceStore
+from vault_client.export import Export
+from vault_client.export_check import CheckedExport
+from vault_client.export_files import FolderFiles
 from vault_client.file_description import check_source, describe
+from vault_client.importing import Import, Shown
+from vault_client.kept_history import read_history
 from vault_client.local_vault import (
     GrantedVersion,
     LocalDocument,
@@ -90,11 +95,20 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
 
     @classmethod
     async def begin(
-        cls, store: DeviceStore, folder: Path, *, person: str = "", **how: Unpack[Enrolment]
+        cls,
+        store: DeviceStore,
+        folder: Path,
+        *,
+        person: str = "",
+        continues: Continues | None = None,
+        **how: Unpack[Enrolment],
     ) -> Self:
-        """``enrol`` with a profile store that is already open and empty. Takes the store over."""
+        """``enrol`` with a profile store that is already open and empty. Takes the store over.
+
+        ``continues``: the export that the new record goes on from (``importing.continuation``).
+        """
         async with await OpenProfile.enrol(store, "patient", how) as profile:
-            store.put("founding", ToBeFounded(name=acceptable(person).strip()[:256]))
+            store.put("founding", ToBeFounded(name=acceptable(person).strip()[:256], continues=continues))
             await found_vault(store, profile.service, profile.own)
             return cls(profile, folder)
 
@@ -268,6 +282,24 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
     def granted(self, gid: bytes) -> list[GrantedVersion]:
         """The versions that a grant gives now."""
         return list(self.replica.granted(gid))
+
+    # Taking it elsewhere
+
+    async def export(self, destination: Path, *, progress: Progress | None = None) -> CheckedExport:
+        """Write the whole record into the new folder ``destination``, in the clear. See ``Export.write``."""
+        writing = Export(self._store, self.service, self.own, self.replica, self._spool)
+        return await writing.write(destination, progress)
+
+    def take_in(
+        self, export: CheckedExport, files: FolderFiles, shown: Shown
+    ) -> AsyncIterator[PatientDocument]:
+        """Add the documents of ``export``, which this record goes on from. See ``Import``."""
+        return Import(self._store, self, export).run(files, shown)
+
+    def history(self) -> CheckedExport | None:
+        """The record that this one goes on from, checked anew; None when it goes on from none."""
+        continues = decode(self.replica.local.genesis.body, Genesis).continues
+        return read_history(self._store, continues.export) if continues is not None else None
 
     # The log
 

@@ -136,11 +136,15 @@ class Service:
 
     async def refresh(self, origin: str) -> BelievedHead:
         """Fetch and believe a log's newest head."""
+        return (await self.witnessed(origin))[0]
+
+    async def witnessed(self, origin: str) -> tuple[BelievedHead, bytes]:
+        """``refresh``, and the note whose cosignatures show that head, to show it to others."""
         async with self._moving:
             note = await self.api.checkpoint(origin)
             new = trust.believe_note(self.root, origin, note, self.now())
             known = self.believed(origin)
-            return self._keep(known, trust.advance(known, new, await self._path(known, new)))
+            return self._keep(known, trust.advance(known, new, await self._path(known, new))), note
 
     async def view(self, origin: str) -> View:
         """What a body signed now says of the world: for a body that goes to the log ``origin``."""

@@ -22,7 +22,8 @@ from vault_client.service import Service
 async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity) -> LocalVault:
     """Found ``own``'s vault and keep it.
 
-    Who the record is about stands in ``store`` (``ToBeFounded``); the server is sent only a commitment to it.
+    Who the record is about, of which the server is sent only a commitment, and the export that it goes on from stand in
+    ``store`` (``ToBeFounded``).
     """
     named = store.get("founding", ToBeFounded)
     salt, name = secrets.token_bytes(32), named.name if named is not None else ""
@@ -55,7 +56,7 @@ async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity) ->
         origin=origin,
         slot=reservation.slot,
         random=secrets.token_bytes(32),
-        continues=None,
+        continues=named.continues if named is not None else None,
         keyring=Rotate(
             epoch=0,
             keyring=part_hash(sealed),

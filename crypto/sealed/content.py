@@ -13,7 +13,7 @@ failure of opening is the same CannotOpen.
 
 import hmac
 import secrets
-from typing import Final
+from typing import Final, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -43,6 +43,18 @@ class Sealer:
     def __init__(self, key: SecretBytes, context: bytes) -> None:
         """Draws a fresh salt. Raises Malformed for a key that is not 32 bytes."""
         self._aead, self._base_nonce, self.header = _derive(key, context, secrets.token_bytes(SALT))
+
+    @classmethod
+    def again(cls, key: SecretBytes, context: bytes, header: bytes) -> Self:
+        """Seals as the ciphertext that begins with ``header`` was sealed, to see whether the same comes out.
+
+        What it gives is to be hashed and thrown away, never kept: other content would give both away. Raises CannotOpen
+        when ``header`` is not of this key and context.
+        """
+        sealer = cls.__new__(cls)
+        opener = Opener(key, context, header)
+        sealer._aead, sealer._base_nonce, sealer.header = opener._aead, opener._base_nonce, header
+        return sealer
 
     def seal_into(self, first_piece: int, plaintext: memoryview, ciphertext: memoryview) -> int:
         """Seal a block that begins with piece ``first_piece``; returns how many bytes of ``ciphertext`` it took.
@@ -129,7 +141,7 @@ def open_document(key: SecretBytes, context: bytes, ciphertext: bytes, length: i
 
 
 def _seal(key: SecretBytes, context: bytes, salt: bytes, plaintext: bytes) -> bytes:
-    # The salt is an argument here and only here: for vectors.
+    # Sealing takes a salt here, for vectors, and in ``Sealer.again``, for comparing; nowhere else.
     aead, base, header = _derive(key, context, salt)
     sealed = [header]
     for chunk in range(len(plaintext) // pieces.CHUNK + 1):

@@ -119,12 +119,14 @@ def check_vault_keyring(
         raise NotPermitted("A new keyring lacks keys of the old one. The old one was kept.")
     if (after.vault, after.origin, after.person, after.link) != (vault, before.origin, before.person, link):
         raise NotPermitted("A new keyring is of another record, or out of place. The old one was kept.")
-    newest = after.epochs[-1]
-    private = (newest.log_key, newest.deposit_key, *(entry.seed for entry in newest.category_keys))
-    public = (keys.log_key, keys.deposit_key, *keys.category_keys)
-    if (newest.epoch, scan_key_commitment(newest.scan_key)) != (keys.epoch, keys.scan_key) or (
-        tuple(map(_public, private)) != public
-    ):
+    check_epoch(after.epochs[-1], keys)
+
+
+def check_epoch(private: EpochKeys, public: Rotate) -> None:
+    """Raises NotPermitted unless ``private`` are the private halves of the epoch that a link made ``public``."""
+    seeds = (private.log_key, private.deposit_key, *(entry.seed for entry in private.category_keys))
+    named = (public.epoch, public.scan_key, public.log_key, public.deposit_key, *public.category_keys)
+    if (private.epoch, scan_key_commitment(private.scan_key), *map(_public, seeds)) != named:
         raise _other_halves()
 
 

@@ -58,10 +58,10 @@ class Instance:
         """The keeper's public half."""
         return load_card(Settings(data=self.data).keeper_folder)
 
-    async def patient(self, folder: Path) -> Patient:
+    async def patient(self, folder: Path, *, person: str = "") -> Patient:
         """Somebody new with an empty record."""
         store = DeviceStore.create_with_key(folder, SecretBytes.random())
-        return await Patient.begin(store, folder, card=self.card, keep_kit=lambda kit: None)
+        return await Patient.begin(store, folder, person=person, card=self.card, keep_kit=lambda kit: None)
 
     async def practitioner(self, folder: Path, *, subject: str | None = "demo:1") -> Practitioner:
         """A new practitioner; certified unless ``subject`` is None."""

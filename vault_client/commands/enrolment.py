@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.output import Screen
 from vault_client.commands.profiles import Member, add_profile, server_url
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 FINGERPRINT = "Fingerprint: {fingerprint}"
 
 
-def add_enrol(commands: "Subcommands", run: "Command", purpose: str) -> ArgumentParser:
-    """The command ``enrol`` of a noun."""
-    parser = commands("enrol", run, purpose)
+def add_enrol(
+    commands: "Subcommands", run: "Command", purpose: str, *, name: str = "enrol"
+) -> ArgumentParser:
+    """The command ``enrol`` of a noun, or one that enrols on its way."""
+    parser = commands(name, run, purpose)
     add_profile(parser)
     add_kit(parser)
     server = parser.add_mutually_exclusive_group(required=True)
@@ -32,7 +34,7 @@ def add_enrol(commands: "Subcommands", run: "Command", purpose: str) -> Argument
 
 @asynccontextmanager
 async def enrolled(
-    arguments: Namespace, screen: Screen, sdk: type[Member], done: str, **more: str
+    arguments: Namespace, screen: Screen, sdk: type[Member], done: str, **more: Any
 ) -> AsyncIterator[Member]:
     """Enrol and say so, ``done`` first; what the block says comes before the line on trust.
 

@@ -4,7 +4,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault_client.commands import patient_documents, patient_log, patient_sharing
+from vault_client.commands import (
+    patient_documents,
+    patient_export,
+    patient_import,
+    patient_log,
+    patient_sharing,
+)
 from vault_client.commands.cards import add_card
 from vault_client.commands.confirmation import add_yes
 from vault_client.commands.enrolment import add_enrol, enrolled
@@ -89,6 +95,24 @@ def add(commands: "Subcommands") -> None:
         parser.add_argument("identity", metavar="IDENTITY", help="a card's file, an id, or a fingerprint")
 
     add_profile(commands("log", patient_log.log, "read and check who did what"))
+
+    parser = commands("export", patient_export.export, "write the whole record into a folder, in the clear")
+    add_profile(parser)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="a new folder, or an empty one")
+
+    parser = commands("verify-export", patient_export.verify_export, "check an export, without a server")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of an export")
+    parser.add_argument(
+        "--card", type=Path, metavar="FILE", help="the instance card of the service it was exported from"
+    )
+
+    purpose = "found a record that goes on from an export"
+    parser = add_enrol(commands, patient_import.import_record, purpose, name="import")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the folder of an export")
+    add_yes(parser)
+
+    purpose = "read and check the log of the record that was imported"
+    add_profile(commands("history", patient_import.history, purpose))
 
 
 async def enrol(arguments: Namespace, screen: Screen) -> None:

@@ -1,0 +1,171 @@
+"""The documents of an export: each version fetched, verified, and written under a name that people can read."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from crypto.descriptors import (
+    Descriptor,
+    descriptor_context,
+    descriptor_key,
+    document_context,
+    read_descriptor,
+)
+from crypto.errors import NotProven, Refusal, TooMany, Unauthenticated, Unreachable
+from crypto.exports import DOCUMENTS, ExportedDocument, ExportedParts, ExportedVersion
+from crypto.file_names import safe_name
+from crypto.pieces import HEADER
+from crypto.sealed import content
+from crypto.sealed.wrapping import SelfWrapper
+from crypto.secret_bytes import SecretBytes
+from crypto.statements import part_hash
+from crypto.vault_chain import Document, Version
+from crypto.wire.messages import PartQuery
+from vault_client.ciphertext_spool import decrypt_file, in_thread
+from vault_client.progress import Progress
+from vault_client.service import Service
+from vault_client.spool import fresh_spool
+from vault_client.transfer import fetch_ciphertext
+from vault_client.vault_replica import VaultReplica
+
+_SUFFIXES: Final = {
+    "application/pdf": ".pdf",
+    "application/dicom": ".dcm",
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "application/zip": ".zip",
+    "text/xml": ".xml",
+    "application/json": ".json",
+    "text/plain": ".txt",
+}
+
+
+class _Opened(NamedTuple):
+    """A version whose parts are here and open."""
+
+    parts: ExportedParts
+    key: SecretBytes
+    descriptor: Descriptor
+
+
+class ExportDocuments:
+    """Writes the documents of one record below ``folder``; ``spool`` is for one ciphertext at a time."""
+
+    def __init__(
+        self,
+        service: Service,
+        replica: VaultReplica,
+        folder: Path,
+        spool: Path,
+        progress: Progress | None,
+        total: int,
+    ) -> None:
+        self.parts: list[ExportedParts] = []
+        self._service = service
+        self._replica = replica
+        self._folder = folder
+        self._spool = spool
+        self._progress = progress
+        self._total = total
+        self._done = 0
+        self._names: set[str] = set()
+        self._tried: Counter[tuple[str, str]] = Counter()
+
+    async def write(self, document: Document) -> ExportedDocument:
+        """Write every version of ``document``; of a deleted one there is nothing.
+
+        A version that the server refuses, or gives otherwise than it was signed, is left out. Raises Unavailable when
+        the server gives nothing at all.
+        """
+        versions = [
+            _without_content(version) if document.deleted else await self._version(document.doc, version)
+            for version in document.versions
+        ]
+        return ExportedDocument(
+            doc=document.doc, masked=document.masked, deleted=document.deleted, versions=tuple(versions)
+        )
+
+    async def _version(self, doc: bytes, version: Version) -> ExportedVersion:
+        try:
+            opened = await self._open(doc, version)
+            exported = await self._content(doc, version, opened)
+        except (TooMany, Unauthenticated):
+            raise
+        except Refusal:
+            exported = _without_content(version)
+        except Unreachable:
+            await self._service.check_answering()  # else it is not about this document
+            exported = _without_content(version)
+        else:
+            self.parts.append(opened.parts)
+        self._done += version.length
+        return exported
+
+    async def _open(self, doc: bytes, version: Version) -> _Opened:
+        names, vault = (version.self_wrap, version.descriptor), self._replica.vault
+        answer = (await self._service.api.parts(PartQuery(vault=vault, hashes=names))).parts
+        found = [part for part in answer if part is not None]
+        if [part_hash(part) for part in found] != list(names):
+            raise NotProven("The server withholds a document's keys.")
+        self_wrap, sealed = found
+        wrapper = SelfWrapper(SecretBytes(self._replica.epoch(version.epoch).secret), vault)
+        key = wrapper.unwrap(self_wrap, doc, version.ver, version.ct_root)
+        context = descriptor_context(vault, doc, version.ver)
+        record = content.open(descriptor_key(key, context), context, sealed)
+        parts = ExportedParts(doc=doc, ver=version.ver, self_wrap=self_wrap, descriptor=sealed)
+        return _Opened(parts, key, read_descriptor(record))
+
+    async def _content(self, doc: bytes, version: Version, opened: _Opened) -> ExportedVersion:
+        vault, name = self._replica.vault, self._name(opened.descriptor)
+        with fresh_spool(self._spool) as spool:
+            await fetch_ciphertext(
+                self._service.api,
+                spool,
+                vault=vault,
+                ver=version.ver,
+                length=version.length,
+                progress=self._report,
+            )
+            await in_thread(
+                lambda _: decrypt_file(
+                    spool,
+                    self._folder / name,
+                    key=opened.key,
+                    context=document_context(vault, doc, version.ver),
+                    ct_root=version.ct_root,
+                    length=opened.descriptor.length,
+                ),
+                None,
+            )
+            header = await asyncio.to_thread(_header, spool)
+        return ExportedVersion(
+            ver=version.ver,
+            ct_root=version.ct_root,
+            header=header,
+            descriptor=opened.descriptor,
+            file=f"{DOCUMENTS}/{name}",
+        )
+
+    def _report(self, done: int, _: int) -> None:
+        if self._progress is not None:
+            self._progress(self._done + done, self._total)
+
+    def _name(self, descriptor: Descriptor) -> str:
+        """A name no other document has, on systems that tell capitals apart and on those that do not."""
+        wanted = (f"{descriptor.date} {descriptor.title}".strip(), _SUFFIXES.get(descriptor.mime, ".bin"))
+        while True:
+            self._tried[wanted] += 1
+            name = safe_name(*wanted, self._tried[wanted])
+            if name.casefold() not in self._names:
+                self._names.add(name.casefold())
+                return name
+
+
+def _header(spool: Path) -> bytes:
+    with spool.open("rb") as file:
+        return file.read(HEADER)
+
+
+def _without_content(version: Version) -> ExportedVersion:
+    return ExportedVersion(ver=version.ver, ct_root=version.ct_root, header=None, descriptor=None, file=None)

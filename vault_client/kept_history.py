@@ -1,0 +1,101 @@
+"""The earlier record that this one goes on from: what its export said, kept sealed in the profile.
+
+All files of the export but the documents, which live on in this record: so what happened before stays as verifiable as
+it was. They are kept in pieces, all of them or none.
+"""
+
+from io import BufferedReader, RawIOBase
+from typing import TYPE_CHECKING, Final
+
+from crypto import exports
+from crypto.encoding import SecretBody
+from crypto.errors import NotProven
+from vault_client.device_store import DeviceStore
+from vault_client.export_check import CheckedExport, check_export
+from vault_client.export_files import ExportFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from _typeshed import WriteableBuffer
+
+_PIECE: Final = 1 << 20
+
+
+class HistoryPiece(SecretBody, frozen=True):
+    """One piece of a file of an export."""
+
+    data: bytes
+
+
+class KeptFiles:
+    """The files of an export as a profile keeps them."""
+
+    def __init__(self, store: DeviceStore) -> None:
+        self._store = store
+
+    def open(self, path: str) -> BufferedReader:
+        """See ``ExportFiles``."""
+        if self._store.get(_piece(path, 0), HistoryPiece) is None:
+            raise FileNotFoundError(path)
+        return BufferedReader(_Pieces(self._store, path), _PIECE)
+
+
+def keep_history(store: DeviceStore, files: ExportFiles, good: "Collection[str]") -> None:
+    """Keep the record of an export that was checked: those of its files, but for documents, that are ``good``."""
+    if store.get(_piece(exports.MANIFEST, 0), HistoryPiece) is not None:
+        return
+    wanted = [*(path for path in exports.RECORD_FILES if path in good), exports.SIGNATURES, exports.MANIFEST]
+    with store.transaction():
+        for path in wanted:
+            with files.open(path) as file:
+                number = 0
+                while (data := file.read(_PIECE)) or not number:
+                    store.put(_piece(path, number), HistoryPiece(data=data))
+                    number += 1
+
+
+def read_history(store: DeviceStore, digest: bytes) -> CheckedExport:
+    """The earlier record, checked anew; ``digest`` is what this record's founding says of its export.
+
+    Raises NotProven when another is kept, Malformed when none is.
+    """
+    checked = check_export(KeptFiles(store), contents=False)
+    if checked.digest != digest:
+        raise NotProven(
+            "The earlier record kept here is not the one that this record goes on from. It is not shown. Check the "
+            "export itself: coffre patient verify-export DIR"
+        )
+    return checked
+
+
+class _Pieces(RawIOBase):
+    """Reads the pieces of a file one after the other."""
+
+    def __init__(self, store: DeviceStore, path: str) -> None:
+        self._store = store
+        self._path = path
+        self._next = 0
+        self._left = b""
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        if not self._left:
+            piece = self._store.get(_piece(self._path, self._next), HistoryPiece)
+            self._next += 1
+            self._left = piece.data if piece is not None else b""
+        view = memoryview(buffer).cast("B")
+        count = min(len(view), len(self._left))
+        view[:count], self._left = self._left[:count], self._left[count:]
+        self._at += count
+        return count
+
+
+def _piece(path: str, number: int) -> str:
+    return f"history/{path}/{number:06d}"
