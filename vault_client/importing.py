@@ -100,6 +100,7 @@ class Import:
     async def run(self, files: FolderFiles, shown: Shown) -> AsyncIterator["PatientDocument"]:
         """Add every document that is not there yet, one after the other; each is yielded once it is in the record."""
         keep_history(self._store, files, self._export.good)
+        await self._patient.send_waiting()  # what an import that was cut off left waiting is there then
         await self._patient.sync()
         for wanted in to_import(self._export):
             if self._store.get(_imported(wanted.doc), Imported) is None:

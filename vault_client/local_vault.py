@@ -62,7 +62,7 @@ class LocalGrant(GrantMade, frozen=True):
 
 
 class Ending(Body, frozen=True):
-    """That the end of a grant was asked for: kept until it is in the record and known to be in force."""
+    """That the end of a grant was asked for, as it was noted before there was a queue of changes."""
 
     gid: Bytes32
 

@@ -7,37 +7,36 @@
 Every method checks everything it is told before it believes it, and raises an error of ``crypto.errors`` otherwise.
 """
 
-import asyncio
-import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, Unpack
 
-from crypto.descriptors import (
-    Descriptor,
-    descriptor_context,
-    descriptor_key,
-    descriptor_record,
-    document_context,
-)
+from crypto.descriptors import Descriptor, document_context
 from crypto.encoding import acceptable, decode
 from crypto.grants import Act
-from crypto.sealed import content
-from crypto.sealed.wrapping import SelfWrapper
-from crypto.secret_bytes import SecretBytes
-from crypto.statements import part_hash
-from crypto.vault_links import AddVersion, Block, Continues, Genesis, Mask, Tombstone
+from crypto.vault_links import Continues, Genesis
 from crypto.wire.cards import IdentityCard
+from vault_client.adding import Adding
 from vault_client.audit import Audit
 from vault_client.audit_report import AuditReport
-from vault_client.ciphertext_spool import decrypt_file, encrypt_file, in_thread
+from vault_client.change_queue import ChangeQueue
+from vault_client.changes import (
+    AddDocument,
+    AnyChange,
+    BlockIdentity,
+    DeleteDocument,
+    EndGrant,
+    ExtendGrant,
+    MaskDocument,
+    QueuedChange,
+)
+from vault_client.ciphertext_spool import decrypt_file, in_thread
 from vault_client.device_store import DeviceStore
 from vault_client.export import Export
 from vault_client.export_check import CheckedExport
 from vault_client.export_files import FolderFiles
-from vault_client.file_description import check_source, describe
 from vault_client.importing import Import, Shown
 from vault_client.kept_history import read_history
 from vault_client.local_vault import (
@@ -51,12 +50,13 @@ from vault_client.local_vault import (
 from vault_client.open_profile import Enrolment, OpenProfile
 from vault_client.private_part import check_folder
 from vault_client.progress import Progress
+from vault_client.sending import Outcome, Sending
 from vault_client.sharing import Sharing
 from vault_client.sharing_terms import ACTS, SHARING_DAYS
 from vault_client.spool import fresh_spool, opened_spool
-from vault_client.transfer import fetch_ciphertext, send_ciphertext
+from vault_client.transfer import fetch_ciphertext
 from vault_client.vault_founding import found_vault
-from vault_client.vault_replica import Intent, VaultReplica
+from vault_client.vault_replica import VaultReplica
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,14 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         self.own = profile.own
         self.replica = VaultReplica(profile.store, profile.service, profile.own)
         self._store = profile.store
-        self._sharing = Sharing(profile.store, profile.service, profile.own, self.replica)
-        self._spool = opened_spool(folder)
+        self._queue = ChangeQueue(profile.store, profile.service.now)
+        self._sharing = Sharing(profile.store, profile.service, profile.own, self.replica, self._queue)
+        waiting = [queued.change for queued in self._queue.waiting()]
+        kept = {change.ver.hex() for change in waiting if isinstance(change, AddDocument)}
+        self._spool = opened_spool(folder, kept=kept)
+        self._adding = Adding(profile.service, self.replica, self._spool)
+        self._sending = Sending(self._queue, self.replica, self._sharing, self._adding)
+        self._asked: QueuedChange | None = None
         self._profile = profile.handed_over()
 
     @classmethod
@@ -137,61 +143,62 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         """The id of the record."""
         return self.replica.vault
 
-    @property
-    def is_unanswered(self) -> bool:
-        """Whether a change was sent that is neither refused nor proved and kept: it may be in the record."""
-        return self.replica.is_unanswered
+    async def sync(self) -> int:
+        """Take in what other devices have changed. Returns how many changes there were."""
+        return await self.replica.sync()
 
-    async def sync(self) -> None:
-        """Take in what other devices have changed."""
-        await self.replica.sync()
+    # What waits to be in the record
+
+    def waiting(self) -> list[QueuedChange]:
+        """The changes that are kept on this device and not known to be in the record, in the order they will be made."""
+        return self._queue.waiting()
+
+    @property
+    def asked(self) -> QueuedChange | None:
+        """The change that was asked for last since the record was opened, if it waits."""
+        return self._asked if self._asked is not None and self._queue.has(self._asked.id) else None
+
+    def is_sent(self, queued: QueuedChange) -> bool:
+        """Whether a change that waits was sent and not answered: it may be in the record."""
+        return self._sending.is_sent(queued.change)
+
+    async def send_waiting(self, *, progress: Progress | None = None) -> None:
+        """Go on with every change that waits, as far as that is possible now. ``outcome`` says what came of it."""
+        await self._sending.send_waiting(progress)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of the changes that waited, since the record was opened."""
+        return self._sending.outcome
+
+    def take_back(self, identifier: bytes) -> QueuedChange:
+        """Make a change that waits no more. Raises NotPermitted for an end, and for what may be in the record."""
+        queued = self._queue.get(identifier)
+        self._sending.take_back(queued)
+        return queued
+
+    async def _make(self, change: AnyChange, progress: Progress | None = None) -> None:
+        """Keep ``change`` on this device, then carry it out. When nobody answers it goes on waiting."""
+        self._asked = self._queue.note(change)
+        await self._sending.send_now(self._asked, progress)
 
     # Documents
 
     async def add(
         self, source: Path, descriptor: Descriptor | None = None, *, progress: Progress | None = None
     ) -> PatientDocument:
-        """Encrypt ``source`` (at most 2 GiB) here, send it, and add it to the record."""
-        await asyncio.to_thread(check_source, source)
-        doc, ver, key = secrets.token_bytes(16), secrets.token_bytes(16), SecretBytes.random()
-        vault = self.replica.vault
-        with fresh_spool(self._spool) as spool:
-            context = document_context(vault, doc, ver)
-            sealed = await in_thread(
-                lambda report: encrypt_file(source, spool, key=key, context=context, progress=report),
-                progress,
-            )
-            if descriptor is None:
-                description = describe(source)
-                descriptor = Descriptor(
-                    title=description.title,
-                    category=description.category,
-                    author="",
-                    mime=description.mime,
-                    date=description.date,
-                    length=sealed.length,
-                )
-            length = sealed.ciphertext_length
-            await send_ciphertext(
-                self.service.api, spool, vault=vault, ver=ver, length=length, progress=progress
-            )
-            epoch = self.replica.epoch()
-            self_wrap = SelfWrapper(SecretBytes(epoch.secret), vault).wrap(key, doc, ver, sealed.ct_root)
-            context = descriptor_context(vault, doc, ver)
-            sealed_descriptor = content.seal(
-                descriptor_key(key, context), context, descriptor_record(descriptor)
-            )
-            operation = AddVersion(
-                doc=doc,
-                ver=ver,
-                ct_root=sealed.ct_root,
-                length=length,
-                epoch=epoch.epoch,
-                self_wrap=part_hash(self_wrap),
-                descriptor=part_hash(sealed_descriptor),
-            )
-            await self.replica.append(Intent(operations=(operation,), parts=(self_wrap, sealed_descriptor)))
-        return _shown(self.replica.document(doc))
+        """Encrypt ``source`` (at most 2 GiB) here, send it, and add it to the record.
+
+        Once it is encrypted it waits on this device until it is in the record: what was sent is not sent again.
+        """
+        change = await self._adding.prepare(source, descriptor, progress)
+        try:
+            self._queue.note(change)
+        except BaseException:
+            self._adding.discard(change)
+            raise
+        await self._make(change, progress)
+        return _shown(self.replica.document(change.doc))
 
     def documents(self) -> list[PatientDocument]:
         """The documents of the record, in no particular order."""
@@ -234,12 +241,12 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
     async def mask(self, doc: bytes, *, masked: bool = True) -> None:
         """Leave a document out of every grant, or take it in again."""
         self.replica.document(doc)
-        await self.replica.append(Intent(operations=(Mask(doc=doc, masked=masked),)))
+        await self._make(MaskDocument(doc=doc, masked=masked))
 
     async def delete(self, doc: bytes) -> None:
         """Delete a document for ever."""
         self.replica.document(doc)
-        await self.replica.append(Intent(operations=(Tombstone(doc=doc),)))
+        await self._make(DeleteDocument(doc=doc))
 
     # Sharing
 
@@ -253,27 +260,35 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         days: int = SHARING_DAYS,
     ) -> LocalGrant:
         """Let the person on ``card`` open ``documents`` for ``days`` days. See ``Sharing.authorise``."""
-        return await self._sharing.authorise(card, documents, acts=acts, purposes=purposes, days=days)
+        change = self._sharing.to_authorise(card, documents, acts=acts, purposes=purposes, days=days)
+        await self._make(change)
+        return self._sharing.grant(change.gid)
 
     async def extend(self, gid: bytes, documents: Sequence[bytes]) -> LocalGrant:
         """Add documents to a grant in force. See ``Sharing.extend``."""
-        return await self._sharing.extend(gid, documents)
+        change = ExtendGrant(gid=gid, documents=tuple(documents))
+        self._sharing.check(change)
+        await self._make(change)
+        return self._sharing.grant(gid)
 
     async def revoke(self, gid: bytes) -> LocalGrant:
-        """End a grant. What was opened already cannot be unread. See ``Sharing.revoke``."""
-        return await self._sharing.revoke(gid)
+        """End a grant: posted straight to the keepers and written to the log, whichever holds first.
+
+        It waits on this device until it is in the record and known to be in force: a quorum of keepers acknowledged
+        it, or the witnessed log has it; the grant returned says whether that is so. What was opened already cannot be
+        unread. Raises NotPermitted when all of it was done before this record was opened.
+        """
+        if EndGrant(gid=gid) not in (queued.change for queued in self.outcome.sent):
+            await self._make(self._sharing.to_end(gid))
+        return self._sharing.grant(gid)
 
     def is_ending(self, gid: bytes) -> bool:
         """Whether the end of a grant was asked for and is not yet both in the record and known to be in force."""
-        return self._sharing.is_ending(gid)
-
-    async def finish_ends(self) -> None:
-        """Go on with revocations that were cut off. See ``Sharing.finish_ends``."""
-        await self._sharing.finish_ends()
+        return self._queue.is_ending(gid)
 
     async def block(self, identity: bytes, *, blocked: bool = True) -> None:
         """Grant nothing more to someone, or allow it again. Grants in force are ended one by one with ``revoke``."""
-        await self.replica.append(Intent(operations=(Block(identity=identity, blocked=blocked),)))
+        await self._make(BlockIdentity(identity=identity, blocked=blocked))
 
     def grants(self) -> list[LocalGrant]:
         """Every grant, ended ones too."""

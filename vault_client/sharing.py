@@ -20,9 +20,11 @@ from crypto.wire.cards import IdentityCard
 from crypto.wire.keeper_api import EndAcknowledgement, EndPost, KeeperApi
 from crypto.wire.messages import EventSubmission, IdentityQuery, ShownChain
 from vault_client import trust
+from vault_client.change_queue import ChangeQueue
+from vault_client.changes import Authorise, EndGrant, ExtendGrant
 from vault_client.device_store import DeviceStore
 from vault_client.granting import MadeEvent, Place, Terms, Vault, VersionToGrant, make_event
-from vault_client.local_vault import Ending, GrantedVersion, GrantIntent, GrantMade, LocalGrant, newest
+from vault_client.local_vault import GrantedVersion, GrantIntent, GrantMade, LocalGrant, newest
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
 from vault_client.trust import Pin
@@ -42,14 +44,21 @@ class Planned:
 class Sharing:
     """What a patient can do about who reads the record."""
 
-    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity, replica: VaultReplica) -> None:
+    def __init__(
+        self,
+        store: DeviceStore,
+        service: Service,
+        own: OwnIdentity,
+        replica: VaultReplica,
+        queue: ChangeQueue,
+    ) -> None:
         self._store = store
         self._service = service
         self._own = own
         self._replica = replica
-        self._finished: set[bytes] = set()
+        self._queue = queue
 
-    async def authorise(
+    def to_authorise(
         self,
         card: IdentityCard,
         documents: Sequence[bytes],
@@ -57,29 +66,53 @@ class Sharing:
         acts: tuple[Act, ...],
         purposes: tuple[str, ...],
         days: int,
-    ) -> LocalGrant:
-        """Let the person on ``card`` open ``documents`` for ``days`` days.
+    ) -> Authorise:
+        """Letting the person on ``card`` open ``documents`` for ``days`` days from now, as it waits to be carried out."""
+        if not documents:
+            raise NotPermitted("No document was named. Nothing was shared.")
+        change = Authorise(
+            gid=secrets.token_bytes(32),
+            card=card,
+            documents=tuple(documents),
+            acts=acts,
+            purposes=purposes,
+            expiry=self._service.now() + days * 24 * 3600,
+        )
+        self.check(change)
+        return change
+
+    def check(self, change: Authorise | ExtendGrant) -> None:
+        """Raises NotPermitted when the record as it stands forbids ``change``. Nobody is asked."""
+        if isinstance(change, Authorise):
+            self._check_not_blocked(change.card.chain.identity)
+            if change.expiry <= self._service.now():
+                raise NotPermitted("The time it was for is over. Nothing was shared.")
+        else:
+            self._check_not_blocked(self._in_force(change.gid).entry.recipient)
+        for doc in change.documents:
+            self._version(doc)
+
+    async def authorise(self, change: Authorise) -> None:
+        """Carry out ``change``.
 
         The chain of the person is verified, complete in the directory, and certified; someone met before must still
         have the same keys. Raises NotPermitted otherwise; then nothing was shared.
         """
-        identity = card.chain.identity
-        if not documents:
-            raise NotPermitted("No document was named. Nothing was shared.")
-        self._check_not_blocked(identity)
-        known, pin = await self._recipient(identity, card.chain)
-        epoch, gid = self._replica.epoch(), secrets.token_bytes(32)
-        place = Place(gid=gid, j=0, prev=None, rekey=0, fresh=True, epoch_first=epoch, epoch=epoch)
-        terms = Terms(acts=acts, purposes=purposes, expiry=self._service.now() + days * 24 * 3600)
-        return await self._grant(Planned(place, terms, known, pin), documents)
+        self.check(change)
+        known, pin = await self._recipient(change.card.chain.identity, change.card.chain)
+        epoch = self._replica.epoch()
+        place = Place(gid=change.gid, j=0, prev=None, rekey=0, fresh=True, epoch_first=epoch, epoch=epoch)
+        terms = Terms(acts=change.acts, purposes=change.purposes, expiry=change.expiry)
+        await self._grant(Planned(place, terms, known, pin), change.documents)
 
-    async def extend(self, gid: bytes, documents: Sequence[bytes]) -> LocalGrant:
+    async def extend(self, change: ExtendGrant) -> None:
         """Add documents to a grant in force. When its keys or keepers have changed, all of it is keyed anew.
 
         Raises NotPermitted when all of them were in it already, at their newest version.
         """
+        self.check(change)
+        gid = change.gid
         grant = self._in_force(gid)
-        self._check_not_blocked(grant.entry.recipient)
         known, pin = await self._recipient(grant.entry.recipient)
         live = {keeper.key_hash for keeper in self._service.root.live_keepers}
         epoch = self._replica.epoch()
@@ -98,47 +131,33 @@ class Sharing:
             epoch=epoch,
         )
         terms = Terms(acts=grant.acts, purposes=grant.purposes, expiry=grant.expiry)
-        given = {version.doc: version.ver for version in self._replica.granted(gid)}
-        new = [doc for doc in documents if self._version(doc).ver != given.get(doc)]
+        new = self._not_given(change)
         if not new and not due:
             raise NotPermitted("What was named was already in this grant. Nothing was changed.")
-        wanted = [*new, *(doc for doc in given if doc not in set(new))] if due else new
+        given = [version.doc for version in self._replica.granted(gid) if version.doc not in set(new)]
         planned = Planned(place, terms, known, pin)
-        return await self._grant(planned, wanted)
+        await self._grant(planned, [*new, *given] if due else new)
 
-    async def revoke(self, gid: bytes) -> LocalGrant:
-        """End a grant: posted straight to the keepers and written to the log, whichever holds first.
+    def gives_all(self, change: ExtendGrant) -> bool:
+        """Whether all documents of ``change`` are in its grant, at their newest version."""
+        given = {version.doc: version.ver for version in self._replica.granted(change.gid)}
+        states = [self._replica.state(doc) for doc in change.documents]
+        return all(state is not None and newest(state).ver == given.get(state.doc) for state in states)
 
-        That it was asked for is kept before anything is sent: ``finish_ends`` goes on with what was cut off. The grant
-        returned says whether the end is known to be in force: a quorum of keepers acknowledged it, or the witnessed log
-        has it. What was opened already cannot be unread. Raises NotPermitted when all of it was done before.
-        """
-        grant = self._grant_of(gid)
-        if _is_over(grant):
-            if gid in self._finished:
-                return grant
+    def to_end(self, gid: bytes) -> EndGrant:
+        """The end of a grant, as it waits to be carried out. Raises NotPermitted when all of it was done before."""
+        if self.is_over(gid):
             raise _over()
-        self._store.put(_ending(gid), Ending(gid=gid))
-        await self._end(grant)
-        return self._grant_of(gid)
+        return EndGrant(gid=gid)
 
-    def is_ending(self, gid: bytes) -> bool:
-        """Whether an end was asked for that is not both in the record and known to be in force."""
-        return self._store.get(_ending(gid), Ending) is not None
+    def is_over(self, gid: bytes) -> bool:
+        """Whether the end of a grant is both in the record and known to be in force."""
+        grant = self.grant(gid)
+        return grant.entry.ended and grant.end_in_force
 
-    async def finish_ends(self) -> None:
-        """Go on with each end that was asked for and cut off. One that fails again is left for the next time."""
-        for _, ending in list(self._store.scan("ending", Ending)):
-            try:
-                await self._end(self._grant_of(ending.gid))
-            except CoffreError:
-                continue  # the list of grants goes on saying so
-            if not self.is_ending(ending.gid):
-                self._finished.add(ending.gid)
-
-    async def _end(self, grant: LocalGrant) -> None:
-        """Tell the keepers and the log at once: neither can hold the other up."""
-        gid = grant.entry.gid
+    async def end(self, gid: bytes) -> None:
+        """End a grant: tell the keepers and the log at once, neither can hold the other up."""
+        grant = self.grant(gid)
         end_key = shares.end_key(SecretBytes(self._replica.epoch(grant.entry.epoch_first).secret), gid)
         tag = end_tag(end_key, self._replica.origin, gid)
         steps = [self._tell_keepers(grant, tag)]
@@ -147,8 +166,17 @@ class Sharing:
         for result in await asyncio.gather(*steps, return_exceptions=True):
             if result is not None:
                 raise result
-        if _is_over(self._grant_of(gid)):
-            self._store.delete(_ending(gid))
+
+    def grant(self, gid: bytes) -> LocalGrant:
+        """One grant. Raises NotPermitted when there is none of this id."""
+        grant = self._replica.grant(gid)
+        if grant is None:
+            raise NotPermitted("There is no such grant. Nothing was changed. Look at the list of grants.")
+        return grant
+
+    def _not_given(self, change: ExtendGrant) -> list[bytes]:
+        given = {version.doc: version.ver for version in self._replica.granted(change.gid)}
+        return [doc for doc in change.documents if self._version(doc).ver != given.get(doc)]
 
     async def _log_end(self, gid: bytes, tag: bytes) -> None:
         await self._replica.append(Intent(operations=(End(gid=gid),), tags=(tag,)))
@@ -180,7 +208,7 @@ class Sharing:
         times = await self._service.ask_keepers(post, root.policy.k)
         return dated_together(times.values(), root.policy.k) is not None
 
-    async def _grant(self, planned: Planned, documents: Sequence[bytes]) -> LocalGrant:
+    async def _grant(self, planned: Planned, documents: Sequence[bytes]) -> None:
         """Make the event, remember it, send it with its link, and keep whom it was for."""
         versions = [self._version(doc) for doc in documents]
         made = await self._make(planned, versions)
@@ -188,7 +216,6 @@ class Sharing:
         self._remember(planned, made, versions)
         await self._send(planned, made, chain)
         self._store.put(f"pin/{planned.pin.identity.hex()}", planned.pin)
-        return self._grant_of(planned.place.gid)
 
     async def _make(self, planned: Planned, versions: Sequence[VersionToGrant]) -> MadeEvent:
         local, root = self._replica.local, self._service.root
@@ -285,28 +312,14 @@ class Sharing:
         )
 
     def _in_force(self, gid: bytes) -> LocalGrant:
-        grant = self._grant_of(gid)
+        grant = self.grant(gid)
         if grant.entry.ended:
             raise _over()
-        if grant.end_in_force or self.is_ending(gid):
+        if grant.end_in_force or self._queue.is_ending(gid):
             raise NotPermitted(
                 "The end of this grant was asked for and is not in the log yet. Nothing was changed. Revoke it again."
             )
         return grant
-
-    def _grant_of(self, gid: bytes) -> LocalGrant:
-        grant = self._replica.grant(gid)
-        if grant is None:
-            raise NotPermitted("There is no such grant. Nothing was changed. Look at the list of grants.")
-        return grant
-
-
-def _is_over(grant: LocalGrant) -> bool:
-    return grant.entry.ended and grant.end_in_force
-
-
-def _ending(gid: bytes) -> str:
-    return f"ending/{gid.hex()}"
 
 
 def _over() -> NotPermitted:

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,11 +25,12 @@ def fresh_spool(spool: Path) -> Iterator[Path]:
         file.unlink(missing_ok=True)
 
 
-def opened_spool(profile: Path) -> Path:
+def opened_spool(profile: Path, *, kept: Set[str] = frozenset()) -> Path:
     """The spool of a profile, made if need be and emptied: what is left in it is from a run that was cut short.
 
-    Only what runs of ours leave is removed, and only from a folder of the profile's own. The caller holds the profile's
-    lock, so nobody else is using it. Raises Damaged when it cannot be made, or is a link to somewhere else.
+    ``kept``: the names of files that are still wanted. Only what runs of ours leave is removed, and only from a folder of
+    the profile's own. The caller holds the profile's lock, so nobody else is using it. Raises Damaged when it cannot be
+    made, or is a link to somewhere else.
     """
     spool = profile / SPOOL
     try:
@@ -37,7 +38,8 @@ def opened_spool(profile: Path) -> Path:
         if spool.is_symlink():
             raise Damaged(f"{spool} is a link to another place. Nothing was done. Move it away.")
         for left in spool.iterdir():
-            if _CIPHERTEXT.fullmatch(left.name) or private_part.NAME.fullmatch(left.name):
+            is_ours = _CIPHERTEXT.fullmatch(left.name) or private_part.NAME.fullmatch(left.name)
+            if is_ours and left.name not in kept:
                 left.unlink()
     except OSError as error:
         raise Damaged(

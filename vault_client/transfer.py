@@ -6,36 +6,82 @@ file beside the destination, verified and deciphered by ``ciphertext_spool`` bef
 
 import asyncio
 import os
+from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
 
 from crypto import pieces
-from crypto.errors import TooLarge, Unreachable
+from crypto.errors import Damaged, TooLarge, Unreachable
 from crypto.wire.messages import CiphertextQuery, PartUpload, UploadQuery
 from crypto.wire.vault_api import VaultApi
 from vault_client.file_errors import spoken_file_errors
 from vault_client.progress import Progress
 
 _TRIES = 3
+# Seconds before each new attempt while a server that answered before does not: it may be starting again.
+PAUSES = (0.2, 0.5, 1, 2, 4, 8)
 
 
 async def send_ciphertext(
-    api: VaultApi, spool: Path, *, vault: bytes, ver: bytes, length: int, progress: Progress | None = None
+    api: VaultApi,
+    spool: Path,
+    *,
+    vault: bytes,
+    ver: bytes,
+    length: int,
+    part_hashes: Sequence[bytes],
+    progress: Progress | None = None,
 ) -> None:
-    """Send the parts of ``spool``, ``length`` bytes of ciphertext, that the server does not have yet."""
-    status = await api.upload_status(UploadQuery(vault=vault, ver=ver))
-    have = set(status.parts)
-    with spool.open("rb") as file:
-        for number in range(pieces.part_count(length)):
-            place = pieces.part_slice(number, length)
-            if number not in have:
-                file.seek(place.start)
-                data = await asyncio.to_thread(file.read, place.stop - place.start)
+    """Send the parts of ``spool``, ``length`` bytes of ciphertext, that the server does not have yet.
+
+    A part that was cut off is sent again, and no other; a server that falls silent is waited for a little. ``progress``
+    begins at what the server has. Raises Unreachable when nobody answers at the start, or for longer than that, and
+    Damaged for a part that is not the one that was encrypted; what was sent stays there, for the next time.
+    """
+    query = UploadQuery(vault=vault, ver=ver)
+    have = set((await api.upload_status(query)).parts)
+    failures = 0
+    while True:
+        try:
+            if failures:  # the part that was cut off may have arrived
+                have |= set((await api.upload_status(query)).parts)
+            places = {number: pieces.part_slice(number, length) for number in range(len(part_hashes))}
+            done = sum(place.stop - place.start for number, place in places.items() if number in have)
+            _tell(progress, done, length)
+            for number, place in places.items():
+                if number in have:
+                    continue
+                data = await asyncio.to_thread(_part, spool, place, number, part_hashes[number])
                 await api.put_part(PartUpload(vault=vault, ver=ver, length=length, number=number), data)
-            if progress is not None:
-                progress(place.stop, length)
+                have.add(number)
+                failures, done = 0, done + len(data)
+                _tell(progress, done, length)
+        except Unreachable:
+            if failures == len(PAUSES):
+                raise
+            await asyncio.sleep(PAUSES[failures])
+            failures += 1
+        else:
+            return
+
+
+def _part(spool: Path, place: slice, number: int, expected: bytes) -> bytes:
+    """One part of the file, once it is found to be the one that was encrypted."""
+    with spoken_file_errors(), spool.open("rb") as file:
+        file.seek(place.start)
+        data = file.read(place.stop - place.start)
+    if len(data) != place.stop - place.start or pieces.upload_part_hash(data, number) != expected:
+        raise Damaged(
+            f"{spool}, which waits to be sent, is damaged. That part was not sent. Take the document back, and add it again."
+        )
+    return data
+
+
+def _tell(progress: Progress | None, done: int, total: int) -> None:
+    if progress is not None:
+        progress(done, total)
 
 
 async def fetch_ciphertext(

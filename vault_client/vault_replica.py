@@ -13,15 +13,7 @@ import msgspec
 from crypto import labels
 from crypto.descriptors import descriptor_context, descriptor_key, read_descriptor
 from crypto.encoding import decode
-from crypto.errors import (
-    BrokenChain,
-    Conflict,
-    Malformed,
-    NotPermitted,
-    NotProven,
-    Refusal,
-    TooLarge,
-)
+from crypto.errors import BrokenChain, Conflict, Malformed, NotPermitted, NotProven, Refusal, TooLarge
 from crypto.identity_chain import Known
 from crypto.locators import Locator
 from crypto.sealed import content
@@ -78,8 +70,6 @@ class VaultReplica:
         self._store = store
         self._service = service
         self._own = own
-        self.is_unanswered = False
-        """Whether a link was sent that is neither refused nor proved and kept: it may be in the record."""
 
     @property
     def local(self) -> LocalVault:
@@ -119,6 +109,11 @@ class VaultReplica:
             )
         return found
 
+    def state(self, doc: bytes) -> Document | None:
+        """A document as the chain has it, also when it is deleted; None when it never was in the record."""
+        found = self._store.get(_document(doc), LocalDocument)
+        return None if found is None else found.document
+
     def documents(self) -> Iterator[LocalDocument]:
         """Every document that is not deleted."""
         for _, document in self._store.scan("document", LocalDocument):
@@ -140,7 +135,7 @@ class VaultReplica:
         """
         for _ in range(_TRIES):
             local = self.local
-            lost = self._unanswered(local.head, intent)
+            lost = self._lost(local.head) if self.unanswered() == intent.operations else None
             envelope = lost or await self._signed(local.head, intent)
             link = decode(envelope.body, VaultLink)
             changes = None
@@ -152,35 +147,36 @@ class VaultReplica:
                 envelope=envelope, scan_key=None, tags=intent.tags, events=intent.events, parts=intent.parts
             )
             try:
-                self.is_unanswered = True
                 accepted = await self._service.api.append_link(submission)
             except Conflict:
-                self.is_unanswered = False
+                self._store.delete(_UNANSWERED)
                 await self.sync()
                 continue
             except Refusal as refusal:
                 # An answer that cannot be read is not the server's word that nothing was done.
-                self.is_unanswered = isinstance(refusal, Malformed | TooLarge)
+                if lost is not None or not isinstance(refusal, Malformed | TooLarge):
+                    self._store.delete(_UNANSWERED)
                 if lost is None:
                     raise
-                self._store.delete(_UNANSWERED)  # signed too long ago, perhaps: it is signed anew
-                continue
+                continue  # signed too long ago, perhaps: it is signed anew
             indexes = await self._believe(local, envelope, intent, accepted)
             if changes is not None:
                 self._keep(local, link.n, envelope, changes, await self._parts(link, intent.parts))
             self._store.delete(_UNANSWERED)
-            self.is_unanswered = False
             return indexes
         raise Conflict("Other devices kept writing to this record. Nothing was added. Try again in a moment.")
 
-    def _unanswered(self, head: VaultHead, intent: Intent) -> Envelope | None:
-        """The link that was sent for the same operations and not answered, if it stands at ``head`` or follows it."""
+    def unanswered(self) -> tuple[AnyOperation, ...]:
+        """What was sent and is neither refused nor proved and kept: it may be in the record. Empty otherwise."""
+        lost = self._lost(self.local.head)
+        return () if lost is None else decode(lost.body, VaultLink).operations
+
+    def _lost(self, head: VaultHead) -> Envelope | None:
+        """The link that was sent and not answered, if it stands at ``head`` or follows it."""
         envelope = self._store.get(_UNANSWERED, Envelope)
-        if envelope is None:
+        if envelope is None or head.link not in (envelope.digest, decode(envelope.body, VaultLink).prev):
             return None
-        link = decode(envelope.body, VaultLink)
-        here = head.link in (envelope.digest, link.prev)
-        return envelope if here and link.operations == intent.operations else None
+        return envelope
 
     async def _signed(self, head: VaultHead, intent: Intent) -> Envelope:
         view = await self._service.view(head.origin)
@@ -279,7 +275,7 @@ class VaultReplica:
 
     def keep_intent(self, intent: GrantIntent) -> None:
         """Remember a grant event before it is sent."""
-        self._store.put(f"intent/{intent.gid.hex()}", intent)
+        self._store.put(_intent(intent.gid, intent.event), intent)
 
     def keep_end_in_force(self, gid: bytes) -> None:
         """Remember that a grant's end is proved to be in force: by the keepers, a receipt, or the log itself."""
@@ -343,8 +339,8 @@ class VaultReplica:
     def _keep_grant(self, entry: GrantEntry) -> None:
         name = entry.gid.hex()
         self._store.put(_entry(entry.gid), entry)  # of a grant made elsewhere, this is all there is here
-        intent = self._store.get(f"intent/{name}", GrantIntent)
-        if intent is None or intent.event != entry.event:
+        intent = self._store.get(_intent(entry.gid, entry.event), GrantIntent)
+        if intent is None:
             return
         if intent.whole:
             for record, old in list(self._store.scan(f"granted-{name}", GrantedVersion)):
@@ -354,7 +350,9 @@ class VaultReplica:
         shared = SharedDocuments(docs=tuple(version.doc for version in intent.versions))
         self._store.put(f"shared/{intent.event.hex()}", shared)
         self._store.put(_grant(entry.gid), intent.grant)
-        self._store.delete(f"intent/{name}")
+        for kept, other in list(self._store.scan("intent", GrantIntent)):
+            if other.gid == entry.gid:
+                self._store.delete(kept)
 
     def _local_document(self, document: Document, parts: Mapping[bytes, bytes]) -> LocalDocument:
         version = newest(document)
@@ -385,6 +383,10 @@ def _document(doc: bytes) -> str:
 
 def _entry(gid: bytes) -> str:
     return f"grant-entry/{gid.hex()}"
+
+
+def _intent(gid: bytes, event: bytes) -> str:
+    return f"intent/{gid.hex()}/{event.hex()}"
 
 
 def _grant(gid: bytes) -> str:

@@ -336,12 +336,12 @@ async def test_what_may_have_been_done_is_known(story: Story, monkeypatch: pytes
     story.patient_vault.withhold("append_link", NotPermitted("no"))
     with story.refused(NotPermitted):
         await story.patient.mask(doc)
-    assert not replica.is_unanswered
+    assert not replica.unanswered()
     for error in (Unreachable("cut"), Malformed("not ours")):
         story.patient_vault.tamper("append_link", lambda _, error=error: fail(error))
         with story.refused(type(error)):
             await story.patient.mask(doc)
-        assert replica.is_unanswered
+        assert replica.unanswered()
     story.patient_vault.be_honest()
     broken: list[tuple[object, str, Exception]] = [
         (replica, "_keep", Full("no room")),
@@ -353,6 +353,6 @@ async def test_what_may_have_been_done_is_known(story: Story, monkeypatch: pytes
             here.setattr(owner, name, lambda *_, error=error: fail(error))
             with pytest.raises(type(error)):
                 await story.patient.mask(doc)
-        assert replica.is_unanswered
+        assert replica.unanswered()
     await story.patient.mask(doc)
-    assert not replica.is_unanswered
+    assert not replica.unanswered()

@@ -148,28 +148,28 @@ async def test_an_end_that_was_cut_off_is_gone_on_with(story: Story, monkeypatch
             await story.patient.revoke(gid)
         grant = story.patient.replica.grant(gid)
         assert (grant.end_in_force, grant.entry.ended, story.patient.is_ending(gid)) == (known, False, True)
-        await story.patient.finish_ends()  # tried again, in vain
+        await story.patient.send_waiting()  # tried again, in vain
         with story.refused(NotPermitted):
             await story.patient.extend(gid, [extra.doc])
     story.patient_vault.be_honest()
-    await story.patient.finish_ends()
+    await story.patient.send_waiting()
     grant = await story.patient.revoke(gid)
     assert (grant.end_in_force, grant.entry.ended, story.patient.is_ending(gid)) == (True, True, False)
     assert story.patient.replica.local.head.n == n + 2
     assert (await story.patient.log()).alarms == ()
 
 
-async def test_without_the_refusal_an_ended_grant_is_extended(
-    story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_without_the_refusal_an_ended_grant_is_extended(story: Story) -> None:
     """A44, the twin: a patient's software that forgets the end it asked for extends the grant."""
     gid = story.grant.entry.gid
     extra = await story.add(b"later", "later.txt")
     story.patient_vault.withhold("append_link", Unreachable("gone"))
+    story.patient_keeper.tamper("end", cut)
     with pytest.raises(Unreachable):
         await story.patient.revoke(gid)
     story.patient_vault.be_honest()
-    monkeypatch.setattr(Sharing, "_in_force", Sharing._grant_of)
+    for queued in story.patient.waiting():
+        story.patient._queue.remove(queued.id)
     assert (await story.patient.extend(gid, [extra.doc])).entry.j == 1
 
 

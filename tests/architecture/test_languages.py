@@ -127,6 +127,8 @@ def test_nothing_is_in_the_catalogue_that_is_said_nowhere():
     }
     made = {
         "{} other grants",
+        "{} change",
+        "{} changes",
         "{} document",
         "{} documents",
         "{} entry",

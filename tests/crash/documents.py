@@ -3,13 +3,18 @@
 import hashlib
 from pathlib import Path
 
-LARGEST = 60_000
+SMALL = 60_000
+# One in so many is sent in several parts: of up to 20 MiB.
+ONE_IN = 16
+LARGE = 20 << 20
 
 
 def content(title: str) -> bytes:
-    """The bytes of the document called ``title``, up to 60 kB of them."""
-    length = int.from_bytes(hashlib.sha256(title.encode()).digest()[:4]) % LARGEST
-    return hashlib.shake_256(title.encode()).digest(length)
+    """The bytes of the document called ``title``: up to 60 kB of them, or up to 20 MiB."""
+    digest = hashlib.sha256(title.encode()).digest()
+    length = int.from_bytes(digest[:4]) % (SMALL if digest[4] % ONE_IN else LARGE)
+    block = hashlib.shake_256(title.encode()).digest(min(length, SMALL))
+    return (block * (length // SMALL + 1))[:length]
 
 
 def write(folder: Path, title: str) -> Path:

@@ -10,6 +10,7 @@ from crypto.wire.cards import IdentityCard, read_identity_card
 from tests.crash import documents
 from tests.crash.place import Place
 from tests.crash.work import until_there, work
+from vault_client.changes import AddDocument, Authorise, DeleteDocument, EndGrant, ExtendGrant
 from vault_client.local_vault import LocalGrant
 from vault_client.patient import Patient, PatientDocument
 
@@ -25,9 +26,34 @@ class AtWork:
         self._ledger = place.ledger
 
     async def act(self) -> None:
-        """One thing, chosen at random among those that can be done."""
+        """One thing, chosen at random among those that can be done; what waits comes first."""
+        if self._patient.waiting():
+            await self._go_on()
+            return
         names, weights = zip(*SHARES, strict=True)
         await getattr(self, f"_{random.choices(names, weights)[0]}")()
+
+    async def _go_on(self) -> None:
+        """Finish what was cut; what is in the record now is acknowledged as if it had never been."""
+        outcome = self._patient.outcome
+        told = len(outcome.sent)
+        try:
+            await self._patient.send_waiting()
+        finally:
+            for queued in outcome.sent[told:]:
+                match queued.change:
+                    case AddDocument(doc=doc, descriptor=descriptor):
+                        self._ledger.write("added", title=descriptor.title, doc=doc.hex())
+                    case DeleteDocument(doc=doc):
+                        self._ledger.write("deleted", doc=doc.hex())
+                    case Authorise(gid=gid, documents=docs):
+                        self._ledger.write("authorised", gid=gid.hex(), docs=[doc.hex() for doc in docs])
+                    case ExtendGrant(gid=gid, documents=docs):
+                        self._ledger.write("extended", gid=gid.hex(), docs=[doc.hex() for doc in docs])
+                    case EndGrant(gid=gid):
+                        self._ledger.write("revoked", gid=gid.hex())
+        if outcome.unreached is not None:
+            raise outcome.unreached
 
     async def _add(self) -> None:
         title = f"letter-{secrets.token_hex(6)}"
@@ -94,7 +120,6 @@ async def main(folder: Path) -> None:
     """Work until killed."""
     place = Place(folder)
     patient = await until_there(place.ledger, lambda: Patient.resume(place.open(), place.profile))
-    await patient.finish_ends()
     doctor = read_identity_card(place.doctor.read_text())
     await work(place.ledger, AtWork(place, patient, doctor).act)
 

@@ -8,6 +8,7 @@ from crypto.wire.messages import LinkQuery
 from tests.crash import documents
 from tests.crash.people import People
 from tests.crash.place import Place
+from vault_client.changes import Authorise, ExtendGrant, MaskDocument
 from vault_client.opening import Opener, Wanted
 from vault_client.patient import Patient
 from vault_client.practitioner import TREATMENT, Practitioner
@@ -23,8 +24,8 @@ async def broken(people: People) -> list[str]:
         found += [f"a list was set aside: {why}" for why in refused if not isinstance(why, NotFound)]
         for place in people.patients:
             async with await Patient.resume(place.open(), place.profile) as patient:
-                await patient.finish_ends()
-                await patient.replica.sync()
+                await patient.send_waiting()
+                await patient.sync()
                 found += [
                     f"{place.folder.name}: {each}"
                     async for each in _Checked(people, place, patient, doctor).all()
@@ -57,13 +58,28 @@ class _Checked:
 
     async def all(self) -> AsyncIterator[str]:
         """What does not hold."""
-        for check in (self._documents, self._chain, self._grants, self._ends, self._log):
+        for check in (self._waiting, self._documents, self._chain, self._grants, self._ends, self._log):
             async for problem in check():
                 yield problem
 
+    async def _waiting(self) -> AsyncIterator[str]:
+        """What a cut left waiting was finished by the next opening; only for a deleted document, or an ended grant, it is void."""
+        outcome = self._patient.outcome
+        for queued in self._patient.waiting():
+            yield f"{queued.change} still waits: {outcome.unreached}"
+        for queued, why in outcome.refused:
+            yield f"{queued.change} was refused: {why}"
+        for queued, why in outcome.dropped:
+            if not isinstance(queued.change, Authorise | ExtendGrant | MaskDocument):
+                yield f"{queued.change} was dropped: {why}"
+
     async def _documents(self) -> AsyncIterator[str]:
-        """Every document that was added is there with its bytes; none that was deleted is."""
+        """Every document that was added is there with its bytes, once; none that was deleted is."""
         there = {each.doc.hex(): each for each in self._patient.documents()}
+        titles = Counter(each.descriptor.title for each in there.values())
+        for title, times in titles.items():
+            if times > 1:
+                yield f"{title} is there {times} times"
         for line in self._place.ledger.read("added"):
             if line["doc"] not in there and line["doc"] not in self._gone:
                 yield f"{line} is lost"

@@ -262,7 +262,7 @@ async def test_sharing_names_the_documents(
         granted.append(GrantedVersion(doc=second.doc, ver=bytes(16), current=True))
         return grant
 
-    def opened(_: object) -> Any:
+    def opened(*_: object) -> Any:
         told.append("opened")
         return nullcontext((record, None))
 
@@ -277,7 +277,7 @@ async def test_sharing_names_the_documents(
         documents=lambda: [first, second],
         grants=lambda: [grant],
         granted=lambda _: list(granted),
-        is_unanswered=False,
+        asked=None,
         is_ending=lambda _: False,
         service=SimpleNamespace(now=lambda: 1),
     )
@@ -333,10 +333,11 @@ async def test_what_goes_on_after_an_end_is_said(
         revoke=revoke,
         grants=lambda: [grant, *others],
         granted=lambda _: [],
+        asked=None,
         is_ending=lambda _: False,
         service=SimpleNamespace(now=lambda: 1),
     )
-    monkeypatch.setattr(profiles, "patient", lambda _: nullcontext((record, None)))
+    monkeypatch.setattr(profiles, "patient", lambda *_: nullcontext((record, None)))
     monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
     await patient_sharing.revoke(Namespace(grant=grant.entry.gid.hex()), Screen(as_json=False))
     shown = capsys.readouterr().out
@@ -355,8 +356,10 @@ async def test_an_end_is_said_to_be_in_force_only_when_it_is(
     async def revoke(_: bytes) -> SimpleNamespace:
         return grant
 
-    record = SimpleNamespace(revoke=revoke, grants=lambda: [grant], granted=lambda _: [], service=None)
-    monkeypatch.setattr(profiles, "patient", lambda _: nullcontext((record, None)))
+    record = SimpleNamespace(
+        revoke=revoke, grants=lambda: [grant], granted=lambda _: [], asked=None, service=None
+    )
+    monkeypatch.setattr(profiles, "patient", lambda *_: nullcontext((record, None)))
     monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
     screen = Screen(as_json=False)
     await patient_sharing.revoke(Namespace(grant=gid.hex()), screen)
@@ -368,7 +371,7 @@ async def test_an_end_is_said_to_be_in_force_only_when_it_is(
     ("ended", "in_force", "ending", "said"),
     [
         (False, False, False, "in force"),
-        (False, False, True, "sent, not yet in force"),
+        (False, False, True, "asked to end, not yet in force"),
         (True, False, True, "sent, not yet in force"),
         (False, True, True, "ended at the keepers, not yet in the log: revoke again"),
         (True, True, False, "ended"),

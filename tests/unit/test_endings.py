@@ -16,14 +16,34 @@ from typing import Any
 
 import pytest
 
-from crypto.errors import Full, NotPermitted, Stale, Unreachable
+from crypto.descriptors import Descriptor
+from crypto.errors import Full, NotPermitted, Unreachable
 from vault_client import __main__ as program
-from vault_client.commands import output, patient_documents, patient_sharing, profiles, secrets_input
+from vault_client.changes import (
+    AddDocument,
+    AnyChange,
+    BlockIdentity,
+    DeleteDocument,
+    EndGrant,
+    ExtendGrant,
+    MaskDocument,
+    QueuedChange,
+)
+from vault_client.commands import output, profiles, secrets_input
 from vault_client.commands.output import Screen, at_terminal
 from vault_client.stop_signals import ended_at_once, ended_between_callbacks, ended_in_order
 
 COFFRE = (sys.executable, "-m", "vault_client")
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+LETTER = AddDocument(
+    doc=bytes(16),
+    ver=bytes(16),
+    key=bytes(32),
+    descriptor=Descriptor(title="letter", category="", author="", mime="", date="", length=6),
+    sealed_descriptor=b"",
+    length=88,
+    part_hashes=(bytes(32),),
+)
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals, /dev/full and modes are POSIX")
 
 
@@ -250,54 +270,59 @@ def test_a_number_that_is_no_descriptor_is_a_usage_error(number: int) -> None:
         secrets_input.passphrase(Namespace(passphrase_fd=number))
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), Full("Full."), Stale("Old."), NotPermitted("No.")])
-@pytest.mark.parametrize("is_unanswered", [True, False])
 @pytest.mark.parametrize(
-    ("words", "meaning"),
+    "error", [KeyboardInterrupt(), Full("Full."), Unreachable("Nobody."), NotPermitted("No.")]
+)
+@pytest.mark.parametrize("kept", [None, "kept", "sent"])
+@pytest.mark.parametrize(
+    ("words", "change"),
     [
-        (("add", "{file}"), patient_documents.ADD_UNSURE),
-        (("delete", "0000", "--yes"), patient_documents.DELETE_UNSURE),
-        (("mask", "0000"), patient_documents.MASK_UNSURE),
-        (("revoke", "0000"), patient_sharing.REVOKE_UNSURE),
-        (("block", "00" * 32), patient_sharing.BLOCK_UNSURE),
-        (("extend", "0000", "0000"), patient_sharing.SHARE_UNSURE),
+        (("add", "{file}"), LETTER),
+        (("delete", "0000", "--yes"), DeleteDocument(doc=bytes(16))),
+        (("mask", "0000"), MaskDocument(doc=bytes(16), masked=True)),
+        (("revoke", "0000"), EndGrant(gid=bytes(32))),
+        (("block", "00" * 32), BlockIdentity(identity=bytes(32), blocked=True)),
+        (("extend", "0000", "0000"), ExtendGrant(gid=bytes(32), documents=(bytes(16),))),
     ],
 )
-def test_what_may_have_been_done_is_not_denied(
+def test_what_waits_is_said(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     words: tuple[str, ...],
-    meaning: str,
-    is_unanswered: bool,
+    change: AnyChange,
+    kept: str | None,
     error: BaseException,
 ) -> None:
-    """Stopped or refused after a change was sent: what that means is said; before it was sent, it is not."""
+    """Stopped, refused or unreached: a change that waits is named, with what that means; one that does not is not."""
     file = tmp_path / "letter"
     file.write_text("letter")
 
     async def fail(*_: object, **__: object) -> None:
+        if kept is not None:
+            record.asked = QueuedChange(id=b"\1" * 16, number=0, asked=0, change=change)
         raise error
 
     document = SimpleNamespace(doc=bytes(16), descriptor=SimpleNamespace(title="letter"))
     grant = SimpleNamespace(entry=SimpleNamespace(gid=bytes(32), recipient=bytes(32)))
     names = ("add", "delete", "mask", "revoke", "block", "extend")
     record = SimpleNamespace(
-        is_unanswered=is_unanswered,
+        asked=None,
+        is_sent=lambda _: kept == "sent",
         granted=lambda _: [],
-        is_ending=lambda _: is_unanswered,
         documents=lambda: [document],
         grants=lambda: [grant],
         **dict.fromkeys(names, fail),
     )
-    monkeypatch.setattr(profiles, "patient", lambda _: nullcontext((record, None)))
-    assert program.main(["patient", *(word.format(file=file) for word in words), "--json"]) != 0
-    assert (meaning in json.loads(capsys.readouterr().out)["message"]) is is_unanswered
-
-
-def test_what_reached_nobody_says_what_that_means() -> None:
-    """An answer that never came is said with what it means for what was asked, whether or not a change was sent."""
-    screen = Screen(as_json=True)
-    with pytest.raises(Unreachable), screen.unless_known(lambda: False, "Look first."):
-        raise Unreachable("Nobody.")
-    assert screen._doubt == " Look first."
+    monkeypatch.setattr(profiles, "patient", lambda *_: nullcontext((record, None)))
+    code = program.main(["patient", *(word.format(file=file) for word in words), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert code == {KeyboardInterrupt: 130, NotPermitted: 1}.get(type(error), 3)
+    assert [each["id"] for each in told.get("queued", [])] == ([] if kept is None else ["01" * 16])
+    is_end = isinstance(change, EndGrant)
+    said = {
+        "is kept on this device, and nobody has confirmed it": kept is not None and is_end,
+        "Not lost": kept == "kept" and not is_end,
+        "Whether it is in the record is not known": kept == "sent" and not is_end,
+    }
+    assert {words: words in told["message"] for words in said} == said

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from crypto.encoding import acceptable
-from crypto.errors import Unavailable, Unreachable
+from crypto.errors import Unavailable
 from languages.catalogue import spoken
 from languages.choice import language
 from vault_client.progress import Progress
@@ -82,13 +82,13 @@ class Screen:
             yield lambda done, total: bars.update(task, completed=done, total=total)
 
     @contextmanager
-    def unless_known(self, is_unknown: Callable[[], bool], meaning: str) -> Iterator[None]:
-        """When the block is cut short while ``is_unknown``, say with the reason what that means for what was asked."""
+    def unless_done(self, meaning: Callable[[], str]) -> Iterator[None]:
+        """When the block is cut short, say with the reason what that means for what was asked: what ``meaning`` gives."""
         try:
             yield
-        except BaseException as error:
-            if isinstance(error, Unreachable) or is_unknown():
-                self._doubt = f" {meaning}"
+        except BaseException:
+            if said := meaning():
+                self._doubt += f" {said}"
             raise
 
     def finish(self) -> None:

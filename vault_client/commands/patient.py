@@ -9,6 +9,7 @@ from vault_client.commands import (
     patient_export,
     patient_import,
     patient_log,
+    patient_queue,
     patient_sharing,
 )
 from vault_client.commands.cards import add_card
@@ -94,6 +95,13 @@ def add(commands: "Subcommands") -> None:
         add_profile(parser)
         parser.add_argument("identity", metavar="IDENTITY", help="a card's file, an id, or a fingerprint")
 
+    purpose = "send the changes that wait on this device, and take in those of other devices"
+    add_profile(commands("sync", patient_queue.sync, purpose))
+
+    parser = commands("cancel", patient_queue.cancel, "take back a change that waits on this device")
+    add_profile(parser)
+    parser.add_argument("change", metavar="CHANGE", help=NAME)
+
     add_profile(commands("log", patient_log.log, "read and check who did what"))
 
     parser = commands("export", patient_export.export, "write the whole record into a folder, in the clear")
@@ -131,5 +139,5 @@ async def card(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.cards import show_card
     from vault_client.commands.profiles import patient
 
-    async with patient(arguments) as (record, _):
+    async with patient(arguments, screen) as (record, _):
         show_card(arguments, screen, record.service, record.own.card(record.service))

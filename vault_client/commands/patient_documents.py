@@ -2,12 +2,12 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from languages.catalogue import spoken
 from vault_client.commands.names import pick, remember, short
 from vault_client.commands.output import Screen, Usage, amount
+from vault_client.commands.patient_queue import show_waiting, unless_kept
 
 if TYPE_CHECKING:
     from vault_client.patient import Patient, PatientDocument
@@ -17,9 +17,6 @@ DOCUMENTS = "documents"
 # What people read
 ADDED = "Added {id}  {title} ({size})"
 SO_FAR = "{done} of {count} are known to be added."
-ADD_UNSURE = "Only what was named as added is sure to be in the record: list it before adding again."
-DELETE_UNSURE = "Whether the document is deleted is not known: list the record."
-MASK_UNSURE = "Whether this is in force is not known: list the record."
 REALLY_DELETE = "{title} will be deleted for ever."
 NO_DOCUMENTS = "There is no document in this record yet. Add one: coffre patient add FILE"
 WRITTEN = "{title} was verified and written to {path}."
@@ -30,7 +27,11 @@ GONE = "This document is no longer in the record. Nothing was done. Show the lis
 
 
 async def add_files(arguments: Namespace, screen: Screen) -> None:
-    """Add files one after the other, once all were looked at; those before a refusal stay."""
+    """Add files one after the other, once all were looked at; those before a refusal stay.
+
+    When nobody answers, each is encrypted and kept on this device.
+    """
+    from crypto.errors import Unreachable
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
     from vault_client.file_description import check_source
@@ -38,17 +39,24 @@ async def add_files(arguments: Namespace, screen: Screen) -> None:
     for path in arguments.files:
         check_source(path)
     added = screen.result["documents"] = []
-    async with patient(arguments) as (record, _):
+    async with patient(arguments, screen) as (record, _):
+        kept: Unreachable | None = None
         try:
             for path in arguments.files:
-                with screen.progress(path.name) as progress, unless_answered(screen, record, ADD_UNSURE):
-                    document = await record.add(path, progress=progress)
+                try:
+                    with screen.progress(path.name) as progress, unless_kept(screen, record):
+                        document = await record.add(path, progress=progress)
+                except Unreachable as error:  # the others can wait on this device as well
+                    kept = error
+                    continue
                 added.append(_described(document))
                 title, size = document.descriptor.title, amount(document.descriptor.length)
                 screen.say(ADDED.format(id=short(document.doc), title=title, size=size))
         finally:
             if len(added) < len(arguments.files):
                 screen.aside(SO_FAR.format(done=len(added), count=len(arguments.files)))
+        if kept is not None:
+            raise kept
         show_trust(screen, record.service)
 
 
@@ -57,7 +65,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, store):
+    async with patient(arguments, screen) as (record, store):
         await record.sync()
         documents = sorted(record.documents(), key=lambda each: (each.descriptor.title, each.doc))
         documents.sort(key=lambda each: each.descriptor.date, reverse=True)
@@ -70,6 +78,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
                 ("", "Id", "Date", "Category", "Title", "Size", "State"),
                 [_row(number, document) for number, document in enumerate(documents, 1)],
             )
+        show_waiting(screen, record, store)
         show_trust(screen, record.service)
 
 
@@ -78,7 +87,7 @@ async def show(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, store):
+    async with patient(arguments, screen) as (record, store):
         document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
         screen.result |= _described(document)
         descriptor = document.descriptor
@@ -103,7 +112,7 @@ async def get(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.trust_line import show_trust
 
     check_free(arguments.output)
-    async with patient(arguments) as (record, store):
+    async with patient(arguments, screen) as (record, store):
         doc = pick(store, DOCUMENTS, arguments.document, document_ids(record))
         with screen.progress(arguments.output.name) as progress:
             document = await record.get(doc, arguments.output, progress=progress)
@@ -129,10 +138,10 @@ async def delete(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.trust_line import show_trust
 
     check_answerable(arguments)
-    async with patient(arguments) as (record, store):
+    async with patient(arguments, screen) as (record, store):
         document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
         confirm(arguments, REALLY_DELETE.format(title=document.descriptor.title))
-        with unless_answered(screen, record, DELETE_UNSURE):
+        with unless_kept(screen, record):
             await record.delete(document.doc)
         screen.result |= _described(document)
         screen.say(DELETED.format(title=document.descriptor.title))
@@ -143,18 +152,13 @@ async def _mask(arguments: Namespace, screen: Screen, *, masked: bool) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, store):
+    async with patient(arguments, screen) as (record, store):
         document = _document(record, pick(store, DOCUMENTS, arguments.document, document_ids(record)))
-        with unless_answered(screen, record, MASK_UNSURE):
+        with unless_kept(screen, record):
             await record.mask(document.doc, masked=masked)
         screen.result |= {**_described(document), "masked": masked}
         screen.say((MASKED if masked else UNMASKED).format(title=document.descriptor.title))
         show_trust(screen, record.service)
-
-
-def unless_answered(screen: Screen, record: "Patient", meaning: str) -> AbstractContextManager[None]:
-    """When a change was sent and the block ends before it is proved and kept, say what that means."""
-    return screen.unless_known(lambda: record.is_unanswered, meaning)
 
 
 def document_ids(record: "Patient") -> list[bytes]:

@@ -49,7 +49,7 @@ async def export(arguments: Namespace, screen: Screen) -> None:
 
     place: Path = arguments.folder
     check_free(place)
-    async with patient(arguments) as (record, _):
+    async with patient(arguments, screen) as (record, _):
         with screen.progress("Exporting") as progress:
             checked = await record.export(place, progress=progress)
         screen.result |= {"folder": str(place), **described(checked)}

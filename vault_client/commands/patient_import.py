@@ -57,7 +57,7 @@ async def import_record(arguments: Namespace, screen: Screen) -> None:
     if checked.findings:
         confirm(arguments, REALLY.format(count=counted(left_out(checked), "document")))
     if (folder(arguments) / SPOOL).exists():
-        async with patient(arguments) as (record, _):
+        async with patient(arguments, screen) as (record, _):
             await _take_in(arguments, screen, record, checked)
             show_trust(screen, record.service)
         return
@@ -83,7 +83,7 @@ async def history(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.patient_log import YOU, deed
     from vault_client.commands.profiles import patient
 
-    async with patient(arguments) as (record, _):
+    async with patient(arguments, screen) as (record, _):
         checked = record.history()
         if checked is None:
             screen.result["history"] = None
@@ -132,7 +132,7 @@ async def _take_in(arguments: Namespace, screen: Screen, record: "Patient", chec
 
     files = FolderFiles(arguments.folder)
     added = screen.result["documents"] = []
-    with screen.unless_known(lambda: True, UNSURE):
+    with screen.unless_done(lambda: UNSURE):
         async for document in record.take_in(checked, files, screen.progress):
             descriptor = document.descriptor
             added.append({"id": document.doc.hex(), "title": descriptor.title, "masked": document.masked})

@@ -56,7 +56,7 @@ async def log(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, _):
+    async with patient(arguments, screen) as (record, _):
         report = await record.log()
         titles = {document.doc: document.descriptor.title for document in record.documents()}
         screen.result |= report_object(report)

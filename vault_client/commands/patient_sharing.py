@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from languages.catalogue import spoken
 from vault_client.commands.names import MIN_PREFIX, pick, pick_all, remember, short
 from vault_client.commands.output import Screen, Usage, counted, day, several
-from vault_client.commands.patient_documents import DOCUMENTS, document_ids, unless_answered
+from vault_client.commands.patient_documents import DOCUMENTS, document_ids
+from vault_client.commands.patient_queue import unless_kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,29 +25,25 @@ COMPARE = (
     "Whoever this card is of will be able to open {documents}: {titles}. The fingerprint on it is {fingerprint}. Compare "
     "it with theirs, in person."
 )
-SHARE_UNSURE = "Whether it is shared is not known: look at the grants before trying again."
 AUTHORISED = "{name} ({subject}) may open {documents} until {until}: {titles}. Grant {id}."
 FINGERPRINT = "Their fingerprint, to compare in person: {fingerprint}"
 EXTENDED = "Grant {id} was extended. {name} may open {documents} more: {titles}."
 RENEWED = "Grant {id} was keyed anew. {name} may open what was in it before, and nothing more."
 NO_GRANTS = "Nobody may open anything."
-REVOKE_UNSURE = (
-    "Take the grant to be in force still, and revoke it again. Until then, every command first tries to."
-)
 SENT = (
     "The end of grant {id} is sent, not yet in force: neither a keeper nor the log has confirmed it. Check it with: "
     "coffre patient log"
 )
 REVOKED = "Grant {id} is ended. What {name} opened already cannot be unread."
 OTHERS = "{grants} to this person {are} in force."
-BLOCK_UNSURE = "Whether this is in force is not known: do it again."
 BLOCKED = "Nothing more will be granted to {who}. Grants in force are ended one by one, with revoke."
 UNBLOCKED = "{who} may be granted documents again."
 NOBODY = (
     "“{word}” is neither a card's file, nor an id, nor the beginning of the id or fingerprint of someone you shared "
     "with. Nothing was done."
 )
-IN_FORCE, ENDED, ENDING, EXPIRED = "in force", "ended", "sent, not yet in force", "expired"
+IN_FORCE, ENDED, EXPIRED = "in force", "ended", "expired"
+ENDING, TO_END = "sent, not yet in force", "asked to end, not yet in force"
 UNLOGGED = "ended at the keepers, not yet in the log: revoke again"
 
 
@@ -62,11 +59,11 @@ async def authorise(arguments: Namespace, screen: Screen) -> None:
     recipient = identity_card(arguments.card)
     print_of = card_fingerprint(recipient)
     check_answerable(arguments)
-    async with patient(arguments) as (record, store):
+    async with patient(arguments, screen) as (record, store):
         documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
         told = {"documents": counted(len(documents), "document"), "titles": _titles(record, documents)}
         confirm(arguments, COMPARE.format(fingerprint=print_of, **told))
-        with unless_answered(screen, record, SHARE_UNSURE):
+        with unless_kept(screen, record):
             grant = await record.authorise(recipient, documents, days=arguments.days)
         screen.result |= {**_granted(grant, record), "fingerprint": print_of}
         screen.say(
@@ -87,11 +84,11 @@ async def extend(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, store):
+    async with patient(arguments, screen) as (record, store):
         gid = pick(store, GRANTS, arguments.grant, _gids(record))
         documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
         before = set(record.granted(gid))
-        with unless_answered(screen, record, SHARE_UNSURE):
+        with unless_kept(screen, record):
             grant = await record.extend(gid, documents)
         more = [version.doc for version in record.granted(gid) if version not in before]
         screen.result |= _granted(grant, record)
@@ -111,7 +108,7 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, store):
+    async with patient(arguments, screen) as (record, store):
         await record.sync()
         made = sorted(record.grants(), key=lambda grant: (-grant.made, grant.entry.gid))
         remember(store, GRANTS, (grant.entry.gid for grant in made))
@@ -142,9 +139,9 @@ async def revoke(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, store):
+    async with patient(arguments, screen) as (record, store):
         gid = pick(store, GRANTS, arguments.grant, _gids(record))
-        with screen.unless_known(lambda: record.is_ending(gid), REVOKE_UNSURE):
+        with unless_kept(screen, record):
             grant = await record.revoke(gid)
         screen.result |= _granted(grant, record)
         said = REVOKED if grant.end_in_force else SENT
@@ -170,9 +167,9 @@ async def _block(arguments: Namespace, screen: Screen, *, blocked: bool) -> None
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments) as (record, _):
+    async with patient(arguments, screen) as (record, _):
         identity = _identity(arguments.identity, record)
-        with unless_answered(screen, record, BLOCK_UNSURE):
+        with unless_kept(screen, record):
             await record.block(identity, blocked=blocked)
         screen.result |= {"identity": identity.hex(), "blocked": blocked}
         screen.say((BLOCKED if blocked else UNBLOCKED).format(who=fingerprint(identity)))
@@ -233,6 +230,8 @@ def _granted(grant: "LocalGrant", record: "Patient") -> dict[str, Any]:
 def _standing(grant: "LocalGrant", record: "Patient") -> str:
     if grant.end_in_force:
         return ENDED if grant.entry.ended else UNLOGGED
-    if grant.entry.ended or record.is_ending(grant.entry.gid):
+    if grant.entry.ended:
         return ENDING
+    if record.is_ending(grant.entry.gid):
+        return TO_END
     return EXPIRED if grant.expiry <= record.service.now() else IN_FORCE

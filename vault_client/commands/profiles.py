@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from vault_client.commands.output import Screen
 from vault_client.commands.secrets_input import add_passphrase, passphrase
 from vault_client.spool import SPOOL
 
@@ -84,16 +85,23 @@ def fresh_store(arguments: Namespace) -> "DeviceStore":
 
 
 @asynccontextmanager
-async def patient(arguments: Namespace) -> "AsyncIterator[tuple[Patient, DeviceStore]]":
+async def patient(arguments: Namespace, screen: Screen) -> "AsyncIterator[tuple[Patient, DeviceStore]]":
     """The patient of the profile, with the store in which commands remember what they showed.
 
-    Revocations that were cut off are gone on with first, whatever the command is for.
+    Changes that wait on this device are gone on with first, whatever the command is for; what came of them is shown.
     """
+    from vault_client.commands.patient_queue import went_on
     from vault_client.patient import Patient
 
-    async with _resumed(arguments, Patient) as (opened, store):
-        await opened.finish_ends()
+    async with _resumed(arguments, Patient) as (opened, store), went_on(screen, opened):
         yield opened, store
+
+
+def unsent_patient(arguments: Namespace) -> "AbstractAsyncContextManager[tuple[Patient, DeviceStore]]":
+    """``patient``, but what waits goes on waiting: it may be taken back."""
+    from vault_client.patient import Patient
+
+    return _resumed(arguments, Patient)
 
 
 def practitioner(

@@ -1,0 +1,239 @@
+"""What waits on a device, against a server that falls silent, loses answers, refuses, and shows what others did."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from crypto.encoding import decode
+from crypto.errors import Damaged, NotFound, NotPermitted, Unreachable
+from crypto.vault_links import AddVersion, Block, End, Grant, Mask, Tombstone, VaultLink
+from crypto.wire.messages import LinkAccepted, LinkQuery, LinkSubmission, UploadStatus
+from tests.adversary.story import Story
+from tests.adversary.test_keyrings import rotated
+from vault_client import transfer
+from vault_client.changes import AddDocument, Authorise
+from vault_client.local_vault import newest
+from vault_client.patient import Patient
+from vault_client.sending import Sending
+from vault_client.vault_replica import Intent
+
+SILENT = ("links", "append_link", "upload_status", "put_part", "identity_chain", "checkpoint")
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "PAUSES", (0, 0))
+
+
+def cut(_: Any) -> Any:
+    """The connection is lost before the answer."""
+    raise Unreachable("cut")
+
+
+@contextmanager
+def offline(story: Story) -> Iterator[None]:
+    """Nobody answers; each line of the block may end in Unreachable."""
+    for operation in SILENT:
+        story.patient_vault.withhold(operation, Unreachable("gone"))
+    story.patient_keeper.tamper("end", cut)
+    yield
+    story.patient_vault.be_honest()
+    story.patient_keeper.be_honest()
+
+
+async def operations(story: Story, since: int) -> list[Any]:
+    """What the links after ``since`` did, as the honest server has them."""
+    query = LinkQuery(vault=story.patient.replica.vault, since=since + 1)
+    links = (await story.patient_vault.honest.links(query)).links
+    return [operation for link in links for operation in decode(link.body, VaultLink).operations]
+
+
+def reopened(story: Story) -> Patient:
+    """The patient as another process would be: all that this one knew of its work is forgotten."""
+    story.patient._sending = Sending(
+        story.patient._queue, story.patient.replica, story.patient._sharing, story.patient._adding
+    )
+    return story.patient
+
+
+async def test_what_was_asked_offline_is_made_ends_and_blocks_first(story: Story) -> None:
+    """Kept in order, each but once; on the new head the end and the block go first, and what they forbid is dropped, said."""
+    patient, gid, n = story.patient, story.grant.entry.gid, story.patient.replica.local.head.n
+    first, second = (document.doc for document in story.documents)
+    source = story.folder / "late.txt"
+    source.write_bytes(b"late")
+    recipient, card = story.grant.entry.recipient, await story.reader.card()
+    with offline(story):
+        for asked in (
+            lambda: patient.mask(second),
+            lambda: patient.mask(second),
+            lambda: patient.add(source),
+            lambda: patient.authorise(card, [first]),
+            lambda: patient.block(recipient),
+            lambda: patient.revoke(gid),
+        ):
+            with pytest.raises(Unreachable):
+                await asked()
+        assert patient.is_ending(gid)
+        assert not patient.grants()[0].end_in_force
+        assert [type(queued.change).__name__ for queued in patient.waiting()] == [
+            "EndGrant",
+            "BlockIdentity",
+            "MaskDocument",
+            "AddDocument",
+            "Authorise",
+        ]
+    await reopened(story).send_waiting()
+    assert [type(each) for each in await operations(story, n)] == [End, Block, Mask, AddVersion]
+    ((dropped, why),) = patient.outcome.dropped
+    assert isinstance(dropped.change, Authorise)
+    assert "blocked" in why
+    assert (patient.waiting(), len(patient.outcome.sent)) == ([], 4)
+    assert patient.grants()[0].end_in_force
+    assert (await patient.log()).alarms == ()
+
+
+async def test_what_another_device_made_void_is_dropped_and_said(story: Story) -> None:
+    """A mask of a document that was deleted elsewhere is dropped with its reason; that of another one is made."""
+    patient, n = story.patient, story.patient.replica.local.head.n
+    first, second = (document.doc for document in story.documents)
+    with offline(story):
+        for doc in (first, second):
+            with pytest.raises(Unreachable):
+                await patient.mask(doc)
+    await patient.replica.append(Intent(operations=(Tombstone(doc=first),)))
+    await reopened(story).send_waiting()
+    ((dropped, why),) = patient.outcome.dropped
+    assert (dropped.change.doc, "no such document" in why) == (first, True)
+    assert await operations(story, n) == [Tombstone(doc=first), Mask(doc=second, masked=True)]
+    assert patient.waiting() == []
+
+
+async def test_a_servers_refusal_takes_nothing_from_the_queue(story: Story) -> None:
+    """A server that denies a recipient, or refuses an end, is named; what it refused goes on waiting, and is made later."""
+    patient, gid = story.patient, story.grant.entry.gid
+    card = await story.reader.card()
+    with offline(story), pytest.raises(Unreachable):
+        await patient.authorise(card, [story.documents[0].doc])
+    story.patient_vault.withhold("identity_chain", NotFound())
+    story.patient_vault.withhold("append_link", NotPermitted("no"))
+    with pytest.raises(NotPermitted):
+        await patient.revoke(gid)
+    await reopened(story).send_waiting()
+    assert len(patient.outcome.refused) == len(patient.waiting()) == 2
+    assert (patient.outcome.dropped, patient.is_ending(gid)) == ([], True)
+    story.patient_vault.be_honest()
+    await reopened(story).send_waiting()
+    assert patient.waiting() == []
+    assert sorted(grant.entry.ended for grant in patient.grants()) == [False, True]
+
+
+async def test_a_document_whose_answer_was_lost_is_there_once(story: Story) -> None:
+    """The link arrived and its answer did not: nothing is taken back, nothing sent again, and the proof is fetched."""
+    patient, n = story.patient, story.patient.replica.local.head.n
+    source = story.folder / "late.txt"
+    source.write_bytes(b"late")
+
+    story.patient_vault.tamper("append_link", cut)
+    with pytest.raises(Unreachable):
+        await patient.add(source)
+    (queued,) = patient.waiting()
+    assert patient.is_sent(queued)
+    with pytest.raises(NotPermitted, match="may be in the record"):
+        patient.take_back(queued.id)
+    story.patient_vault.be_honest()
+    sent = len(story.patient_vault.asked("put_part"))
+    await reopened(story).send_waiting()
+    assert len(story.patient_vault.asked("put_part")) == sent
+    assert [type(each) for each in await operations(story, n)] == [AddVersion]
+    assert (patient.waiting(), len(patient.documents())) == ([], 3)
+    story.nothing_written()
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_grant_whose_answer_was_lost_is_made_once(story: Story, is_late: bool) -> None:
+    """Whether its link was there at once or arrives behind the next attempt: one grant, known in full, that opens."""
+    patient, n = story.patient, story.patient.replica.local.head.n
+    lost: list[LinkSubmission] = []
+
+    async def lose(query: LinkSubmission) -> LinkAccepted:
+        lost.append(query)
+        if not is_late:
+            await story.patient_vault.honest.append_link(query)
+        raise Unreachable("cut")
+
+    async def late(query: LinkSubmission) -> LinkAccepted:
+        if lost:
+            await story.patient_vault.honest.append_link(lost.pop())
+        return await story.patient_vault.honest.append_link(query)
+
+    story.patient_vault.forge("append_link", lose)
+    with pytest.raises(Unreachable):
+        await patient.authorise(await story.reader.card(), [story.documents[0].doc])
+    story.patient_vault.forge("append_link", late)
+    if not is_late:
+        lost.clear()
+    for _ in range(2):
+        await reopened(story).send_waiting()
+    assert patient.waiting() == []
+    assert [type(each) for each in await operations(story, n)] == [Grant]
+    grant = next(each for each in patient.grants() if each.entry.gid != story.grant.entry.gid)
+    assert [version.doc for version in patient.granted(grant.entry.gid)] == [story.documents[0].doc]
+    assert await story.reader.sync() == []
+
+
+async def test_what_the_server_forgot_is_sent_anew(story: Story) -> None:
+    """An unfinished upload that was swept meanwhile: its parts are sent again, and it is added."""
+    source, before = story.folder / "late.txt", len(story.patient_vault.asked("put_part"))
+    source.write_bytes(b"late")
+    story.patient_vault.withhold("append_link", Unreachable("gone"))
+    with pytest.raises(Unreachable):
+        await story.patient.add(source)
+    (queued,) = story.patient.waiting()
+    assert isinstance(queued.change, AddDocument)
+    answers = [NotPermitted("missing"), NotPermitted("missing"), None]  # as it was sent, and signed anew
+
+    async def append(query: LinkSubmission) -> LinkAccepted:
+        if (error := answers.pop(0)) is not None:
+            story.patient_vault.replay("upload_status", UploadStatus(parts=()))
+            raise error
+        return await story.patient_vault.honest.append_link(query)
+
+    story.patient_vault.forge("append_link", append)
+    await reopened(story).send_waiting()
+    assert story.patient.waiting() == []
+    assert len(story.patient_vault.asked("put_part")) == before + 2
+
+
+async def test_damaged_ciphertext_is_not_sent(story: Story) -> None:
+    """A byte that changed on the disk while it waited: nothing of that part leaves, it is said, and it can be taken back."""
+    source = story.folder / "late.txt"
+    source.write_bytes(b"late")
+    with offline(story), pytest.raises(Unreachable):
+        await story.patient.add(source)
+    (file,) = (story.folder / "patient" / "spool").iterdir()
+    file.write_bytes(file.read_bytes()[:-1] + bytes([file.read_bytes()[-1] ^ 1]))
+    sent = len(story.patient_vault.asked("put_part"))
+    await reopened(story).send_waiting()
+    ((queued, error),) = story.patient.outcome.refused
+    assert isinstance(error, Damaged)
+    assert len(story.patient_vault.asked("put_part")) == sent
+    story.patient.take_back(queued.id)
+    assert story.patient.waiting() == []
+    story.nothing_written()
+
+
+async def test_the_key_is_wrapped_under_the_epoch_of_the_signing(story: Story) -> None:
+    """Another device starts a new epoch while a document waits: it is added under the new one, and opens."""
+    source = story.folder / "late.txt"
+    source.write_bytes(b"late")
+    with offline(story), pytest.raises(Unreachable):
+        await story.patient.add(source)
+    await rotated(story, lambda made: made)
+    await reopened(story).send_waiting()
+    (document,) = [each for each in story.patient.documents() if each.descriptor.title == "late"]
+    assert newest(story.patient.replica.document(document.doc).document).epoch == 1
+    await story.patient.get(document.doc, story.destination)
+    assert story.destination.read_bytes() == b"late"
