@@ -14,7 +14,7 @@ from crypto.descriptors import (
     descriptor_record,
     document_context,
 )
-from crypto.errors import NotPermitted
+from crypto.errors import Damaged, Full, NotPermitted
 from crypto.sealed import content
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
@@ -22,6 +22,7 @@ from crypto.statements import part_hash
 from crypto.vault_links import AddVersion
 from crypto.wire.messages import UploadQuery
 from vault_client.changes import AddDocument, AnyChange
+from vault_client.ciphertext_replica import CiphertextReplica
 from vault_client.ciphertext_spool import encrypt_file, in_thread
 from vault_client.file_description import check_source, describe
 from vault_client.progress import Progress
@@ -33,10 +34,13 @@ from vault_client.vault_replica import Intent, VaultReplica
 class Adding:
     """How documents of this device come into the record."""
 
-    def __init__(self, service: Service, replica: VaultReplica, spool: Path) -> None:
+    def __init__(
+        self, service: Service, replica: VaultReplica, spool: Path, copies: CiphertextReplica
+    ) -> None:
         self._service = service
         self._replica = replica
         self._spool = spool
+        self._copies = copies
 
     async def prepare(
         self, source: Path, descriptor: Descriptor | None, progress: Progress | None
@@ -77,6 +81,14 @@ class Adding:
         """Raises NotPermitted when the ciphertext is not in the spool any more."""
         if not self._file(change).is_file():
             raise NotPermitted("Its ciphertext is no longer on this device. It was not added. Add it again.")
+
+    def hand_over(self, change: AnyChange) -> None:
+        """Make the ciphertext of ``change``, if it has one, the profile's own copy; without room it is left out."""
+        if isinstance(change, AddDocument) and self._file(change).is_file():
+            try:
+                self._copies.keep(change.ver, self._file(change))
+            except (Full, Damaged):
+                self.discard(change)
 
     def discard(self, change: AnyChange) -> None:
         """Keep the ciphertext of ``change``, if it has one, in the spool no longer."""

@@ -31,6 +31,7 @@ from vault_client.own_identity import OwnIdentity
 from vault_client.reader_keys import ReaderKeys
 from vault_client.sealed_openings import sealed_openings
 from vault_client.service import Service
+from vault_client.trust import BelievedHead
 from vault_client.vault_replica import VaultReplica
 
 
@@ -72,6 +73,15 @@ class Audit:
                 where = believed.head.size if alarm.index is None else alarm.index
                 self._store.put(f"alarm/{where:012d}-{alarm.code}", alarm)
             self._store.put("audit", place)
+            self._store.put("audited", believed)
+        return self._report(believed)
+
+    def last(self) -> AuditReport | None:
+        """What the last run reported, at the head and time of that run. None before the first."""
+        believed = self._store.get("audited", BelievedHead)
+        return None if believed is None else self._report(believed)
+
+    def _report(self, believed: BelievedHead) -> AuditReport:
         return AuditReport(
             entries=tuple(entry for _, entry in sorted(self._store.scan("entry", Entry))),
             alarms=tuple(alarm for _, alarm in sorted(self._store.scan("alarm", Alarm))),

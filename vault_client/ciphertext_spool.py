@@ -121,6 +121,22 @@ def sealed_root(
     return merkle.root_of(leaves)
 
 
+def check_ciphertext(ciphertext: Path, *, ct_root: bytes, progress: Progress | None = None) -> None:
+    """That a whole ciphertext is the one whose signed root is ``ct_root``, without its key. Raises CannotOpen."""
+    leaves, done = [], 0
+    with _opened(ciphertext) as file:
+        total = file.seek(0, SEEK_END)
+        file.seek(0)
+        size = pieces.HEADER + pieces.PIECE
+        while piece := file.read(size):
+            leaves.append(pieces.piece_hash(piece))
+            done, size = done + len(piece), pieces.PIECE
+            if progress is not None:
+                progress(done, total)
+    if merkle.root_of(leaves) != ct_root:
+        raise CannotOpen
+
+
 async def in_thread(work: Callable[[Progress], Result], progress: Progress | None) -> Result:
     """Do ``work``, which reports to what it is handed, in a thread. When the task is cancelled, so is the work.
 

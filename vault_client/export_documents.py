@@ -21,12 +21,12 @@ from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import part_hash
 from crypto.vault_chain import Document, Version
-from crypto.wire.messages import PartQuery
+from crypto.wire.messages import CiphertextQuery, PartQuery
 from vault_client.ciphertext_spool import decrypt_file, in_thread
 from vault_client.progress import Progress
 from vault_client.service import Service
-from vault_client.spool import fresh_spool
-from vault_client.transfer import fetch_ciphertext
+from vault_client.spool import fetched_spool
+from vault_client.transfer import Download
 from vault_client.vault_replica import VaultReplica
 
 _SUFFIXES: Final = {
@@ -118,25 +118,22 @@ class ExportDocuments:
 
     async def _content(self, doc: bytes, version: Version, opened: _Opened) -> ExportedVersion:
         vault, name = self._replica.vault, self._name(opened.descriptor)
-        with fresh_spool(self._spool) as spool:
-            await fetch_ciphertext(
-                self._service.api,
-                spool,
-                vault=vault,
-                ver=version.ver,
-                length=version.length,
-                progress=self._report,
-            )
-            await in_thread(
-                lambda _: decrypt_file(
-                    spool,
-                    self._folder / name,
-                    key=opened.key,
-                    context=document_context(vault, doc, version.ver),
-                    ct_root=version.ct_root,
-                    length=opened.descriptor.length,
-                ),
-                None,
+        with fetched_spool(self._spool, version.ct_root) as spool:
+            query = CiphertextQuery(vault=vault, request=None, ver=version.ver, start=0)
+            download = Download(self._service.api, spool, query, version.length, self._report)
+            await download.fetch()
+            await download.opened(
+                lambda: in_thread(
+                    lambda _: decrypt_file(
+                        spool,
+                        self._folder / name,
+                        key=opened.key,
+                        context=document_context(vault, doc, version.ver),
+                        ct_root=version.ct_root,
+                        length=opened.descriptor.length,
+                    ),
+                    None,
+                )
             )
             header = await asyncio.to_thread(_header, spool)
         return ExportedVersion(

@@ -1,13 +1,13 @@
 """``VaultApi`` over HTTP: the same operations, each one request.
 
 Logs in by itself with the device's signature when an operation needs a session, once, and again when the server says
-that the session has ended.
+that the session has ended. Before anything but the trust root is asked, ``before`` has its say.
 """
 
 import asyncio
 import base64
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -39,11 +39,15 @@ class Account:
 
 
 class HttpVault:
-    """A vault server at a URL. ``account`` is set once there is one."""
+    """A vault server at a URL. ``account`` is set once there is one.
+
+    ``before`` is awaited before every question but the one for the trust root; what it raises is raised instead.
+    """
 
     def __init__(self, transport: HttpTransport) -> None:
         self._transport = transport
         self.account: Account | None = None
+        self.before: Callable[[], Awaitable[None]] | None = None
         self._session: m.Session | None = None
         self._login_lock = asyncio.Lock()
 
@@ -114,9 +118,7 @@ class HttpVault:
         async def put() -> None:
             headers = {"Content-Type": "application/octet-stream", "Coffre-Query": text}
             headers |= await self._authorization()
-            await self._transport.call(
-                "PUT", f"{PREFIX}/part", body=data, headers=headers, limit=m.MAX_MESSAGE
-            )
+            await self._call("PUT", f"{PREFIX}/part", body=data, headers=headers, limit=m.MAX_MESSAGE)
 
         try:
             await put()
@@ -126,19 +128,28 @@ class HttpVault:
 
     async def ciphertext(self, query: m.CiphertextQuery) -> AsyncGenerator[bytes, None]:
         """Ciphertext from a byte on."""
-        headers = {"Content-Type": "application/json"} | await self._authorization()
-        async for chunk in self._transport.stream(
-            "POST", f"{PREFIX}/ciphertext", body=encode(query), headers=headers, limit=m.MAX_CIPHERTEXT
-        ):
-            yield chunk
+        path, body = f"{PREFIX}/ciphertext", encode(query)
+        for is_last in (False, True):
+            await self._let()
+            headers = {"Content-Type": "application/json"} | await self._authorization()
+            answer = self._transport.stream("POST", path, body=body, headers=headers, limit=m.MAX_CIPHERTEXT)
+            try:
+                async for chunk in answer:
+                    yield chunk
+            except Unauthenticated:
+                if is_last:
+                    raise
+                self._session = None
+            else:
+                return
 
     async def checkpoint(self, origin: str) -> bytes:
         """A log's newest cosigned checkpoint."""
-        return await self._transport.call("GET", f"{_path(origin)}/checkpoint", limit=_MAX_TILE)
+        return await self._call("GET", f"{_path(origin)}/checkpoint", limit=_MAX_TILE)
 
     async def tile(self, origin: str, path: str) -> bytes:
         """A tile or entry bundle."""
-        return await self._transport.call("GET", f"{_path(origin)}/{path}", limit=_MAX_TILE)
+        return await self._call("GET", f"{_path(origin)}/{path}", limit=_MAX_TILE)
 
     async def _ask(self, name: str, query: msgspec.Struct, answer: type[Answer]) -> Answer:
         operation = _OPERATIONS[name]
@@ -149,8 +160,8 @@ class HttpVault:
             if operation.session:
                 headers |= await self._authorization()
             path = f"{PREFIX}/{name}"
-            limit = operation.answer_limit
-            return await self._transport.call("POST", path, body=body, headers=headers, limit=limit)
+            call = self._transport.call if name == "trust_roots" else self._call
+            return await call("POST", path, body=body, headers=headers, limit=operation.answer_limit)
 
         try:
             data = await ask()
@@ -160,6 +171,22 @@ class HttpVault:
             self._session = None
             data = await ask()
         return decode(data, answer, limit=operation.answer_limit)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        limit: int,
+    ) -> bytes:
+        await self._let()
+        return await self._transport.call(method, path, body=body, headers=headers, limit=limit)
+
+    async def _let(self) -> None:
+        if self.before is not None:
+            await self.before()
 
     async def _authorization(self) -> dict[str, str]:
         async with self._login_lock:

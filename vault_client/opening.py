@@ -36,6 +36,10 @@ class Wanted:
     ct_root: bytes
     wrap: bytes
 
+    def requested(self, rekey: int) -> RequestedDocument:
+        """How a request names it."""
+        return RequestedDocument(doc=self.doc, ver=self.ver, ct_root=self.ct_root, rekey=rekey, deposit=None)
+
 
 @dataclass(frozen=True)
 class LoggedRequest:
@@ -43,7 +47,6 @@ class LoggedRequest:
 
     grant: ReceivedGrant
     wanted: tuple[Wanted, ...]
-    act: Act
     envelope: Envelope
     logged: Logged
     blobs: dict[bytes, SealedPolicy]
@@ -65,8 +68,16 @@ class Opener:
     async def request(
         self, grant: ReceivedGrant, wanted: Sequence[Wanted], act: Act, purpose: Purpose
     ) -> LoggedRequest:
-        """Sign a request, have it logged, and verify that it is. Raises NotFound when refused, whatever the cause."""
-        envelope = await self._signed(grant, wanted, act, purpose)
+        """``sign`` a request and have it ``logged``."""
+        return await self.logged(grant, wanted, await self.sign(grant, wanted, act, purpose))
+
+    async def logged(
+        self, grant: ReceivedGrant, wanted: Sequence[Wanted], envelope: Envelope
+    ) -> LoggedRequest:
+        """Have a request logged, and verify that it is. Raises NotFound when refused, whatever the cause.
+
+        One that was answered some minutes ago is answered again and not logged a second time; later it is Conflict.
+        """
         answer = await self._service.api.open(OpenRequest(request=envelope))
         leaf = await self._service.believe_logged(
             grant.state.event.origin, answer.logged, envelope, "granted"
@@ -79,7 +90,7 @@ class Opener:
         for blob in blobs.values():
             if blob.j == grant.state.event.j:
                 check_blob(grant.state.event.policy, blob)
-        return LoggedRequest(grant, tuple(wanted), act, envelope, answer.logged, blobs)
+        return LoggedRequest(grant, tuple(wanted), envelope, answer.logged, blobs)
 
     async def release(self, request: LoggedRequest) -> list[SecretBytes]:
         """Ask the keepers for their half and unwrap the keys of the request's documents, in order.
@@ -123,9 +134,10 @@ class Opener:
             for entry, share in zip(request.wanted, shares, strict=True)
         ]
 
-    async def _signed(
+    async def sign(
         self, grant: ReceivedGrant, wanted: Sequence[Wanted], act: Act, purpose: Purpose
     ) -> Envelope:
+        """Sign a request. Nobody is asked for anything yet."""
         event, nonce = grant.state.event, secrets.token_bytes(16)
         info = purpose_info(event.origin, event.gid, nonce)
         locator = Locator(SecretBytes(grant.grant_key), event.origin)
@@ -134,12 +146,7 @@ class Opener:
             origin=event.origin,
             gid=event.gid,
             ghead=grant.state.digest,
-            documents=tuple(
-                RequestedDocument(
-                    doc=entry.doc, ver=entry.ver, ct_root=entry.ct_root, rekey=event.rekey, deposit=None
-                )
-                for entry in wanted
-            ),
+            documents=tuple(entry.requested(event.rekey) for entry in wanted),
             act=act,
             identity=self._own.identity,
             device=self._own.device.public.key_id,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, Unpack
 
-from crypto.descriptors import Descriptor, document_context
+from crypto.descriptors import Descriptor
 from crypto.encoding import acceptable, decode
 from crypto.grants import Act
 from crypto.vault_links import Continues, Genesis
@@ -32,8 +32,9 @@ from vault_client.changes import (
     MaskDocument,
     QueuedChange,
 )
-from vault_client.ciphertext_spool import decrypt_file, in_thread
+from vault_client.ciphertext_replica import CiphertextReplica
 from vault_client.device_store import DeviceStore
+from vault_client.document_files import DocumentFiles, ReplicaFetched
 from vault_client.export import Export
 from vault_client.export_check import CheckedExport
 from vault_client.export_files import FolderFiles
@@ -53,20 +54,20 @@ from vault_client.progress import Progress
 from vault_client.sending import Outcome, Sending
 from vault_client.sharing import Sharing
 from vault_client.sharing_terms import ACTS, SHARING_DAYS
-from vault_client.spool import fresh_spool, opened_spool
-from vault_client.transfer import fetch_ciphertext
+from vault_client.spool import opened_spool
 from vault_client.vault_founding import found_vault
 from vault_client.vault_replica import VaultReplica
 
 
 @dataclass(frozen=True)
 class PatientDocument:
-    """A document of the record, as it is shown."""
+    """A document of the record, as it is shown. ``here``: it can be read without the server."""
 
     doc: bytes
     ver: bytes
     descriptor: Descriptor
     masked: bool
+    here: bool
 
 
 class Patient(AbstractAsyncContextManager["Patient", None]):
@@ -83,7 +84,8 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         waiting = [queued.change for queued in self._queue.waiting()]
         kept = {change.ver.hex() for change in waiting if isinstance(change, AddDocument)}
         self._spool = opened_spool(folder, kept=kept)
-        self._adding = Adding(profile.service, self.replica, self._spool)
+        self.files = DocumentFiles(profile.service, self.replica, CiphertextReplica(folder), self._spool)
+        self._adding = Adding(profile.service, self.replica, self._spool, self.files.copies)
         self._sending = Sending(self._queue, self.replica, self._sharing, self._adding)
         self._asked: QueuedChange | None = None
         self._profile = profile.handed_over()
@@ -144,8 +146,13 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         return self.replica.vault
 
     async def sync(self) -> int:
-        """Take in what other devices have changed. Returns how many changes there were."""
-        return await self.replica.sync()
+        """Take in what other devices have changed. Returns how many changes there were.
+
+        Copies of documents that are no longer in the record are removed.
+        """
+        taken = await self.replica.sync()
+        self.files.drop_unwanted()
+        return taken
 
     # What waits to be in the record
 
@@ -198,45 +205,28 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
             self._adding.discard(change)
             raise
         await self._make(change, progress)
-        return _shown(self.replica.document(change.doc))
+        return self._shown(self.replica.document(change.doc))
 
     def documents(self) -> list[PatientDocument]:
         """The documents of the record, in no particular order."""
-        return [_shown(document) for document in self.replica.documents()]
+        return [self._shown(document) for document in self.replica.documents()]
 
     async def get(
         self, doc: bytes, destination: Path, *, progress: Progress | None = None
     ) -> PatientDocument:
-        """Fetch a document, verify the whole of it, and write it to ``destination``.
+        """Verify the whole of a document, from its copy here or from the server, and write it to ``destination``.
 
-        Raises Unavailable, before anything is fetched, when ``destination`` has no folder to be written in.
+        A download that was cut off is gone on with. Raises Unavailable, before anything is fetched, when
+        ``destination`` has no folder to be written in; otherwise as ``DocumentFiles.write``.
         """
         check_folder(destination.parent)
         document = self.replica.document(doc)
-        version, vault = newest(document.document), self.replica.vault
-        with fresh_spool(self._spool) as spool:
-            await fetch_ciphertext(
-                self.service.api,
-                spool,
-                vault=vault,
-                ver=version.ver,
-                length=version.length,
-                progress=progress,
-            )
-            key, context = self.replica.document_key(document), document_context(vault, doc, version.ver)
-            await in_thread(
-                lambda report: decrypt_file(
-                    spool,
-                    destination,
-                    key=key,
-                    context=context,
-                    ct_root=version.ct_root,
-                    length=document.descriptor.length,
-                    progress=report,
-                ),
-                progress,
-            )
-        return _shown(document)
+        await self.files.write(document, destination, progress)
+        return self._shown(document)
+
+    async def fetch_replica(self, *, progress: Progress | None = None) -> ReplicaFetched:
+        """Fetch what is not on this device yet, so that everything can be read offline. See ``DocumentFiles``."""
+        return await self.files.fetch_all(progress)
 
     async def mask(self, doc: bytes, *, masked: bool = True) -> None:
         """Leave a document out of every grant, or take it in again."""
@@ -244,9 +234,10 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         await self._make(MaskDocument(doc=doc, masked=masked))
 
     async def delete(self, doc: bytes) -> None:
-        """Delete a document for ever."""
-        self.replica.document(doc)
+        """Delete a document for ever, and the copy of it that is here."""
+        version = newest(self.replica.document(doc).document)
         await self._make(DeleteDocument(doc=doc))
+        self.files.copies.drop(version.ver)
 
     # Sharing
 
@@ -320,11 +311,21 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
 
     async def log(self) -> AuditReport:
         """Scan the log for what is new in this record, check every entry, and report all of them."""
-        return await Audit(self._store, self.service, self.own, self.replica).run()
+        return await self._audit().run()
 
+    def last_log(self) -> AuditReport | None:
+        """What the last ``log`` reported, dated as it was, without asking anyone. None before the first."""
+        return self._audit().last()
 
-def _shown(document: LocalDocument) -> PatientDocument:
-    state = document.document
-    return PatientDocument(
-        doc=state.doc, ver=newest(state).ver, descriptor=document.descriptor, masked=state.masked
-    )
+    def _audit(self) -> Audit:
+        return Audit(self._store, self.service, self.own, self.replica)
+
+    def _shown(self, document: LocalDocument) -> PatientDocument:
+        state = document.document
+        return PatientDocument(
+            doc=state.doc,
+            ver=newest(state).ver,
+            descriptor=document.descriptor,
+            masked=state.masked,
+            here=self.files.is_here(document),
+        )

@@ -10,7 +10,7 @@ log, only then asks the keepers for their half, verifies the whole ciphertext, a
 """
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Self, Unpack
 
@@ -18,7 +18,7 @@ import msgspec
 
 from crypto.descriptors import MAX_LISTING, ListedDocument, document_context, listing_context, read_listing
 from crypto.encoding import Body, Bytes32, Natural
-from crypto.errors import CannotOpen, NotPermitted, Refusal, TooLarge
+from crypto.errors import CannotOpen, Conflict, NotPermitted, Refusal, Stale, TooLarge
 from crypto.grants import Act, Listing
 from crypto.padding import padded_length
 from crypto.pieces import ciphertext_length, ct_root
@@ -26,15 +26,17 @@ from crypto.requests import MAX_DOCUMENTS, Purpose
 from crypto.sealed import content
 from crypto.vault_links import check_person
 from crypto.wire.cards import IdentityCard
+from crypto.wire.messages import CiphertextQuery
 from vault_client.ciphertext_spool import decrypt_file, in_thread
 from vault_client.device_store import DeviceStore
 from vault_client.open_profile import Enrolment, OpenProfile
-from vault_client.opening import Opener, Wanted
+from vault_client.opening import LoggedRequest, Opener, Wanted
 from vault_client.private_part import check_folder
 from vault_client.progress import Progress
 from vault_client.received_grants import ReceivedGrant, ReceivedGrants
-from vault_client.spool import fresh_spool, opened_spool
-from vault_client.transfer import fetch_ciphertext
+from vault_client.spool import fetched_spool, fresh_spool, opened_spool
+from vault_client.transfer import Download
+from vault_client.unfinished_readings import UnfinishedReadings
 
 TREATMENT = Purpose(code="TREAT", role="", organisation="", name="", reason="")
 
@@ -62,6 +64,7 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
         self.grants = ReceivedGrants(profile.store, profile.service, profile.own)
         self._store = profile.store
         self._opener = Opener(profile.service, profile.own)
+        self._unfinished = UnfinishedReadings(profile.store)
         self._set_aside: dict[bytes, Refusal] = {}
         self._spool = opened_spool(folder)
         self._profile = profile.handed_over()
@@ -154,7 +157,9 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
     ) -> None:
         """Open a document into ``destination``. It is in the patient's log before a byte of it is answered.
 
-        Raises Unavailable, before anything is asked, when ``destination`` has no folder to be written in.
+        A reading that was cut off is gone on with: what came of the ciphertext is kept, and for some minutes the
+        request too, so that the log has one entry for both. Raises Unavailable, before anything is asked, when
+        ``destination`` has no folder to be written in.
         """
         check_folder(destination.parent)
         listed = document.document
@@ -164,37 +169,61 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
                 "The list is older than the grant. Nothing was opened. Ask for the list again."
             )
         wanted = Wanted(doc=row.doc, ver=row.ver, ct_root=row.ct_root, wrap=row.wrap)
-        logged = await self._opener.request(grant, [wanted], act, purpose)
-        with fresh_spool(self._spool) as spool:
-            length = ciphertext_length(padded_length(listed.length))
-            fetching = asyncio.create_task(
-                fetch_ciphertext(
-                    self.service.api,
-                    spool,
-                    ver=row.ver,
-                    length=length,
-                    request=logged.digest,
-                    progress=progress,
-                )
-            )
+        requested = wanted.requested(grant.state.event.rekey)
+        try:
+            logged = await self._logged(grant, wanted, act, purpose)
+            await self._write(logged, document, destination, progress)
+        except Refusal:
+            self._unfinished.end(grant, requested)
+            raise
+        self._unfinished.end(grant, requested)
+
+    async def _logged(
+        self, grant: ReceivedGrant, wanted: Wanted, act: Act, purpose: Purpose
+    ) -> LoggedRequest:
+        """A request that is in the log: the one of a reading that was cut off, where it still serves, or a new one."""
+        requested = wanted.requested(grant.state.event.rekey)
+        earlier = self._unfinished.find(grant, requested, act, purpose, self.service.now())
+        if earlier is not None:
+            with suppress(Conflict, Stale):  # too long ago, by the server's clock
+                return await self._opener.logged(grant, [wanted], earlier)
+        envelope = await self._opener.sign(grant, [wanted], act, purpose)
+        self._unfinished.begin(grant, requested, purpose, envelope)
+        return await self._opener.logged(grant, [wanted], envelope)
+
+    async def _write(
+        self,
+        logged: LoggedRequest,
+        document: GrantedDocument,
+        destination: Path,
+        progress: Progress | None,
+    ) -> None:
+        (wanted,) = logged.wanted
+        length = ciphertext_length(padded_length(document.document.length))
+        with fetched_spool(self._spool, wanted.ct_root) as spool:
+            query = CiphertextQuery(vault=None, request=logged.digest, ver=wanted.ver, start=0)
+            download = Download(self.service.api, spool, query, length, progress)
+            fetching = asyncio.create_task(download.fetch())
             try:
                 (key,), _ = await asyncio.gather(self._opener.release(logged), fetching)
-                await in_thread(
-                    lambda report: decrypt_file(
-                        spool,
-                        destination,
-                        key=key,
-                        context=document_context(document.vault, row.doc, row.ver),
-                        ct_root=row.ct_root,
-                        length=listed.length,
-                        progress=report,
-                    ),
-                    progress,
-                )
             finally:
                 # A refusal by the keepers must end the download too, before its file is removed.
                 fetching.cancel()
                 await asyncio.wait([fetching])
+            await download.opened(
+                lambda: in_thread(
+                    lambda report: decrypt_file(
+                        spool,
+                        destination,
+                        key=key,
+                        context=document_context(document.vault, wanted.doc, wanted.ver),
+                        ct_root=wanted.ct_root,
+                        length=document.document.length,
+                        progress=report,
+                    ),
+                    progress,
+                )
+            )
 
     async def _open_listings(self, grant: ReceivedGrant, purpose: Purpose) -> None:
         pending = grant.listings[:MAX_DOCUMENTS]
@@ -227,9 +256,8 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
         if entry.length > 2 * MAX_LISTING:
             raise TooLarge("A list is larger than any list may be. It was not opened.")
         with fresh_spool(self._spool) as spool:
-            await fetch_ciphertext(
-                self.service.api, spool, ver=entry.ver, length=entry.length, request=digest
-            )
+            query = CiphertextQuery(vault=None, request=digest, ver=entry.ver, start=0)
+            await Download(self.service.api, spool, query, entry.length).fetch()
             ciphertext = await asyncio.to_thread(spool.read_bytes)
         if ct_root(ciphertext) != entry.ct_root:
             raise CannotOpen("A list")

@@ -178,7 +178,7 @@ class Sending:
         """Keep a change no longer that is in the record. An end waits until it is known to be in force: False if so."""
         if isinstance(queued.change, EndGrant) and not self._sharing.is_over(queued.change.gid):
             return False
-        self._adding.discard(queued.change)
+        self._adding.hand_over(queued.change)
         self._queue.remove(queued.id)
         return True
 

@@ -2,12 +2,16 @@
 
 Joins ``trust`` (what to believe) with the network (what is said) and the device store (what was believed before). Heads
 and the trust root move in the store only after they have been verified whole, and never back.
+
+A profile can be opened while its server does not answer: what was verified before stands. The first answer after that
+is the server's trust root, followed forward from the stored one, before anything else is asked.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -60,7 +64,6 @@ class Service:
     ) -> None:
         """Use ``connect``; tests hand in an ``api`` of their own."""
         self.api = api
-        self.record = record
         self.now = clock
         self.keepers: dict[bytes, KeeperApi] = {}
         self.reader = LogReader(api)
@@ -68,7 +71,11 @@ class Service:
         self._open = AsyncExitStack()
         self._directory: tuple[int, Head] | None = None
         self._moving = asyncio.Lock()
-        self.accepted: Accepted = trust_root.first(record.envelope, card=None)
+        self._following = asyncio.Lock()
+        self._account: Account | None = None
+        self.is_offline = True
+        """Whether the server has not yet shown its trust root since the profile was opened."""
+        self._believe(record)
 
     @classmethod
     async def connect(
@@ -81,8 +88,10 @@ class Service:
     ) -> Self:
         """Reach the server of this profile, or, the first time, the one at ``card`` or ``url``.
 
-        Follows the trust root forward. Raises NotPermitted when the server's is not the one on the card or asks for a
-        newer client than this, Stale when it has expired, Unreachable when nobody answers.
+        Follows the trust root forward. When the server of a profile does not answer, the trust root that is stored
+        stands (``is_offline``), and is followed as soon as something is asked and answered. Raises NotPermitted when
+        the server's is not the one on the card or asks for a newer client than this, Stale when it has expired,
+        Unreachable when nobody answers the first time.
         """
         record = store.get("trust", TrustRecord)
         address = record.url if record is not None else card.url if card is not None else url
@@ -91,18 +100,17 @@ class Service:
         transport = HttpTransport(address)
         api = HttpVault(transport)
         try:
-            record = await _follow_root(api, record, address, card)
-            service = cls(api, record, store, clock)
-            trust_root.check_expiry(service.accepted, clock())
-            trust_root.check_client(service.accepted, VERSION)
-            service._open.push_async_exit(transport)
-            for keeper in service.root.live_keepers:
-                keeper_transport = await service._open.enter_async_context(HttpTransport(keeper.url))
-                service.keepers[keeper.key_hash] = HttpKeeper(keeper_transport)
-            store.put("trust", record)
+            if record is None:
+                service = cls(api, await _first_root(api, address, card), store, clock)
+                service._begin(service.record)
+            else:
+                service = cls(api, record, store, clock)
+                await service._follow_or_stand()
         except BaseException:
             await transport.close()  # the keepers' are not open yet: they open at first use
             raise
+        service._open.push_async_exit(transport)
+        api.before = service.follow
         return service
 
     @staticmethod
@@ -120,15 +128,57 @@ class Service:
     ) -> None:
         await self._open.aclose()
 
+    async def follow(self) -> None:
+        """Follow the trust root forward, if the server has not shown it since the profile was opened.
+
+        Raises Unreachable when nobody answers, NotPermitted when another service does, and what ``connect`` raises.
+        """
+        async with self._following:
+            if self.is_offline:
+                self._begin(await _next_root(self.api, self.record))
+
+    async def _follow_or_stand(self) -> None:
+        try:
+            await self.follow()
+        except Unreachable:
+            self._check(self.accepted)
+            self._meet_keepers()
+
+    def _begin(self, record: TrustRecord) -> None:
+        """Believe, from now on and for later, what the server has shown."""
+        self._check(trust_root.first(record.envelope, card=None))
+        self._store.put("trust", record)
+        self._believe(record)
+        self._meet_keepers()
+        self.is_offline = False
+
+    def _check(self, accepted: Accepted) -> None:
+        trust_root.check_expiry(accepted, self.now())
+        trust_root.check_client(accepted, VERSION)
+
+    def _believe(self, record: TrustRecord) -> None:
+        self.record = record
+        self.accepted: Accepted = trust_root.first(record.envelope, card=None)
+        if self._account is not None:
+            self.use_account(self._account)
+
+    def _meet_keepers(self) -> None:
+        self.keepers = {}
+        for keeper in self.root.live_keepers:
+            transport = HttpTransport(keeper.url)
+            self._open.push_async_exit(transport)
+            self.keepers[keeper.key_hash] = HttpKeeper(transport)
+
     @property
     def root(self) -> TrustRoot:
         """The newest verified trust root."""
         return self.accepted.root
 
     def use_account(self, account: Account) -> None:
-        """Log in as ``account`` from now on."""
+        """Log in as ``account`` from now on, at the hosts of the newest trust root."""
+        self._account = replace(account, hosts=self.root.hosts)
         if isinstance(self.api, HttpVault):
-            self.api.account = account
+            self.api.account = self._account
 
     def believed(self, origin: str) -> BelievedHead:
         """The newest verified head of a log; the empty one before the first."""
@@ -216,8 +266,11 @@ class Service:
     ) -> dict[bytes, Answer]:
         """Ask every live keeper at once; the answers by keeper, once all have answered, failed, or had their time.
 
-        Raises the first refusal when fewer than ``needed`` answered, or Unreachable when none even refused.
+        Raises the first refusal when fewer than ``needed`` answered, or Unreachable when none even refused. A server
+        that does not answer keeps nobody from the keepers it named before: an end must reach them without it.
         """
+        with suppress(Unreachable):
+            await self.follow()
         names = list(self.keepers)
 
         async def ask(name: bytes) -> Answer:
@@ -270,16 +323,16 @@ class Service:
         return believed
 
 
-async def _follow_root(
-    api: VaultApi, record: TrustRecord | None, url: str, card: InstanceCard | None
-) -> TrustRecord:
-    if record is None:
-        chain = (await api.trust_roots(TrustRootQuery(since=0))).chain
-        if not chain:
-            raise NotProven("The server shows no trust root. Nothing was believed.")
-        accepted = trust_root.first(chain[0], card=card.root if card is not None else None)
-        trust_root.advance(accepted, chain[1:])
-        return TrustRecord(url=url, envelope=chain[-1], pinned=card is not None)
+async def _first_root(api: VaultApi, url: str, card: InstanceCard | None) -> TrustRecord:
+    chain = (await api.trust_roots(TrustRootQuery(since=0))).chain
+    if not chain:
+        raise NotProven("The server shows no trust root. Nothing was believed.")
+    accepted = trust_root.first(chain[0], card=card.root if card is not None else None)
+    trust_root.advance(accepted, chain[1:])
+    return TrustRecord(url=url, envelope=chain[-1], pinned=card is not None)
+
+
+async def _next_root(api: VaultApi, record: TrustRecord) -> TrustRecord:
     accepted = trust_root.first(record.envelope, card=None)
     shown = (await api.trust_roots(TrustRootQuery(since=accepted.ref.version - 1))).chain
     if not shown or shown[0] != record.envelope:
@@ -287,6 +340,5 @@ async def _follow_root(
             "Another service answers at this address than the one this profile belongs to. Nothing was done. Ask its "
             "operator where your service is now."
         )
-    chain = shown[1:]
-    trust_root.advance(accepted, chain)
-    return TrustRecord(url=url, envelope=chain[-1] if chain else record.envelope, pinned=record.pinned)
+    trust_root.advance(accepted, shown[1:])
+    return msgspec.structs.replace(record, envelope=shown[-1])

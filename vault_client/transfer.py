@@ -1,27 +1,35 @@
 """Ciphertext to and from the server.
 
-Up: in parts under the version's random id, create-only, so a retry sends only what is missing. Down: into a private
-file beside the destination, verified and deciphered by ``ciphertext_spool`` before anything is released.
+Up: in parts under the version's random id, create-only, so a retry sends only what is missing. Down: into a file of the
+spool, from the byte at which a cut left it, be it of the connection, of the server, or of this program; verified and
+deciphered by ``ciphertext_spool`` before anything is released.
 """
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from crypto import pieces
-from crypto.errors import Damaged, TooLarge, Unreachable
+from crypto.errors import CannotOpen, Damaged, TooLarge, Unreachable
 from crypto.wire.messages import CiphertextQuery, PartUpload, UploadQuery
 from crypto.wire.vault_api import VaultApi
 from vault_client.file_errors import spoken_file_errors
 from vault_client.progress import Progress
+from vault_client.spool import KEPT_DAYS
 
-_TRIES = 3
-# Seconds before each new attempt while a server that answered before does not: it may be starting again.
-PAUSES = (0.2, 0.5, 1, 2, 4, 8)
+# Seconds to wait before each new attempt, as long as nothing comes: a server that is started again is back by then.
+WAITS: tuple[float, ...] = (0.5, 1, 2, 4, 8, 15)
+
+# Bytes that earn all the waits anew. Less would let a server hold us for ever, byte by byte.
+_GOING_ON: Final = 1 << 20
+
+# What people read
+KEPT = "The connection was cut. {percent} % of the document is here and stays for {days} days. Give the same command again to go on."
 
 
 async def send_ciphertext(
@@ -59,9 +67,9 @@ async def send_ciphertext(
                 failures, done = 0, done + len(data)
                 _tell(progress, done, length)
         except Unreachable:
-            if failures == len(PAUSES):
+            if failures == len(WAITS):
                 raise
-            await asyncio.sleep(PAUSES[failures])
+            await asyncio.sleep(WAITS[failures])
             failures += 1
         else:
             return
@@ -84,46 +92,85 @@ def _tell(progress: Progress | None, done: int, total: int) -> None:
         progress(done, total)
 
 
-async def fetch_ciphertext(
-    api: VaultApi,
-    destination: Path,
-    *,
-    ver: bytes,
-    length: int,
-    vault: bytes | None = None,
-    request: bytes | None = None,
-    progress: Progress | None = None,
-) -> None:
-    """Fetch ``length`` bytes of ciphertext into ``destination``, going on where a cut connection left off."""
-    query = CiphertextQuery(vault=vault, request=request, ver=ver, start=0)
-    for attempt in range(_TRIES):
+class Download:
+    """The ciphertext that ``query`` asks for, ``length`` bytes long, on its way into ``file``.
+
+    What is in ``file`` already is gone on with. Nothing is known to be right before ``opened`` has come to its end.
+    """
+
+    def __init__(
+        self,
+        api: VaultApi,
+        file: Path,
+        query: CiphertextQuery,
+        length: int,
+        progress: Progress | None = None,
+    ) -> None:
+        self._api = api
+        self._file = file
+        self._query = query
+        self._length = length
+        self._progress = progress
+        self._went_on = self._come() > 0
+
+    async def fetch(self) -> None:
+        """Fetch what is missing; where the connection is cut, again and again, until nothing more comes.
+
+        Raises Unreachable then, TooLarge when the server sends more than the document has.
+        """
+        waits, begun = iter(WAITS), self._come()
+        while True:
+            try:
+                return await self._fetch()
+            except Unreachable:
+                come = self._come()
+                if come - begun >= _GOING_ON:
+                    waits, begun = iter(WAITS), come
+                wait = next(waits, None)
+                if wait is None:
+                    if not come:
+                        raise
+                    percent = come * 100 // self._length
+                    raise Unreachable(KEPT.format(percent=percent, days=KEPT_DAYS)) from None
+            await asyncio.sleep(wait)
+
+    async def opened(self, decipher: Callable[[], Awaitable[None]]) -> None:
+        """Have ``decipher`` open the file, which is whole.
+
+        One that an earlier cut had left may be wrong for that reason alone: it is fetched anew, once. Raises CannotOpen
+        when it is wrong all the same.
+        """
         try:
-            await _fetch(api, destination, query, length, progress)
-        except Unreachable:
-            if attempt == _TRIES - 1:
+            await decipher()
+        except CannotOpen:
+            if not self._went_on:
                 raise
-        else:
-            return
+            self._file.unlink(missing_ok=True)
+            await self.fetch()
+            await decipher()
 
+    async def _fetch(self) -> None:
+        with (
+            spoken_file_errors(),
+            os.fdopen(os.open(self._file, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file,
+        ):
+            done = file.seek(0, os.SEEK_END)
+            if done > self._length:
+                file.truncate(0)
+                done = file.seek(0)
+            if done == self._length:
+                return
+            query = msgspec.structs.replace(self._query, start=done)
+            async with aclosing(self._api.ciphertext(query)) as chunks:
+                async for chunk in chunks:
+                    done += len(chunk)
+                    if done > self._length:
+                        raise TooLarge("The server sent more than the document has. It was not kept.")
+                    file.write(chunk)
+                    if self._progress is not None:
+                        self._progress(done, self._length)
+        if done < self._length:
+            raise Unreachable("The server sent less than the document has. Try again.")
 
-async def _fetch(
-    api: VaultApi, destination: Path, query: CiphertextQuery, length: int, progress: Progress | None
-) -> None:
-    with (
-        spoken_file_errors(),
-        os.fdopen(os.open(destination, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file,
-    ):
-        done = file.seek(0, os.SEEK_END)
-        if done >= length:
-            file.truncate(0)
-            done = file.seek(0)
-        async with aclosing(api.ciphertext(msgspec.structs.replace(query, start=done))) as chunks:
-            async for chunk in chunks:
-                done += len(chunk)
-                if done > length:
-                    raise TooLarge("The server sent more than the document has. It was not kept.")
-                file.write(chunk)
-                if progress is not None:
-                    progress(done, length)
-    if done < length:
-        raise Unreachable("The server sent less than the document has. What came was kept. Try again.")
+    def _come(self) -> int:
+        return self._file.stat().st_size if self._file.exists() else 0

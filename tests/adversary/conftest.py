@@ -7,6 +7,7 @@ import pytest
 
 from tests.adversary.story import Story, told
 from tests.support.instance import Instance, running
+from vault_client import transfer
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,12 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """One real server and its keeper for all tests of this folder."""
     with running(tmp_path_factory.mktemp("instance") / "data") as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for a server that lies."""
+    monkeypatch.setattr(transfer, "WAITS", ())
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ async def request(
 ) -> Envelope:
     """A request for a granted document, as the real software makes it, but for ``changes``."""
     grant = story.reader.grants.get(story.grant.entry.gid)
-    honest = await story.reader._opener._signed(grant, [wanted(story, number)], act, TREATMENT)
+    honest = await story.reader._opener.sign(grant, [wanted(story, number)], act, TREATMENT)
     body = msgspec.structs.replace(decode(honest.body, AccessRequest), **changes)
     return sign(labels.ACCESS_REQUEST, body, key or story.reader.own.device)
 
@@ -50,11 +50,11 @@ async def ask_keeper(story: Story, envelope: Envelope, proof: Logged, **changes:
     return await story.reader_keeper.release(msgspec.structs.replace(query, **changes))
 
 
-async def opened(story: Story, envelope: Envelope, proof: Logged, *asked: Wanted, act: Act) -> list[bytes]:
+async def opened(story: Story, envelope: Envelope, proof: Logged, *asked: Wanted) -> list[bytes]:
     """What the keeper's answer opens: document keys. Raises as the real software does."""
     grant = story.reader.grants.get(story.grant.entry.gid)
     blobs = {blob.keeper: blob for blob in story.grant.blobs}
-    made = LoggedRequest(grant, asked, act, envelope, proof, blobs)
+    made = LoggedRequest(grant, asked, envelope, proof, blobs)
     return [key.reveal() for key in await story.reader._opener.release(made)]
 
 

@@ -74,10 +74,11 @@ class Story:
         return self.patient.replica.origin
 
     async def add(self, text: bytes, name: str) -> PatientDocument:
-        """The patient adds a document."""
+        """The patient adds a document, and keeps no copy: what is fetched in a story comes from the server."""
         source = self.folder / name
         source.write_bytes(text)
         self.documents.append(await self.patient.add(source))
+        self.patient.files.copies.drop(self.documents[-1].ver)
         return self.documents[-1]
 
     async def give(self) -> None:
@@ -98,19 +99,28 @@ class Story:
         return self.destination.read_bytes()
 
     @contextmanager
-    def refused(self, *errors: type[Exception]) -> Iterator[None]:
-        """Whatever happens inside is refused with one of ``errors``, and leaves nothing behind."""
+    def refused(self, *errors: type[Exception], partly_here: bool = False) -> Iterator[None]:
+        """Whatever happens inside is refused with one of ``errors``, and leaves nothing behind.
+
+        ``partly_here``: but the ciphertext that came, for the next attempt to go on with.
+        """
         before = self.trusted()
         with pytest.raises(errors):
             yield
         assert self.trusted() == before
-        self.nothing_written()
+        if partly_here:
+            assert all(file.suffix == ".fetched" for file in self.spooled())
+        else:
+            assert self.spooled() == []
+        assert list(self.out.iterdir()) == []
 
     def nothing_written(self) -> None:
         """Neither a document nor a piece of one lies anywhere."""
-        assert list(self.out.iterdir()) == []
-        for folder in ("patient", "reader"):
-            assert list((self.folder / folder / "spool").iterdir()) == []
+        assert [*self.out.iterdir(), *self.spooled()] == []
+
+    def spooled(self) -> list[Path]:
+        """The ciphertext under way."""
+        return [file for who in ("patient", "reader") for file in (self.folder / who / "spool").iterdir()]
 
     def trusted(self) -> dict[str, Any]:
         """Everything both devices believe, but for log heads, which may move forward while something is refused."""

@@ -1,8 +1,7 @@
 """A server that serves other ciphertext than was stored."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -11,11 +10,11 @@ from crypto.descriptors import document_context
 from crypto.errors import CannotOpen, NotFound, TooLarge, Unavailable, Unreachable
 from crypto.pieces import HEADER, PIECE, SEALED_CHUNK, TAG
 from crypto.wire.messages import CiphertextQuery
-from crypto.wire.vault_api import VaultApi
 from tests.adversary.story import TEXTS, Story
 from tests.adversary.twins import open_anything
 from tests.support.lying_vault import whole
 from vault_client import ciphertext_spool
+from vault_client.transfer import Download
 
 
 def flipped(at: int) -> Callable[[bytes], bytes]:
@@ -99,18 +98,15 @@ async def test_a_ciphertext_cut_short_is_not_opened(story: Story, monkeypatch: p
     """A32, A41: dropping the end, up to everything, is noticed while fetching, and once more before deciphering."""
     for cut in (PIECE, TAG, 1):
         story.reader_vault.tamper_ciphertext(lambda data, cut=cut: data[:-cut])
-        with story.refused(Unreachable):
+        with story.refused(Unreachable, partly_here=True):
             await story.read(1)
 
-    async def keep_what_came(
-        api: VaultApi, destination: Path, *, ver: bytes, request: bytes, **_: object
-    ) -> None:
-        query = CiphertextQuery(vault=None, request=request, ver=ver, start=0)
-        data = await whole(api, query)
-        await asyncio.to_thread(destination.write_bytes, data)
+    async def take_for_whole(self: Download) -> None:
+        with suppress(Unreachable):
+            await self._fetch()
 
     with monkeypatch.context() as twin:
-        twin.setattr("vault_client.practitioner.fetch_ciphertext", keep_what_came)
+        twin.setattr(Download, "fetch", take_for_whole)
         with story.refused(CannotOpen):
             await story.read(1)
 
@@ -133,7 +129,7 @@ async def test_another_documents_ciphertext_is_refused(story: Story, monkeypatch
         key = story.patient.replica.document_key(story.patient.replica.document(other.doc))
         context = document_context(query.vault or b"", other.doc, other.ver)
         twin.setattr(story.patient.replica, "document_key", lambda _: key)
-        twin.setattr("vault_client.patient.document_context", lambda *_: context)
+        twin.setattr("vault_client.document_files.document_context", lambda *_: context)
         await story.patient.get(story.documents[number].doc, story.destination)
         assert story.destination.read_bytes() == TEXTS[number][::-1]
 

@@ -30,9 +30,7 @@ def cut(_: object) -> object:
 async def test_the_keeper_answers_to_a_logged_request(story: Story) -> None:
     """The control of this page: a request that is in the log opens just its document."""
     envelope = await request(story)
-    assert (
-        len(await opened(story, envelope, await logged(story, envelope), wanted(story), act="release")) == 1
-    )
+    assert len(await opened(story, envelope, await logged(story, envelope), wanted(story))) == 1
 
 
 async def test_the_keeper_does_not_answer_to_what_is_not_logged(story: Story) -> None:
@@ -55,9 +53,9 @@ async def test_an_answer_opens_only_what_was_asked(story: Story) -> None:
     envelope = await request(story)
     proof = await logged(story, envelope)
     with pytest.raises(CannotOpen):
-        await opened(story, envelope, proof, wanted(story, 1), act="release")
+        await opened(story, envelope, proof, wanted(story, 1))
     with pytest.raises(CannotOpen):
-        await opened(story, envelope, proof, wanted(story), wanted(story, 1), act="release")
+        await opened(story, envelope, proof, wanted(story), wanted(story, 1))
 
     (listing,) = [story.reader.grants.get(story.grant.entry.gid).state.event.listing]
     entry = msgspec.structs.replace(
@@ -65,7 +63,7 @@ async def test_an_answer_opens_only_what_was_asked(story: Story) -> None:
     )
     listed = await request(story, act="list", documents=(entry,))
     with pytest.raises(CannotOpen):
-        await opened(story, listed, await logged(story, listed), wanted(story), act="list")
+        await opened(story, listed, await logged(story, listed), wanted(story))
     as_list = await request(story, act="list")
     with pytest.raises(NotFound):
         await logged(story, as_list)

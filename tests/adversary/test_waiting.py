@@ -24,7 +24,7 @@ SILENT = ("links", "append_link", "upload_status", "put_part", "identity_chain",
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "PAUSES", (0, 0))
+    monkeypatch.setattr(transfer, "WAITS", (0, 0))
 
 
 def cut(_: Any) -> Any:

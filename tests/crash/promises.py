@@ -161,7 +161,7 @@ class _Checked:
 
 
 def _left_over(people: People) -> Iterator[str]:
-    """Nothing of a run that was cut short is left with anybody who has worked since."""
+    """Nothing of a run that was cut short is left with anybody who has worked since, but downloads to go on with."""
     for place in people.places:
         for folder, pattern in (
             (place.profile / "spool", "*"),
@@ -169,4 +169,6 @@ def _left_over(people: People) -> Iterator[str]:
             (place.profile, "*.new"),
         ):
             for left in folder.glob(pattern):
+                if left.suffix == ".fetched":
+                    continue
                 yield f"{left} was left"

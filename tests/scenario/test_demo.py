@@ -259,6 +259,8 @@ def test_a_story_by_separate_processes(tmp_path: Path) -> None:
         assert (code, refused["error"]) == (1, "NotPermitted")
 
     code, result, _ = coffre("patient", "list", secret="celui de Camille", env=at_home)
+    assert (code, result["offline"], len(result["documents"])) == (0, True, 1)
+    code, result, _ = coffre("patient", "log", secret="celui de Camille", env=at_home)
     assert (code, result["error"]) == (3, "Unreachable")
     code, result, _ = coffre("patient", "list", secret="un autre", env=at_home)
     assert (code, result["error"]) == (1, "CannotOpen")

@@ -64,7 +64,7 @@ def kill_when_cut(line: CuttingProxy, folder: Path, source: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="kills by signal")
 async def test_what_was_sent_is_not_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in the middle of an upload, then cut in the middle of another part: it ends with one part per cut sent twice."""
-    monkeypatch.setattr(transfer, "PAUSES", ())
+    monkeypatch.setattr(transfer, "WAITS", ())
     folder, source = tmp_path / "profile", tmp_path / "scan.bin"
     source.write_bytes(os.urandom(1 << 20) * (SIZE >> 20))
     with running(tmp_path / "data") as instance, CuttingProxy(urlsplit(instance.url).port or 0) as line:

@@ -134,7 +134,7 @@ async def test_only_the_part_that_was_cut_is_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cut in the second part: that one is repeated; the next time, nothing is sent and the bar is full at once."""
-    monkeypatch.setattr(transfer, "PAUSES", (0, 0))
+    monkeypatch.setattr(transfer, "WAITS", (0, 0))
     spool = tmp_path / "spool"
     spool.write_bytes(CIPHERTEXT)
     api = Parts(False, True, True, False)
@@ -150,7 +150,7 @@ async def test_a_server_that_stays_silent_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After so many attempts without a part between them: Unreachable, and what arrived stays."""
-    monkeypatch.setattr(transfer, "PAUSES", (0, 0))
+    monkeypatch.setattr(transfer, "WAITS", (0, 0))
     spool = tmp_path / "spool"
     spool.write_bytes(CIPHERTEXT)
     api = Parts(False, True, True, True)

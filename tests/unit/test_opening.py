@@ -52,7 +52,7 @@ class Consultation:
         """The keys that the keepers' answers open."""
         row = msgspec.structs.asdict(self.maker._row(self.document, self.reader.known(), "release"))
         logged = SimpleNamespace(disclosure=SimpleNamespace(index=INDEX))
-        asked = LoggedRequest(self.grant, (Wanted(**row),), "release", self.envelope, logged, self.blobs)
+        asked = LoggedRequest(self.grant, (Wanted(**row),), self.envelope, logged, self.blobs)
         return [key.reveal() for key in await self.opener.release(asked)]
 
     async def ask_keepers(

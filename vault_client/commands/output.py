@@ -91,6 +91,16 @@ class Screen:
                 self._doubt += f" {said}"
             raise
 
+    @contextmanager
+    def if_stopped(self, meaning: str) -> Iterator[None]:
+        """When the block is stopped from the keyboard or by a signal, say what that means for what was asked."""
+        try:
+            yield
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._doubt = f" {meaning}"
+            raise
+
     def finish(self) -> None:
         """Write the JSON object of a command that did what it was asked. What programs read is English."""
         if self.as_json:

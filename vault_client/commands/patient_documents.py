@@ -23,6 +23,8 @@ WRITTEN = "{title} was verified and written to {path}."
 MASKED = "{title} is left out of every new grant. Grants in force are ended one by one, with revoke."
 UNMASKED = "{title} may be granted again."
 DELETED = "{title} is deleted for ever."
+KEPT = "What came of the document stays for {days} days: the same command goes on from there."
+NOT_HERE = "There was no room to keep a copy on this device: without the server it cannot be opened."
 GONE = "This document is no longer in the record. Nothing was done. Show the list again."
 
 
@@ -62,11 +64,11 @@ async def add_files(arguments: Namespace, screen: Screen) -> None:
 
 async def list_documents(arguments: Namespace, screen: Screen) -> None:
     """The documents, newest first."""
-    from vault_client.commands.profiles import patient
+    from vault_client.commands.profiles import patient, synced
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, store):
-        await record.sync()
+        await synced(record, screen)
         documents = sorted(record.documents(), key=lambda each: (each.descriptor.title, each.doc))
         documents.sort(key=lambda each: each.descriptor.date, reverse=True)
         remember(store, DOCUMENTS, (document.doc for document in documents))
@@ -99,6 +101,7 @@ async def show(arguments: Namespace, screen: Screen) -> None:
             "Size": amount(descriptor.length),
             "Id": document.doc.hex(),
             "Left out of new grants": spoken("yes" if document.masked else "no"),
+            "On this device": spoken("yes" if document.here else "no"),
         }
         shown = {f"{spoken(name)}:": value for name, value in lines.items()}
         for name, value in shown.items():
@@ -110,14 +113,20 @@ async def get(arguments: Namespace, screen: Screen) -> None:
     """A document into a file that is not there yet."""
     from vault_client.commands.profiles import check_free, patient
     from vault_client.commands.trust_line import show_trust
+    from vault_client.spool import KEPT_DAYS
 
     check_free(arguments.output)
     async with patient(arguments, screen) as (record, store):
         doc = pick(store, DOCUMENTS, arguments.document, document_ids(record))
-        with screen.progress(arguments.output.name) as progress:
+        with (
+            screen.progress(arguments.output.name) as progress,
+            screen.if_stopped(KEPT.format(days=KEPT_DAYS)),
+        ):
             document = await record.get(doc, arguments.output, progress=progress)
         screen.result |= {**_described(document), "path": str(arguments.output)}
         screen.say(WRITTEN.format(title=document.descriptor.title, path=arguments.output))
+        if not document.here:
+            screen.say(NOT_HERE)
         show_trust(screen, record.service)
 
 
@@ -184,11 +193,13 @@ def _described(document: "PatientDocument") -> dict[str, Any]:
         "date": descriptor.date,
         "bytes": descriptor.length,
         "masked": document.masked,
+        "here": document.here,
     }
 
 
 def _row(number: int, document: "PatientDocument") -> Sequence[str]:
     descriptor = document.descriptor
+    states = ((spoken("masked"), document.masked), (spoken("on this device"), document.here))
     return (
         str(number),
         short(document.doc),
@@ -196,5 +207,5 @@ def _row(number: int, document: "PatientDocument") -> Sequence[str]:
         descriptor.category,
         descriptor.title,
         amount(descriptor.length),
-        spoken("masked") if document.masked else "",
+        ", ".join(state for state, holds in states if holds),
     )

@@ -43,6 +43,9 @@ HOLDS = (
     "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All were checked: each holds and follows from "
     "the one before."
 )
+UNCHECKED = "The log was not checked now."
+LAST = "What is shown is what the last check on this device found, up to {time} UTC."
+NEVER = "It was never checked on this device."
 ALARM = "ALARM {code}: {text}"
 ALARMED = (
     "The log does not hold: {alarms}. Keep this profile as it is: it holds the evidence. Do not add "
@@ -51,13 +54,23 @@ ALARMED = (
 
 
 async def log(arguments: Namespace, screen: Screen) -> None:
-    """Read the log, check all of it, show entries and alarms. Alarms end in exit code 1."""
-    from crypto.errors import NotProven
+    """Read the log, check all of it, show entries and alarms. Alarms end in exit code 1.
+
+    Without the server the last report is shown, dated, and it ends in exit code 3: nothing was checked.
+    """
+    from crypto.errors import NotProven, Unreachable
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, _):
-        report = await record.log()
+        unchecked = ""
+        try:
+            report = await record.log()
+        except Unreachable as error:
+            last = record.last_log()
+            if last is None:
+                raise Unreachable(f"{error} {UNCHECKED} {NEVER}") from None
+            report, unchecked = last, f"{error} {UNCHECKED} {LAST.format(time=moment(last.time))}"
         titles = {document.doc: document.descriptor.title for document in record.documents()}
         screen.result |= report_object(report)
         columns = ("", "When (UTC)", "Who", "What", "Documents", "Why")
@@ -65,12 +78,15 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
         for alarm in report.alarms:
             screen.say(ALARM.format(code=alarm.code, text=alarm.text))
-        if not report.alarms:
+        if not report.alarms and not unchecked:
             count = counted(len(report.entries), "entry", "entries")
             screen.say(HOLDS.format(count=count, size=report.size, time=moment(report.time)))
         show_trust(screen, record.service)
         if report.alarms:
-            raise NotProven(ALARMED.format(alarms=counted(len(report.alarms), "alarm")))
+            alarmed = ALARMED.format(alarms=counted(len(report.alarms), "alarm"))
+            raise NotProven(f"{alarmed} {unchecked}".strip())
+        if unchecked:
+            raise Unreachable(unchecked)
 
 
 def report_object(report: "AuditReport") -> dict[str, Any]:

@@ -38,6 +38,9 @@ DROPPED = "Had been waiting, and is no longer possible: {what}. {why}"
 REFUSED = "Still waiting: {what}. {why}"
 STILL = "Something still waits on this device. It is not lost. Try again later."
 TAKEN_IN = "{changes} made on other devices taken in."
+FETCHING = "Fetching"
+FETCHED = "{documents} fetched, to be read without the server too."
+LEFT_OUT = "{title} cannot be read without the server: {why}"
 NOTHING_WAITS = "Nothing waits on this device."
 TAKEN_BACK = "Taken back, and no longer on this device: {what}."
 NOT_ANSWERED, NOT_IN_FORCE = "sent, not answered", "not yet in force"
@@ -85,7 +88,10 @@ def unless_kept(screen: Screen, record: "Patient") -> Iterator[None]:
 
 
 async def sync(arguments: Namespace, screen: Screen) -> None:
-    """Send what waits, take in what is new, and show what still waits; that ends in 1 if it was refused, else in 3."""
+    """Send what waits, take in what is new and what is not here yet, and show what still waits.
+
+    That ends in 1 if it was refused, else in 3.
+    """
     from crypto.errors import Unavailable
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
@@ -94,6 +100,14 @@ async def sync(arguments: Namespace, screen: Screen) -> None:
         taken = await record.sync()
         screen.result["taken_in"] = taken
         screen.say(TAKEN_IN.format(changes=counted(taken, "change")))
+        with screen.progress(spoken(FETCHING)) as progress:
+            copies = await record.fetch_replica(progress=progress)
+        screen.result["fetched"] = copies.fetched
+        screen.result["left_out"] = {doc.hex(): why for doc, why in copies.left_out.items()}
+        if copies.fetched:
+            screen.say(FETCHED.format(documents=counted(copies.fetched, "document")))
+        for doc, why in copies.left_out.items():
+            screen.say(LEFT_OUT.format(title=_titles(record)(doc), why=why))
         if not show_waiting(screen, record, store):
             screen.say(NOTHING_WAITS)
         show_trust(screen, record.service)

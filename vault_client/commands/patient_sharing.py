@@ -105,11 +105,11 @@ async def extend(arguments: Namespace, screen: Screen) -> None:
 
 async def grants(arguments: Namespace, screen: Screen) -> None:
     """Who may open what, newest first."""
-    from vault_client.commands.profiles import patient
+    from vault_client.commands.profiles import patient, synced
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, store):
-        await record.sync()
+        await synced(record, screen)
         made = sorted(record.grants(), key=lambda grant: (-grant.made, grant.entry.gid))
         remember(store, GRANTS, (grant.entry.gid for grant in made))
         screen.result["grants"] = [_granted(grant, record) for grant in made]

@@ -29,6 +29,10 @@ LEFT_OUT = "The keeper {name} answered wrongly and was left out. Nothing was los
 REFUSED = "A delivery was not believed: {why}"
 SET_ASIDE = "The list of grant {grant} of record {record} was not opened; it is tried again next time. {why}"
 SAID_ENDED = "Grant {grant} of record {record} is said to have ended. Its list was not opened; it is tried again next time."
+KEPT = (
+    "What came of the document stays for {days} days: the same command goes on from there. Within five minutes that is the "
+    "same entry in the patient's log, later a new one."
+)
 WRITTEN = "{title} was verified and written to {path}. The patient's log shows that you opened it."
 
 
@@ -123,6 +127,7 @@ async def read(arguments: Namespace, screen: Screen) -> None:
     from crypto.errors import NotFound
     from vault_client.commands.profiles import check_free, practitioner
     from vault_client.commands.trust_line import show_trust
+    from vault_client.spool import KEPT_DAYS
 
     check_free(arguments.output)
     async with practitioner(arguments) as (reader, store):
@@ -132,7 +137,10 @@ async def read(arguments: Namespace, screen: Screen) -> None:
             raise NotFound(NOT_GRANTED)
         document = documents[name]
         title = document.document.title
-        with screen.progress(arguments.output.name) as progress:
+        with (
+            screen.progress(arguments.output.name) as progress,
+            screen.if_stopped(KEPT.format(days=KEPT_DAYS)),
+        ):
             try:
                 await reader.read(document, arguments.output, progress=progress)
             except NotFound:

@@ -14,6 +14,7 @@ from vault_client.spool import SPOOL
 if TYPE_CHECKING:
     from crypto.trust_root import InstanceCard
     from crypto.wire.cards import IdentityCard
+    from vault_client.commands.output import Screen
     from vault_client.device_store import DeviceStore
     from vault_client.patient import Patient
     from vault_client.practitioner import Practitioner
@@ -30,6 +31,7 @@ NO_PROFILE = "There is no profile in {place}. Nothing was done. Enrol first: cof
 ENROLLED_ALREADY = "Somebody is enrolled in {place}. Nothing was done. Name another folder with --home."
 NOT_OPENED = "The passphrase is wrong, or the profile is damaged. Nothing was done. Try again."
 UNWRITTEN = "{path} could not be written ({why}). Try another place."
+OFFLINE = "The server does not answer. This is the record as this device last knew it."
 THERE = "{path} exists already and was not touched. Nothing was opened. Name another file."
 
 
@@ -102,6 +104,20 @@ def unsent_patient(arguments: Namespace) -> "AbstractAsyncContextManager[tuple[P
     from vault_client.patient import Patient
 
     return _resumed(arguments, Patient)
+
+
+async def synced(record: "Patient", screen: "Screen") -> None:
+    """Take in what other devices changed, or say that this could not be done."""
+    from crypto.errors import Unreachable
+
+    screen.result["offline"] = record.service.is_offline
+    if not record.service.is_offline:
+        try:
+            await record.sync()
+        except Unreachable:
+            screen.result["offline"] = True
+    if screen.result["offline"]:
+        screen.say(OFFLINE)
 
 
 def practitioner(

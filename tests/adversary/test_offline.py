@@ -1,0 +1,272 @@
+"""A server that plays dead, and what a profile makes of it."""
+
+from argparse import Namespace
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from crypto import trust_root
+from crypto.encoding import decode
+from crypto.errors import BadSignature, NotPermitted, NotProven, Stale, Unreachable
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import SigningKey
+from crypto.trust_root import TrustRoot
+from crypto.wire.messages import Empty
+from crypto.wire.vault_api import PREFIX
+from tests.adversary.test_trust_root import next_root, show
+from tests.support.instance import Instance
+from vault_client import service as service_module
+from vault_client.audit import Audit
+from vault_client.audit_report import Alarm, AuditReport
+from vault_client.commands import profiles
+from vault_client.commands.output import Screen
+from vault_client.commands.patient_documents import list_documents
+from vault_client.commands.patient_log import log
+from vault_client.commands.patient_sharing import grants
+from vault_client.device_store import DeviceStore
+from vault_client.http_transport import HttpTransport
+from vault_client.patient import Patient
+from vault_client.service import Service, TrustRecord
+from vault_server.instance import read_key
+from vault_server.settings import Settings
+
+TEXT = b"Haemoglobin 13.9 g/dL. " * 200
+LATER = 3 * 365 * 24 * 3600
+
+
+class Line:
+    """Every connection of this process. While it is cut nobody answers but ``reached``; ``asked`` are the paths that were."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_cut = False
+        self.reached: set[str] = set()
+        self.asked: list[str] = []
+        real, line = HttpTransport.stream, self
+
+        async def stream(
+            self: HttpTransport, method: str, path: str, **rest: Any
+        ) -> AsyncGenerator[bytes, None]:
+            if line.is_cut and self.url not in line.reached:
+                raise Unreachable("Nobody answers.")
+            line.asked.append(path)
+            async for chunk in real(self, method, path, **rest):
+                yield chunk
+
+        monkeypatch.setattr(HttpTransport, "stream", stream)
+
+
+class Profile:
+    """A patient's profile with one document, closed. ``resume`` opens it as a new process would."""
+
+    def __init__(self, instance: Instance, folder: Path) -> None:
+        self.folder, self.key = folder / "profile", SecretBytes.random()
+        self.source, self.out = folder / "result.txt", folder / "out.txt"
+        self.source.write_bytes(TEXT)
+        self.card = instance.card
+        self.doc = b""
+
+    async def begin(self) -> None:
+        """Enrol, and add the document."""
+        store = DeviceStore.create_with_key(self.folder, self.key)
+        async with await Patient.begin(
+            store, self.folder, card=self.card, keep_kit=lambda _: None
+        ) as patient:
+            self.doc = (await patient.add(self.source)).doc
+            patient.files.copies.keep_only(())  # as on a device that did not make it
+
+    async def resume(self) -> Patient:
+        """Open it again."""
+        return await Patient.resume(DeviceStore.open_with_key(self.folder, self.key), self.folder)
+
+
+@pytest.fixture
+async def profile(instance: Instance, tmp_path: Path) -> Profile:
+    """A profile of the honest server, closed."""
+    made = Profile(instance, tmp_path)
+    await made.begin()
+    return made
+
+
+@pytest.fixture
+def line(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> Line:
+    """The line to the server, whole at first."""
+    return Line(monkeypatch)
+
+
+async def test_what_is_here_is_read_without_the_server(profile: Profile, line: Line) -> None:
+    """A41: list and read while nobody answers; what needs the server says that it is away; then all goes on."""
+    async with await profile.resume() as patient:
+        assert (await patient.fetch_replica()).fetched == 1
+        checked = await patient.log()
+    line.is_cut = True
+    async with await profile.resume() as patient:
+        assert patient.service.is_offline
+        assert [document.here for document in patient.documents()] == [True]
+        await patient.get(profile.doc, profile.out)
+        assert profile.out.read_bytes() == TEXT
+        assert patient.last_log() == checked
+        for impossible in (patient.sync(), patient.log(), patient.delete(profile.doc)):
+            with pytest.raises(Unreachable):
+                await impossible
+        line.is_cut = False
+        assert not (await patient.log()).alarms
+        assert not patient.service.is_offline
+
+
+async def test_what_is_not_here_says_so_at_once(
+    profile: Profile, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document without a copy is not waited for while the server is away, and is fetched once it is back."""
+    monkeypatch.setattr("vault_client.transfer.WAITS", (1 << 20,))
+    line.is_cut = True
+    async with await profile.resume() as patient:
+        with pytest.raises(Unreachable):
+            await patient.get(profile.doc, profile.out)
+        line.is_cut = False
+        assert (await patient.get(profile.doc, profile.out)).here
+    line.is_cut = True
+    async with await profile.resume() as patient:
+        await patient.get(profile.doc, profile.out)
+
+
+async def test_to_play_dead_first_is_no_way_around_the_trust_root(
+    profile: Profile, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A22, A31, A58: whoever answers after a dead start is asked for the trust root first, and for nothing else."""
+    with DeviceStore.open_with_key(profile.folder, profile.key) as store:
+        before = store.get("trust", TrustRecord)
+    mine = SigningKey.generate()
+    forged = next_root(before.envelope, mine, root_keys=(mine.public.raw,))
+    for chain, error in (
+        ((before.envelope, forged), BadSignature),
+        ((forged,), NotPermitted),
+        ((), NotPermitted),
+    ):
+        line.is_cut = True
+        async with await profile.resume() as patient:
+            line.is_cut, line.asked = False, []
+            with monkeypatch.context() as lie:
+                show(lie, *chain)
+                for asking in (patient.sync(), patient.log(), patient.get(profile.doc, profile.out)):
+                    with pytest.raises(error):
+                        await asking
+            assert line.asked == []
+            assert patient._store.get("trust", TrustRecord) == before
+            assert patient.service.is_offline
+            await patient.sync()  # the honest server is believed afterwards
+            assert line.asked[0] == f"{PREFIX}/trust_roots"
+
+    line.is_cut = True
+    with monkeypatch.context() as twin:
+        twin.setattr(Service, "follow", _nothing)
+        async with await profile.resume() as patient:
+            line.is_cut, line.asked = False, []
+            show(twin, forged)
+            await patient.sync()
+            assert line.asked
+            assert patient.service.record == before
+
+
+async def _nothing(_: Service) -> None:
+    """What does not look at the trust root."""
+
+
+async def test_a_dead_server_does_not_make_a_trust_root_live_longer(
+    profile: Profile, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A40: an expired trust root, or a client that is too old for it, stops the profile also when nobody answers."""
+    line.is_cut = True
+    real = trust_root.check_expiry
+    with monkeypatch.context() as later:
+        later.setattr(trust_root, "check_expiry", lambda accepted, now: real(accepted, now + LATER))
+        with pytest.raises(Stale):
+            await profile.resume()
+    with monkeypatch.context() as old:
+        old.setattr(service_module, "VERSION", "0.0.9")
+        with pytest.raises(NotPermitted, match="Update Coffre"):
+            await profile.resume()
+    with monkeypatch.context() as twin:
+        twin.setattr(trust_root, "check_expiry", lambda *_: None)
+        async with await profile.resume() as patient:
+            assert patient.service.is_offline
+
+
+async def test_a_newer_trust_root_is_followed_before_anything_is_asked(
+    profile: Profile, line: Line, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the service changed while this device was offline is in force at the first answer: keepers, hosts and all."""
+    with DeviceStore.open_with_key(profile.folder, profile.key) as store:
+        first = store.get("trust", TrustRecord).envelope
+    key = read_key(Settings(data=instance.data).operator_folder / "root.key")
+    second = next_root(first, key, expiry=decode(first.body, TrustRoot).expiry + 1)
+    line.is_cut = True
+    async with await profile.resume() as patient:
+        line.is_cut = False
+        with monkeypatch.context() as honest:
+            show(honest, first, second)
+            await patient.service.follow()
+        assert patient.service.accepted.ref.version == 2
+        assert patient._store.get("trust", TrustRecord).envelope == second
+
+
+async def test_a_server_that_is_away_keeps_nobody_from_the_keepers(profile: Profile, line: Line) -> None:
+    """A44: the keepers of the stored trust root are asked without the server; an end must reach them."""
+    line.is_cut = True
+    async with await profile.resume() as patient:
+        (keeper,) = patient.service.root.live_keepers
+        with pytest.raises(Unreachable):
+            await patient.service.ask_keepers(lambda _, each: each.card(Empty()), 1)
+        line.reached = {keeper.url}
+        answers = await patient.service.ask_keepers(lambda _, each: each.card(Empty()), 1)
+        assert [card.name for card in answers.values()] == [keeper.name]
+        assert patient.service.is_offline
+
+
+@pytest.fixture
+def commands_use(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patient's commands open the profile of the test."""
+
+    @asynccontextmanager
+    async def opened(*_: object) -> AsyncGenerator[tuple[Patient, DeviceStore]]:
+        async with await profile.resume() as patient:
+            yield patient, patient._store
+
+    monkeypatch.setattr(profiles, "patient", opened)
+
+
+@pytest.mark.usefixtures("commands_use")
+async def test_the_commands_say_that_the_server_is_away(
+    line: Line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Lists are shown with a word about their age; the log too, dated, but as not checked: that is no success."""
+    online, offline = Screen(as_json=True), Screen(as_json=True)
+    line.is_cut = True
+    with pytest.raises(Unreachable, match="never checked on this device"):
+        await log(Namespace(), offline)
+    line.is_cut = False
+    await list_documents(Namespace(), online)
+    await log(Namespace(), online)
+    assert online.result["offline"] is False
+    line.is_cut = True
+    await list_documents(Namespace(), offline)
+    await grants(Namespace(), Screen(as_json=False))
+    assert profiles.OFFLINE in capsys.readouterr().out
+    with pytest.raises(Unreachable, match="was not checked now"):
+        await log(Namespace(), offline)
+    assert offline.result.pop("offline") is True
+    assert offline.result == {name: each for name, each in online.result.items() if name != "offline"}
+
+    report = Audit.last
+
+    def alarmed(self: Audit) -> AuditReport | None:
+        found = report(self)
+        alarm = Alarm(code="CHAIN", index=1, text="An entry does not follow.", leaf=b"", opening=None)
+        return found and msgspec.structs.replace(found, alarms=(alarm,))
+
+    monkeypatch.setattr(Audit, "last", alarmed)
+    with pytest.raises(NotProven, match=r"does not hold: 1 alarm.*not checked now"):
+        await log(Namespace(), offline)
