@@ -6,16 +6,19 @@ carry what registrars certify. ``crypto.identity_chain`` holds the rules.
 """
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from crypto import labels, merkle
 from crypto.access_log import Disclosure
-from crypto.encoding import Body, Bytes32, Natural, SealingKey, ShortText, Suite, pae
+from crypto.encoding import Body, Bytes32, Natural, SealingKey, ShortText, Suite, decode, pae
 from crypto.errors import NotPermitted
 from crypto.signing import Envelope
 from crypto.statements import IdentityRef, View
+
+# The purpose of a use of the root after which its holder may fetch the identity's keyring.
+FETCH_KEYRING: Final = "fetch the keyring"
 
 
 class Operation(Body, frozen=True, tag_field="op"):
@@ -225,6 +228,12 @@ class Chain(Body, frozen=True):
         last = self.links[-1]
         leaf = merkle.leaf_hash(last.disclosure.leaf(last.envelope).to_bytes())
         return IdentityRef(identity=self.identity, n=len(self.links) - 1, leaf=leaf)
+
+
+def root_use(envelope: Envelope) -> str | None:
+    """What the root was used for, when ``envelope``, a link that was verified, shows a use of it; else None."""
+    first = decode(envelope.body, IdentityLink).operations[0]
+    return first.purpose if isinstance(first, UseRoot) else None
 
 
 def identity_id(link_zero: Envelope) -> bytes:

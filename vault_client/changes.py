@@ -66,7 +66,10 @@ class BlockIdentity(Change, frozen=True, tag="block"):
 
 
 class Authorise(Change, frozen=True, tag="authorise"):
-    """The person on a card is to open documents until ``expiry``. They are looked up when the grant is signed."""
+    """The person on a card is to open documents until ``expiry``. They are looked up when the grant is signed.
+
+    ``met_again``: they were asked in person about a recovery or reset that the card shows.
+    """
 
     gid: Bytes32
     card: IdentityCard
@@ -74,6 +77,7 @@ class Authorise(Change, frozen=True, tag="authorise"):
     acts: tuple[Act, ...]
     purposes: tuple[str, ...]
     expiry: Natural
+    met_again: bool
 
 
 class ExtendGrant(Change, frozen=True, tag="extend"):

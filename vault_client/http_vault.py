@@ -38,18 +38,30 @@ class Account:
     hosts: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class RootAccount:
+    """Who logs in with a recovery kit: the identity whose root this is."""
+
+    root: SigningKey
+    hosts: tuple[str, ...]
+
+
 class HttpVault:
-    """A vault server at a URL. ``account`` is set once there is one.
+    """A vault server at a URL. ``account`` is set once there is one, by ``use_account``.
 
     ``before`` is awaited before every question but the one for the trust root; what it raises is raised instead.
     """
 
     def __init__(self, transport: HttpTransport) -> None:
         self._transport = transport
-        self.account: Account | None = None
+        self.account: Account | RootAccount | None = None
         self.before: Callable[[], Awaitable[None]] | None = None
-        self._session: m.Session | None = None
+        self._session: m.Session | m.RootSession | None = None
         self._login_lock = asyncio.Lock()
+
+    def use_account(self, account: Account | RootAccount) -> None:
+        """Log in as ``account`` from now on."""
+        self.account, self._session = account, None
 
     async def version(self, query: m.Empty) -> m.Version:
         """Name, version and suite."""
@@ -66,6 +78,14 @@ class HttpVault:
     async def login(self, query: m.Login) -> m.Session:
         """A session for one identity."""
         return await self._ask("login", query, m.Session)
+
+    async def root_challenge(self, query: m.RootLoginRequest) -> m.Challenge:
+        """A nonce to log in with an identity's root."""
+        return await self._ask("root_challenge", query, m.Challenge)
+
+    async def root_login(self, query: m.RootLogin) -> m.RootSession:
+        """A short session for the identity whose root signed."""
+        return await self._ask("root_login", query, m.RootSession)
 
     async def publish_link(self, query: m.PublishLink) -> m.Logged:
         """Append a link to an identity chain."""
@@ -90,6 +110,14 @@ class HttpVault:
     async def append_link(self, query: m.LinkSubmission) -> m.LinkAccepted:
         """Append a link."""
         return await self._ask("append_link", query, m.LinkAccepted)
+
+    async def held_vaults(self, query: m.Empty) -> m.HeldVaults:
+        """The vaults one holds."""
+        return await self._ask("held_vaults", query, m.HeldVaults)
+
+    async def grant_event(self, query: m.GrantEventQuery) -> m.StoredEvent:
+        """An event of a grant of one's vault."""
+        return await self._ask("grant_event", query, m.StoredEvent)
 
     async def links(self, query: m.LinkQuery) -> m.Links:
         """A vault's links."""
@@ -188,16 +216,22 @@ class HttpVault:
         if self.before is not None:
             await self.before()
 
-    async def _authorization(self) -> dict[str, str]:
+    async def log_in(self) -> m.Session | m.RootSession:
+        """The session under way, begun if there is none."""
         async with self._login_lock:
             now = int(time.time())
             if self._session is None or self._session.until <= now + 30:
                 self._session = await self._log_in(now)
-            return {"Authorization": f"Bearer {self._session.token}"}
+            return self._session
 
-    async def _log_in(self, now: int) -> m.Session:
+    async def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {(await self.log_in()).token}"}
+
+    async def _log_in(self, now: int) -> m.Session | m.RootSession:
         if self.account is None:
             raise NotPermitted("Nobody is enrolled here yet. Nothing was asked. Enrol first.")
+        if isinstance(self.account, RootAccount):
+            return await self._log_in_with_root(self.account, now)
         identity, key = self.account.identity, self.account.device
         challenge = await self.challenge(m.LoginRequest(identity=identity, device=key.public.key_id))
         statement = m.LoginStatement(
@@ -208,6 +242,14 @@ class HttpVault:
             minute=now // 60,
         )
         return await self.login(m.Login(statement=sign(labels.LOGIN, statement, key)))
+
+    async def _log_in_with_root(self, account: RootAccount, now: int) -> m.RootSession:
+        root = account.root.public.key_id
+        challenge = await self.root_challenge(m.RootLoginRequest(root=root))
+        statement = m.RootLoginStatement(
+            hosts=account.hosts, root=root, nonce=challenge.nonce, minute=now // 60
+        )
+        return await self.root_login(m.RootLogin(statement=sign(labels.ROOT_LOGIN, statement, account.root)))
 
 
 def _path(origin: str) -> str:

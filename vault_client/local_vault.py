@@ -29,6 +29,12 @@ class ToBeFounded(SecretBody, frozen=True):
     continues: Continues | None
 
 
+class ToBeRestored(Body, frozen=True):
+    """That a record is being restored: until it is, nothing is written to it. ``vault``: as the kit's file names it."""
+
+    vault: Bytes32 | None
+
+
 class LocalDocument(SecretBody, frozen=True):
     """A document as this device has it: its state, and the parts of its newest version."""
 

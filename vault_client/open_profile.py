@@ -8,9 +8,11 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Required, Self, TypedDict
 
-from crypto.sealed.recovery import KitFile
+from crypto.sealed.recovery import Kit, KitFile
 from crypto.trust_root import InstanceCard
 from vault_client.device_store import DeviceStore
+from vault_client.identity_recovery import recover_identity
+from vault_client.local_vault import ToBeRestored
 from vault_client.own_identity import OwnIdentity, Role
 from vault_client.service import Service
 
@@ -25,6 +27,19 @@ class Enrolment(TypedDict, total=False):
     url: str | None
     card: InstanceCard | None
     keep_kit: Required[Callable[[KitFile], None]]
+
+
+class Restoration(TypedDict, total=False):
+    """How one restores: with ``kit``, on the server at ``card`` or ``url``.
+
+    ``identity``, ``vault``: as the kit's file names them; absent where the kit was typed alone.
+    """
+
+    kit: Required[Kit]
+    url: str | None
+    card: InstanceCard | None
+    identity: bytes | None
+    vault: bytes | None
 
 
 class OpenProfile:
@@ -50,6 +65,24 @@ class OpenProfile:
             connected = await Service.connect(store, url=how.get("url"), card=how.get("card"))
             service = await held.enter_async_context(connected)
             own = await OwnIdentity.enrol(store, service, role, how["keep_kit"])
+            return cls(store, service, own, held.pop_all())
+
+    @classmethod
+    async def restore(cls, store: DeviceStore, role: Role, how: Restoration) -> Self:
+        """Recover an identity with its kit and keep it in ``store``, or go on where that was cut short.
+
+        Raises NotPermitted when somebody is enrolled there whose record is not being restored.
+        """
+        async with AsyncExitStack() as held:
+            held.callback(store.close)
+            if role != "patient" or store.get("restoring", ToBeRestored) is None:
+                OwnIdentity.check_nobody(store, role)
+                Service.forget(store)
+            connected = await Service.connect(store, url=how.get("url"), card=how.get("card"))
+            service = await held.enter_async_context(connected)
+            own = await recover_identity(
+                store, service, role, how["kit"], identity=how.get("identity"), vault=how.get("vault")
+            )
             return cls(store, service, own, held.pop_all())
 
     @classmethod

@@ -38,9 +38,17 @@ from crypto.wire.messages import IdentityQuery, PartQuery, PublishLink
 from vault_client import trust
 from vault_client.device_store import DeviceStore
 from vault_client.http_vault import Account
+from vault_client.identity_history import IdentityHistory, history
 from vault_client.service import Service
 
 Role = Literal["patient", "practitioner"]
+
+
+# What people read
+REMOVED = (
+    "This device is no longer one of yours: your keys were changed on another, or recovered with the kit. Nothing was "
+    "done. If that was you, use the other device. If not, recover them yourself, at once: coffre {role} restore --kit FILE"
+)
 
 
 class Profile(SecretBody, frozen=True):
@@ -68,7 +76,7 @@ class OwnIdentity:
         profile = store.get("profile", Profile)
         if profile is None or profile.role != role:
             raise NotPermitted(f"This profile is not a {role}'s. Nothing was done. Choose another, or enrol.")
-        return cls._of(profile)
+        return cls.of(profile)
 
     @staticmethod
     def check_nobody(store: DeviceStore, role: Role) -> None:
@@ -131,12 +139,13 @@ class OwnIdentity:
             keyring=keyring,
         )
         store.put("profile", profile)
-        own = cls._of(profile)
+        own = cls.of(profile)
         service.use_account(own.account(service))
         return own
 
     @classmethod
-    def _of(cls, profile: Profile) -> Self:
+    def of(cls, profile: Profile) -> Self:
+        """The owner of ``profile``."""
         return cls(
             profile=profile,
             device=SigningKey(SecretBytes(profile.signing)),
@@ -182,6 +191,20 @@ class OwnIdentity:
             self.profile = msgspec.structs.replace(self.profile, chain=chain, keyring=keyring)
             store.put("profile", self.profile)
 
+    def history(self, service: Service) -> IdentityHistory:
+        """Which devices came and went, and when the kit was used."""
+        return history(self.profile.chain, service.root.registrar_keys())
+
+    async def check_not_removed(self, service: Service) -> None:
+        """Raises NotPermitted when, by the keepers' word, one's chain has gone on since this device last saw it.
+
+        For a device that the server logs in no more: nothing else can tell it why.
+        """
+        try:
+            await service.prove_chain(self.profile.chain)
+        except NotProven:
+            raise NotPermitted(REMOVED.format(role=self.profile.role)) from None
+
     async def _newest_keyring(self, service: Service, chain: Chain) -> IdentityKeyring:
         """The keyring that ``chain`` names, which is believed already: ours, or one that goes on from it."""
         root = service.root
@@ -193,9 +216,17 @@ class OwnIdentity:
         )
         if after.keyring is None or after.keyring == before.keyring:
             return self.profile.keyring
-        parts = (await service.api.parts(PartQuery(vault=None, hashes=(after.keyring,)))).parts
-        if len(parts) != 1 or parts[0] is None or part_hash(parts[0]) != after.keyring:
-            raise NotProven("The server withholds one's own keys. Nothing was taken in. Try again.")
-        keyring = open_keyring(labels.IDENTITY_KEYRING, IdentityKeyring, parts[0], self.unsealing)
+        keyring = await fetched_keyring(service, after.keyring, self.unsealing)
         check_identity_keyring(self.profile.keyring, keyring, after.reading_keys)
         return keyring
+
+
+async def fetched_keyring(service: Service, name: bytes, unlock: UnsealingKey) -> IdentityKeyring:
+    """One's identity keyring with the part hash ``name``, opened with ``unlock``. What it holds is still to be checked.
+
+    Raises NotProven when the server does not show it, CannotOpen when it is not sealed to ``unlock``.
+    """
+    parts = (await service.api.parts(PartQuery(vault=None, hashes=(name,)))).parts
+    if len(parts) != 1 or parts[0] is None or part_hash(parts[0]) != name:
+        raise NotProven("The server withholds one's own keys. Nothing was taken in. Try again.")
+    return open_keyring(labels.IDENTITY_KEYRING, IdentityKeyring, parts[0], unlock)

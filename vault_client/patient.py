@@ -15,6 +15,7 @@ from typing import Self, Unpack
 
 from crypto.descriptors import Descriptor
 from crypto.encoding import acceptable, decode
+from crypto.errors import CoffreError, NotPermitted
 from crypto.grants import Act
 from crypto.vault_links import Continues, Genesis
 from crypto.wire.cards import IdentityCard
@@ -38,6 +39,7 @@ from vault_client.document_files import DocumentFiles, ReplicaFetched
 from vault_client.export import Export
 from vault_client.export_check import CheckedExport
 from vault_client.export_files import FolderFiles
+from vault_client.identity_history import IdentityHistory
 from vault_client.importing import Import, Shown
 from vault_client.kept_history import read_history
 from vault_client.local_vault import (
@@ -46,9 +48,10 @@ from vault_client.local_vault import (
     LocalGrant,
     LocalVault,
     ToBeFounded,
+    ToBeRestored,
     newest,
 )
-from vault_client.open_profile import Enrolment, OpenProfile
+from vault_client.open_profile import Enrolment, OpenProfile, Restoration
 from vault_client.private_part import check_folder
 from vault_client.progress import Progress
 from vault_client.sending import Outcome, Sending
@@ -56,7 +59,8 @@ from vault_client.sharing import Sharing
 from vault_client.sharing_terms import ACTS, SHARING_DAYS
 from vault_client.spool import opened_spool
 from vault_client.vault_founding import found_vault
-from vault_client.vault_replica import VaultReplica
+from vault_client.vault_replica import RESTORING, VaultReplica
+from vault_client.vault_restoration import restore_vault
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,17 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
             return cls(profile, folder)
 
     @classmethod
+    async def restore(cls, store: DeviceStore, folder: Path, **how: Unpack[Restoration]) -> Self:
+        """Get one's identity and record back with the kit, or go on where that was cut short. Takes the store over.
+
+        All other devices are removed by it. Raises NotProven when what the server shows does not hold together: then
+        the record can be read here and not written.
+        """
+        async with await OpenProfile.restore(store, "patient", how) as profile:
+            await restore_vault(store, profile.service, profile.own, how["kit"])
+            return cls(profile, folder)
+
+    @classmethod
     async def open(cls, folder: Path, passphrase: str) -> Self:
         """The record of the profile in ``folder``."""
         return await cls.resume(DeviceStore.open(folder, passphrase), folder)
@@ -129,7 +144,10 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
     async def resume(cls, store: DeviceStore, folder: Path) -> Self:
         """The record of a profile whose store is already open. Takes the store over."""
         async with await OpenProfile.resume(store, "patient") as profile:
-            if store.get("vault", LocalVault) is None:  # enrolment was cut off after the identity was made
+            if store.get("vault", LocalVault) is None:
+                if store.get("restoring", ToBeRestored) is not None:
+                    raise NotPermitted(RESTORING)
+                # The enrolment was cut off after the identity was made.
                 await found_vault(store, profile.service, profile.own)
             return cls(profile, folder)
 
@@ -188,6 +206,18 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         """Keep ``change`` on this device, then carry it out. When nobody answers it goes on waiting."""
         self._asked = self._queue.note(change)
         await self._sending.send_now(self._asked, progress)
+
+    # Who one is
+
+    async def identity_history(self) -> IdentityHistory:
+        """Which devices came and went, and when the kit was used, as the directory shows it now."""
+        await self.own.refresh(self.service, self._store)
+        return self.own.history(self.service)
+
+    @property
+    def is_restoring(self) -> bool:
+        """Whether the record is being restored: it can be read, and not written."""
+        return self.replica.is_restoring()
 
     # Documents
 
@@ -249,9 +279,12 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         acts: tuple[Act, ...] = ACTS,
         purposes: tuple[str, ...] = ("TREAT",),
         days: int = SHARING_DAYS,
+        met_again: bool = False,
     ) -> LocalGrant:
         """Let the person on ``card`` open ``documents`` for ``days`` days. See ``Sharing.authorise``."""
-        change = self._sharing.to_authorise(card, documents, acts=acts, purposes=purposes, days=days)
+        change = self._sharing.to_authorise(
+            card, documents, acts=acts, purposes=purposes, days=days, met_again=met_again
+        )
         await self._make(change)
         return self._sharing.grant(change.gid)
 
@@ -276,6 +309,10 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
     def is_ending(self, gid: bytes) -> bool:
         """Whether the end of a grant was asked for and is not yet both in the record and known to be in force."""
         return self._queue.is_ending(gid)
+
+    async def renew(self) -> dict[bytes, CoffreError]:
+        """Key anew each grant in force that needs it. Returns why some could not be, by grant. See ``Sharing.renew``."""
+        return await self._sharing.renew()
 
     async def block(self, identity: bytes, *, blocked: bool = True) -> None:
         """Grant nothing more to someone, or allow it again. Grants in force are ended one by one with ``revoke``."""

@@ -29,7 +29,8 @@ from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import CiphertextQuery
 from vault_client.ciphertext_spool import decrypt_file, in_thread
 from vault_client.device_store import DeviceStore
-from vault_client.open_profile import Enrolment, OpenProfile
+from vault_client.identity_history import IdentityHistory
+from vault_client.open_profile import Enrolment, OpenProfile, Restoration
 from vault_client.opening import LoggedRequest, Opener, Wanted
 from vault_client.private_part import check_folder
 from vault_client.progress import Progress
@@ -84,6 +85,12 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
             return cls(profile, folder)
 
     @classmethod
+    async def restore(cls, store: DeviceStore, folder: Path, **how: Unpack[Restoration]) -> Self:
+        """Get one's identity back with the kit. Takes the store over. All other devices are removed by it."""
+        async with await OpenProfile.restore(store, "practitioner", how) as profile:
+            return cls(profile, folder)
+
+    @classmethod
     async def open(cls, folder: Path, passphrase: str) -> Self:
         """The practitioner of the profile in ``folder``."""
         return await cls.resume(DeviceStore.open(folder, passphrase), folder)
@@ -105,6 +112,11 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
         """What to show to a registrar or a patient, with what was added to one's chain since."""
         await self.own.refresh(self.service, self._store)
         return self.own.card(self.service)
+
+    async def identity_history(self) -> IdentityHistory:
+        """Which devices came and went, and when the kit was used, as the directory shows it now."""
+        await self.own.refresh(self.service, self._store)
+        return self.own.history(self.service)
 
     async def sync(self) -> list[str]:
         """Take in certificates and grants. Returns why deliveries were refused, if any were."""

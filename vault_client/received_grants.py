@@ -63,6 +63,12 @@ class MailboxPlace(Body, frozen=True):
     after: Natural
 
 
+class HolderMet(Body, frozen=True):
+    """How often the keys of somebody who grants were recovered or reset, as this device last saw it."""
+
+    hard_stops: Natural
+
+
 class RefusedDelivery(Body, frozen=True):
     """A delivery that was not believed, kept as evidence: what was signed, unless it is longer than any event may be."""
 
@@ -77,6 +83,8 @@ class ReceivedGrants:
         self._store = store
         self._service = service
         self._own = own
+        self.recovered: set[bytes] = set()
+        """The records whose holder's keys were found to be recovered or reset, since this profile was opened."""
 
     def all(self) -> Iterator[ReceivedGrant]:
         """Every grant, also those said to have ended."""
@@ -187,7 +195,16 @@ class ReceivedGrants:
                     said_ended=False,
                 )
             )
+            self._note_holders(event.vault, signers)
             self._keep_place(delivery)
+
+    def _note_holders(self, vault: bytes, signers: Sequence[Known]) -> None:
+        for signer in signers:
+            name, stops = f"holder/{signer.ref.identity.hex()}", len(signer.state.hard_stops)
+            met = self._store.get(name, HolderMet)
+            if met is not None and met.hard_stops < stops:
+                self.recovered.add(vault)
+            self._store.put(name, HolderMet(hard_stops=stops))
 
     def _signers(self, chains: Sequence[ShownChain], at: Head) -> list[Known]:
         return [trust.believe_chain(self._service.root, shown, at) for shown in chains]

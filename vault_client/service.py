@@ -23,17 +23,17 @@ from crypto.encoding import Body
 from crypto.errors import CoffreError, NotPermitted, NotProven, Refusal, TooMany, Unreachable
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain
-from crypto.signing import Envelope
+from crypto.signing import Envelope, SigningKey
 from crypto.statements import Head, View
 from crypto.trust_root import Accepted, InstanceCard, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
-from crypto.wire.messages import Empty, Logged, ShownChain, TrustRootQuery
+from crypto.wire.messages import Empty, Logged, RootSession, ShownChain, TrustRootQuery
 from crypto.wire.vault_api import VaultApi
 from vault_client import trust
 from vault_client.device_store import DeviceStore
 from vault_client.http_keeper import HttpKeeper
 from vault_client.http_transport import HttpTransport
-from vault_client.http_vault import Account, HttpVault
+from vault_client.http_vault import Account, HttpVault, RootAccount
 from vault_client.log_reader import LogReader
 from vault_client.trust import BelievedHead
 from vault_client.version import VERSION
@@ -178,7 +178,15 @@ class Service:
         """Log in as ``account`` from now on, at the hosts of the newest trust root."""
         self._account = replace(account, hosts=self.root.hosts)
         if isinstance(self.api, HttpVault):
-            self.api.account = self._account
+            self.api.use_account(self._account)
+
+    async def log_in_with_root(self, root: SigningKey) -> bytes:
+        """Log in with the root of a recovery kit. Returns the identity that the server says it is of: not believed yet."""
+        if not isinstance(self.api, HttpVault):
+            raise NotPermitted("There is no server to log in at. Nothing was done.")
+        self.api.use_account(RootAccount(root=root, hosts=self.root.hosts))
+        session = await self.api.log_in()
+        return session.identity if isinstance(session, RootSession) else b""
 
     def believed(self, origin: str) -> BelievedHead:
         """The newest verified head of a log; the empty one before the first."""
@@ -324,7 +332,8 @@ class Service:
 
 
 async def _first_root(api: VaultApi, url: str, card: InstanceCard | None) -> TrustRecord:
-    chain = (await api.trust_roots(TrustRootQuery(since=0))).chain
+    since = card.root.version - 1 if card is not None else 0
+    chain = (await api.trust_roots(TrustRootQuery(since=since))).chain
     if not chain:
         raise NotProven("The server shows no trust root. Nothing was believed.")
     accepted = trust_root.first(chain[0], card=card.root if card is not None else None)

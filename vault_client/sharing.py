@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from crypto import labels
 from crypto.checkpoint import dated_together
-from crypto.errors import CoffreError, NotFound, NotPermitted, NotProven
+from crypto.errors import CoffreError, NotFound, NotPermitted, NotProven, Refusal
 from crypto.grants import Act
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain
@@ -66,8 +66,12 @@ class Sharing:
         acts: tuple[Act, ...],
         purposes: tuple[str, ...],
         days: int,
+        met_again: bool,
     ) -> Authorise:
-        """Letting the person on ``card`` open ``documents`` for ``days`` days from now, as it waits to be carried out."""
+        """Letting the person on ``card`` open ``documents`` for ``days`` days from now, as it waits to be carried out.
+
+        ``met_again``: they were asked in person about a recovery or reset that the card shows.
+        """
         if not documents:
             raise NotPermitted("No document was named. Nothing was shared.")
         change = Authorise(
@@ -77,6 +81,7 @@ class Sharing:
             acts=acts,
             purposes=purposes,
             expiry=self._service.now() + days * 24 * 3600,
+            met_again=met_again,
         )
         self.check(change)
         return change
@@ -96,10 +101,12 @@ class Sharing:
         """Carry out ``change``.
 
         The chain of the person is verified, complete in the directory, and certified; someone met before must still
-        have the same keys. Raises NotPermitted otherwise; then nothing was shared.
+        have the same keys, or have been met again. Raises NotPermitted otherwise; then nothing was shared.
         """
         self.check(change)
-        known, pin = await self._recipient(change.card.chain.identity, change.card.chain)
+        known, pin = await self._recipient(
+            change.card.chain.identity, change.card.chain, met_again=change.met_again
+        )
         epoch = self._replica.epoch()
         place = Place(gid=change.gid, j=0, prev=None, rekey=0, fresh=True, epoch_first=epoch, epoch=epoch)
         terms = Terms(acts=change.acts, purposes=change.purposes, expiry=change.expiry)
@@ -135,14 +142,34 @@ class Sharing:
         if not new and not due:
             raise NotPermitted("What was named was already in this grant. Nothing was changed.")
         given = [version.doc for version in self._replica.granted(gid) if version.doc not in set(new)]
+        wanted = [*new, *filter(self._may_be_given, given)] if due else new
+        if not wanted:
+            raise NotPermitted("Nothing of this grant is left to be given. Nothing was changed. Revoke it.")
         planned = Planned(place, terms, known, pin)
-        await self._grant(planned, [*new, *given] if due else new)
+        await self._grant(planned, wanted)
 
     def gives_all(self, change: ExtendGrant) -> bool:
         """Whether all documents of ``change`` are in its grant, at their newest version."""
         given = {version.doc: version.ver for version in self._replica.granted(change.gid)}
         states = [self._replica.state(doc) for doc in change.documents]
         return all(state is not None and newest(state).ver == given.get(state.doc) for state in states)
+
+    async def renew(self) -> dict[bytes, CoffreError]:
+        """Key anew each grant in force that is of an earlier epoch, with what it gives and nothing more.
+
+        Returns why some could not be, by grant: they stay as they are, and can be revoked.
+        """
+        present = self._replica.epoch().epoch
+        refused: dict[bytes, CoffreError] = {}
+        for grant in list(self._replica.grants()):
+            gid, is_over = grant.entry.gid, grant.entry.ended or grant.expiry <= self._service.now()
+            if is_over or grant.entry.epoch == present:
+                continue
+            try:
+                await self.extend(ExtendGrant(gid=gid, documents=()))
+            except Refusal as refusal:
+                refused[gid] = refusal
+        return refused
 
     def to_end(self, gid: bytes) -> EndGrant:
         """The end of a grant, as it waits to be carried out. Raises NotPermitted when all of it was done before."""
@@ -272,7 +299,9 @@ class Sharing:
         tag = event_tag(place.end_key, self._replica.origin, place.gid, place.j)
         await self._replica.append(Intent(operations=(operation,), tags=(tag,), events=(submission,)))
 
-    async def _recipient(self, identity: bytes, shown: Chain | None = None) -> tuple[Known, Pin]:
+    async def _recipient(
+        self, identity: bytes, shown: Chain | None = None, *, met_again: bool = False
+    ) -> tuple[Known, Pin]:
         """Someone to share with, as they stand at the directory head that will be named, certified and unchanged.
 
         ``shown``: the chain on their card; what the server shows goes on from it, never back behind it.
@@ -287,7 +316,10 @@ class Sharing:
         if known.ref.identity != identity:
             raise NotPermitted("The server shows somebody else's keys. Nothing was shared.")
         pin = self._store.get(f"pin/{identity.hex()}", Pin)
-        trust.check_pin(pin, known)
+        if shown is not None and met_again:
+            trust.check_met_again(shown, known)
+        else:
+            trust.check_pin(pin, known)
         now = self._service.now()
         subject, name = trust.certified_subject(self._service.root, known, now)
         met = pin.met if pin is not None else now
@@ -310,6 +342,12 @@ class Sharing:
         return VersionToGrant(
             doc=doc, ver=version.ver, ct_root=version.ct_root, key=key, descriptor=document.descriptor
         )
+
+    def _may_be_given(self, doc: bytes) -> bool:
+        try:
+            return not self._replica.document(doc).document.masked
+        except NotPermitted:
+            return False
 
     def _in_force(self, gid: bytes) -> LocalGrant:
         grant = self.grant(gid)

@@ -140,7 +140,17 @@ def check_pin(pin: Pin | None, known: Known) -> None:
     """Raises NotPermitted when someone's root key changed otherwise than by their own old root key."""
     if pin is not None and len(known.state.hard_stops) != pin.hard_stops:
         raise NotPermitted(
-            "This person's keys were recovered or reset since you met. Nothing was shared. Compare fingerprints again."
+            "This person's keys were recovered or reset since you met. Nothing was shared. Ask them in person whether it was "
+            "they; if so, share with a new card that they hand you: coffre patient authorise CARD DOC... --met-again"
+        )
+
+
+def check_met_again(card: Chain, known: Known) -> None:
+    """Raises NotPermitted unless ``card``, which somebody handed over, shows their newest recovery or reset."""
+    stops = known.state.hard_stops
+    if stops and stops[-1] >= len(card.links):
+        raise NotPermitted(
+            "This card is from before the person's keys were recovered or reset. Nothing was shared. Ask them for a new one."
         )
 
 

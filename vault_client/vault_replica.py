@@ -6,7 +6,6 @@ records of their own, so one more link costs the same however long the record is
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 
 import msgspec
 
@@ -18,32 +17,27 @@ from crypto.identity_chain import Known
 from crypto.locators import Locator
 from crypto.sealed import content
 from crypto.sealed.keyring import EpochKeys, VaultKeyring, check_vault_keyring, open_keyring
+from crypto.sealed.unsealing import UnsealingKey
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, sign
-from crypto.statements import part_hash
-from crypto.vault_chain import Changes, Document, GrantEntry, VaultHead, VaultView, follow, named
+from crypto.vault_chain import Changes, Document, VaultHead, VaultView, follow, named
 from crypto.vault_links import (
-    AddVersion,
-    Adopt,
     AnyOperation,
     End,
     Grant,
-    Reseal,
-    Rotate,
     VaultLink,
 )
-from crypto.wire.messages import EventSubmission, LinkAccepted, LinkQuery, LinkSubmission, PartQuery
+from crypto.wire.messages import EventSubmission, LinkAccepted, LinkQuery, LinkSubmission
+from vault_client import vault_parts
 from vault_client.device_store import DeviceStore
+from vault_client.grants_elsewhere import GrantsElsewhere
+from vault_client.kept_grants import KeptGrants
 from vault_client.local_vault import (
     Blocked,
-    GrantedVersion,
-    GrantIntent,
-    GrantMade,
     LocalDocument,
-    LocalGrant,
     LocalVault,
-    SharedDocuments,
+    ToBeRestored,
     newest,
 )
 from vault_client.own_identity import OwnIdentity
@@ -52,24 +46,40 @@ from vault_client.service import Service
 _TRIES = 4
 _UNANSWERED = "unanswered"
 
+# What people read
+RESTORING = (
+    "This record is being restored: its log has not been checked to the end. Nothing was changed. Go on with: coffre "
+    "patient restore --kit FILE"
+)
+
 
 @dataclass(frozen=True)
 class Intent:
-    """What to append: operations, with what belongs to them. Signed anew on each new head."""
+    """What to append: operations, with what belongs to them. Signed anew on each new head.
+
+    ``scan_key``: Kv, with a rotation. ``on``: the digest of the only link it may follow, where not any will do.
+    """
 
     operations: tuple[AnyOperation, ...]
     tags: tuple[bytes, ...] = ()
     events: tuple[EventSubmission, ...] = ()
     parts: tuple[bytes, ...] = ()
+    scan_key: bytes | None = None
+    on: bytes | None = None
 
 
-class VaultReplica:
+class VaultReplica(KeptGrants):
     """The vault of this profile."""
 
-    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity) -> None:
-        self._store = store
+    def __init__(
+        self, store: DeviceStore, service: Service, own: OwnIdentity, kit: UnsealingKey | None = None
+    ) -> None:
+        """``kit``: opens the keyrings, in place of this device's own key, and lets a record be restored."""
+        super().__init__(store)
         self._service = service
         self._own = own
+        self._kit = kit
+        self._elsewhere = GrantsElsewhere(store, service)
 
     @property
     def local(self) -> LocalVault:
@@ -126,6 +136,10 @@ class VaultReplica:
         wrapper = SelfWrapper(SecretBytes(self.epoch(version.epoch).secret), self.vault)
         return wrapper.unwrap(document.self_wrap, document.document.doc, version.ver, version.ct_root)
 
+    def is_restoring(self) -> bool:
+        """Whether the record is being restored: links and log were not compared to the end yet."""
+        return self._store.get("restoring", ToBeRestored) is not None
+
     async def append(self, intent: Intent) -> list[int]:
         """Sign, send, verify and keep one link. Returns the log indexes of its leaves.
 
@@ -133,8 +147,12 @@ class VaultReplica:
         A link whose answer was lost is sent again as it is when the same is wanted: the server then proves the one it
         has, instead of refusing a second.
         """
+        if self._kit is None and self.is_restoring():
+            raise NotPermitted(RESTORING)
         for _ in range(_TRIES):
             local = self.local
+            if intent.on not in {None, local.head.link}:
+                raise Conflict("The record has moved. Nothing was added. Try again.")
             lost = self._lost(local.head) if self.unanswered() == intent.operations else None
             envelope = lost or await self._signed(local.head, intent)
             link = decode(envelope.body, VaultLink)
@@ -144,7 +162,11 @@ class VaultReplica:
                 changes = follow(self._view(local.head, link.operations), envelope, signers)
             self._store.put(_UNANSWERED, envelope)
             submission = LinkSubmission(
-                envelope=envelope, scan_key=None, tags=intent.tags, events=intent.events, parts=intent.parts
+                envelope=envelope,
+                scan_key=intent.scan_key,
+                tags=intent.tags,
+                events=intent.events,
+                parts=intent.parts,
             )
             try:
                 accepted = await self._service.api.append_link(submission)
@@ -161,7 +183,13 @@ class VaultReplica:
                 continue  # signed too long ago, perhaps: it is signed anew
             indexes = await self._believe(local, envelope, intent, accepted)
             if changes is not None:
-                self._keep(local, link.n, envelope, changes, await self._parts(link, intent.parts))
+                self._keep(
+                    local,
+                    link.n,
+                    envelope,
+                    changes,
+                    await vault_parts.of_link(self._service, link, intent.parts),
+                )
             self._store.delete(_UNANSWERED)
             return indexes
         raise Conflict("Other devices kept writing to this record. Nothing was added. Try again in a moment.")
@@ -202,7 +230,12 @@ class VaultReplica:
                 link = decode(envelope.body, VaultLink)
                 known = await self._signers(link)
                 changes = follow(self._view(local.head, link.operations), envelope, known)
-                self._keep(local, link.n, envelope, changes, await self._parts(link, ()))
+                for operation in link.operations:
+                    if isinstance(operation, Grant):
+                        await self._elsewhere.learn_of(self.vault, operation)
+                self._keep(
+                    local, link.n, envelope, changes, await vault_parts.of_link(self._service, link, ())
+                )
                 taken += 1
             if not answer.more:
                 return taken
@@ -242,7 +275,7 @@ class VaultReplica:
         """The head, and the state of whatever ``operations`` name."""
         wanted = named(operations)
         documents = (self._store.get(_document(doc), LocalDocument) for doc in wanted.documents)
-        entries = (self._store.get(_entry(gid), GrantEntry) for gid in wanted.grants)
+        entries = (self._entry(gid) for gid in wanted.grants)
         return VaultView(
             head=head,
             documents={each.document.doc: each.document for each in documents if each is not None},
@@ -250,68 +283,10 @@ class VaultReplica:
             blocked={identity: self.is_blocked(identity) for identity in wanted.identities},
         )
 
-    def grant(self, gid: bytes) -> LocalGrant | None:
-        """One grant, if it is there."""
-        made, entry = self._store.get(_grant(gid), GrantMade), self._store.get(_entry(gid), GrantEntry)
-        if made is None or entry is None:
-            return None
-        return LocalGrant(entry=entry, **msgspec.structs.asdict(made))
-
-    def grants(self) -> Iterator[LocalGrant]:
-        """Every grant this device knows, ended ones too."""
-        for _, entry in self._store.scan("grant-entry", GrantEntry):
-            if (grant := self.grant(entry.gid)) is not None:
-                yield grant
-
-    def granted(self, gid: bytes) -> Iterator[GrantedVersion]:
-        """The versions that a grant gives now."""
-        for _, version in self._store.scan(f"granted-{gid.hex()}", GrantedVersion):
-            if version.current:
-                yield version
-
-    def was_granted(self, gid: bytes, doc: bytes) -> bool:
-        """Whether a grant gives a document, or ever gave it."""
-        return self._store.get(f"granted-{gid.hex()}/{doc.hex()}", GrantedVersion) is not None
-
-    def keep_intent(self, intent: GrantIntent) -> None:
-        """Remember a grant event before it is sent."""
-        self._store.put(_intent(intent.gid, intent.event), intent)
-
-    def keep_end_in_force(self, gid: bytes) -> None:
-        """Remember that a grant's end is proved to be in force: by the keepers, a receipt, or the log itself."""
-        if (made := self._store.get(_grant(gid), GrantMade)) is not None:
-            self._store.put(_grant(gid), msgspec.structs.replace(made, end_in_force=True))
-
     def is_blocked(self, identity: bytes) -> bool:
         """Whether nothing may be granted to ``identity``."""
         found = self._store.get(f"blocked/{identity.hex()}", Blocked)
         return found is not None and found.blocked
-
-    async def _parts(self, link: VaultLink, sent: Sequence[bytes]) -> Mapping[bytes, bytes]:
-        """The erasable parts of what ``link`` adds, or renews: those sent with it, else from the server."""
-        known = {part_hash(part): part for part in sent}
-        wanted = [
-            name
-            for operation in link.operations
-            if isinstance(operation, AddVersion | Adopt)
-            for name in (operation.self_wrap, operation.descriptor)
-            if name not in known
-        ]
-        wanted += [
-            operation.keyring
-            for operation in link.operations
-            if isinstance(operation, Rotate | Reseal) and operation.keyring not in known
-        ]
-        for start in range(0, len(wanted), 256):
-            names = tuple(wanted[start : start + 256])
-            answer = await self._service.api.parts(PartQuery(vault=link.vault, hashes=names))
-            for name, part in zip_longest(names, answer.parts[: len(names)]):
-                if part is None or part_hash(part) != name:
-                    raise NotProven(
-                        "The server withholds a part of the record. Nothing was taken in. Try again."
-                    )
-                known[name] = part
-        return known
 
     def _keep(
         self, local: LocalVault, n: int, envelope: Envelope, changes: Changes, parts: Mapping[bytes, bytes]
@@ -323,7 +298,7 @@ class VaultReplica:
             for doc, document in changes.documents.items():
                 self._store.put(_document(doc), self._local_document(document, parts))
             for entry in changes.grants.values():
-                self._keep_grant(entry)
+                self._keep_entry(entry)
             for identity, blocked in changes.blocked.items():
                 self._store.put(f"blocked/{identity.hex()}", Blocked(blocked=blocked))
 
@@ -332,27 +307,9 @@ class VaultReplica:
         if head.keys == local.head.keys:
             return local.keyring
         part = parts[head.keys.keyring]
-        keyring = open_keyring(labels.VAULT_KEYRING, VaultKeyring, part, self._own.unsealing)
+        keyring = open_keyring(labels.VAULT_KEYRING, VaultKeyring, part, self._kit or self._own.unsealing)
         check_vault_keyring(local.keyring, keyring, head.keys, vault=head.vault, link=local.head.link)
         return keyring
-
-    def _keep_grant(self, entry: GrantEntry) -> None:
-        name = entry.gid.hex()
-        self._store.put(_entry(entry.gid), entry)  # of a grant made elsewhere, this is all there is here
-        intent = self._store.get(_intent(entry.gid, entry.event), GrantIntent)
-        if intent is None:
-            return
-        if intent.whole:
-            for record, old in list(self._store.scan(f"granted-{name}", GrantedVersion)):
-                self._store.put(record, msgspec.structs.replace(old, current=False))
-        for version in intent.versions:
-            self._store.put(f"granted-{name}/{version.doc.hex()}", version)
-        shared = SharedDocuments(docs=tuple(version.doc for version in intent.versions))
-        self._store.put(f"shared/{intent.event.hex()}", shared)
-        self._store.put(_grant(entry.gid), intent.grant)
-        for kept, other in list(self._store.scan("intent", GrantIntent)):
-            if other.gid == entry.gid:
-                self._store.delete(kept)
 
     def _local_document(self, document: Document, parts: Mapping[bytes, bytes]) -> LocalDocument:
         version = newest(document)
@@ -379,15 +336,3 @@ def logged_bodies(envelope: Envelope, intent: Intent) -> Iterator[Envelope]:
 
 def _document(doc: bytes) -> str:
     return f"document/{doc.hex()}"
-
-
-def _entry(gid: bytes) -> str:
-    return f"grant-entry/{gid.hex()}"
-
-
-def _intent(gid: bytes, event: bytes) -> str:
-    return f"intent/{gid.hex()}/{event.hex()}"
-
-
-def _grant(gid: bytes) -> str:
-    return f"grant/{gid.hex()}"

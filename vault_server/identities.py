@@ -23,6 +23,7 @@ from crypto.identity_links import (
     Reset,
     Withdraw,
     identity_id,
+    root_use,
 )
 from crypto.identity_state import IdentityState
 from crypto.locators import directory_slot
@@ -97,6 +98,26 @@ class Identities:
             raise NotFound("An identity")
         return Chain(links=tuple(links))
 
+    async def root_was_used(self, identity: bytes, purpose: str, since: int) -> bool:
+        """Whether a link, not older than ``since``, shows that the root was used for ``purpose``."""
+        for link in reversed(await rows.links(self._reader, identity)):
+            if link.disclosure.part.time < since:
+                return False
+            if root_use(link.envelope) == purpose:
+                return True
+        return False
+
+    async def index_roots(self) -> None:
+        """Have every identity found by its root, where the store is from before that was kept."""
+        states = [(await self.newest(identity)) for identity in await rows.without_root(self._reader)]
+
+        async def job(transaction: Transaction) -> None:
+            for state in states:
+                await rows.add_root(transaction, key_id(state.root), state.identity)
+
+        if states:
+            await self._writer.run(job)
+
     async def publish(self, query: PublishLink, now: int) -> Logged:
         """Append a link and answer its proof; the same link again gets its proof again.
 
@@ -143,6 +164,7 @@ class Identities:
                     "The chain has moved: another link took this number. Nothing was published. Fetch it and sign again."
                 )
             await rows.add_parts(transaction, identity, parts.items())
+            await rows.add_root(transaction, key_id(state.root), identity)
             known = _known(identity, state, disclosed)
             transaction.after.append(lambda: self._remember(identity, known, disclosed))
             return shown

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from crypto.errors import NotFound, TooLarge
 from crypto.wire import messages as m
+from vault_server.store import grants as grant_rows
 from vault_server.store import identities as identity_rows
 from vault_server.store import vaults as rows
 from vault_server.store.database import Statements
@@ -36,6 +37,23 @@ class Records:
         found = await rows.links(self._reader, query.vault, query.since, LINKS + 1)
         kept = _page(found, LINKS, LINK_BYTES, len)
         return m.Links(links=tuple(map(envelope, kept)), more=len(kept) < len(found))
+
+    async def held(self, identity: bytes) -> m.HeldVaults:
+        """The vaults that ``identity`` holds."""
+        return m.HeldVaults(vaults=tuple(sorted(await rows.vaults_of(self._reader, identity))))
+
+    async def grant_event(self, identity: bytes, query: m.GrantEventQuery) -> m.StoredEvent:
+        """An event of a grant of a vault that ``identity`` holds. Raises NotFound."""
+        await self.check_holder(identity, query.vault)
+        grant = await grant_rows.grant(self._reader, query.gid)
+        if grant is None or grant.vault != query.vault or query.j > grant.entry.j:
+            raise NotFound("A grant's event")
+        newest = query.j == grant.entry.j
+        blobs = await grant_rows.policies(self._reader, query.gid) if newest else ()
+        sent = await grant_rows.sent_event(self._reader, query.gid, query.j)
+        if sent is None:
+            raise NotFound("A grant's event")
+        return m.StoredEvent(envelope=sent[0], rows=sent[1], blobs=blobs)
 
     async def openings(self, identity: bytes, query: m.OpeningQuery) -> m.Openings:
         """A page of sealed openings."""

@@ -1,37 +1,51 @@
-"""Sessions: a device signs a fresh nonce and gets a token for an hour.
+"""Sessions: a device signs a fresh nonce and gets a token for an hour; an identity's root gets one for less.
 
-Only the hash of a token is kept. A session ends with its device: every use asks the newest link of the identity.
+Only the hash of a token is kept. A session ends with its key: every use asks the newest link of the identity. What a
+root's session may ask for is ``vault``'s to say.
 """
 
 import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crypto import labels
 from crypto.encoding import decode
 from crypto.errors import NotFound, Refusal, Unauthenticated
+from crypto.identity_state import IdentityState
 from crypto.secret_bytes import SecretBytes
-from crypto.signing import VerifyKey, verify
-from crypto.wire.messages import Challenge, Login, LoginRequest, LoginStatement, Session
+from crypto.signing import VerifyKey, key_id, verify
+from crypto.wire.messages import (
+    Challenge,
+    Login,
+    LoginRequest,
+    LoginStatement,
+    RootLogin,
+    RootLoginRequest,
+    RootLoginStatement,
+    RootSession,
+    Session,
+)
 from vault_server.identities import Identities
 from vault_server.store import identities as rows
 from vault_server.store.database import Statements, Transaction, Writer
 
 CHALLENGE_SECONDS = 120
 SESSION_SECONDS = 3600
+ROOT_SESSION_SECONDS = 900
 MINUTES_APART = 2
 REMEMBERED = 65536
 
 
 @dataclass(frozen=True)
 class Account:
-    """Whose session it is."""
+    """Whose session it is. ``device``: the id of the key that logged in; ``by_root``: it is the identity's root."""
 
     identity: bytes
     device: bytes
     until: int
+    by_root: bool = False
 
 
 class Sessions:
@@ -50,11 +64,11 @@ class Sessions:
         self._reader = reader
         self._writer = writer
         self._clock = clock
-        self._nonces: OrderedDict[bytes, tuple[LoginRequest, float]] = OrderedDict()
+        self._nonces: OrderedDict[bytes, tuple[LoginRequest | RootLoginRequest, float]] = OrderedDict()
         self._accounts: OrderedDict[bytes, Account] = OrderedDict()
 
-    def challenge(self, query: LoginRequest) -> Challenge:
-        """A single-use nonce, whether or not there is such a device."""
+    def challenge(self, query: LoginRequest | RootLoginRequest) -> Challenge:
+        """A single-use nonce, whether or not there is such a key."""
         now = self._clock()
         while self._nonces and (
             len(self._nonces) >= REMEMBERED or next(iter(self._nonces.values()))[1] < now
@@ -86,10 +100,37 @@ class Sessions:
                 "Nobody was logged in: the statement is not signed by a live device over a fresh nonce of this "
                 "service. Check the clock and try again."
             )
-        return await self._begin(statement, int(now) + SESSION_SECONDS)
+        account = Account(statement.identity, statement.device, int(now) + SESSION_SECONDS)
+        return Session(token=await self._begin(account), until=account.until)
+
+    async def root_login(self, query: RootLogin) -> RootSession:
+        """A session for the identity whose root signed. Raises Unauthenticated, the same for every cause."""
+        statement = decode(query.statement.body, RootLoginStatement)
+        now = self._clock()
+        asked, until = self._nonces.pop(statement.nonce, (None, 0.0))
+        identity = await rows.of_root(self._reader, statement.root)
+        state = None if identity is None else await self._newest(identity)
+        fits = (
+            asked == RootLoginRequest(root=statement.root)
+            and now < until
+            and statement.hosts == self._hosts
+            and abs(statement.minute - int(now) // 60) <= MINUTES_APART
+            and query.statement.signers == (statement.root,)
+        )
+        try:
+            verify(query.statement, labels.ROOT_LOGIN, _root_of(state, statement.root))
+        except Refusal:
+            fits = False
+        if identity is None or not fits:
+            raise Unauthenticated(
+                "Nobody was logged in: the statement is not signed by the kit in force of an identity of this service, "
+                "over a fresh nonce. Check the kit and the clock, and try again."
+            )
+        account = Account(identity, statement.root, int(now) + ROOT_SESSION_SECONDS)
+        return RootSession(token=await self._begin(account), until=account.until, identity=identity)
 
     async def authenticate(self, token: str) -> Account:
-        """Whose token it is. Raises Unauthenticated when it has ended, is unknown, or its device is gone."""
+        """Whose token it is. Raises Unauthenticated when it has ended, is unknown, or its key is gone."""
         name, now = _name(token), self._clock()
         account = self._accounts.get(name)
         if account is None:
@@ -97,21 +138,24 @@ class Sessions:
             account = None if stored is None else Account(*stored)
         if account is not None and now < account.until:
             self._remember(name, account)
-            if await self._live_device(account.identity, account.device) is not None:
+            state = await self._newest(account.identity)
+            if state is not None and account.device in state.devices:
                 return account
+            if _root_of(state, account.device):
+                return replace(account, by_root=True)
         self._accounts.pop(name, None)
         raise Unauthenticated("This session has ended. Nothing was done. Log in again.")
 
-    async def _begin(self, statement: LoginStatement, until: int) -> Session:
+    async def _begin(self, account: Account) -> str:
         token = base64.urlsafe_b64encode(SecretBytes.random().reveal()).rstrip(b"=").decode()
         name = _name(token)
 
         async def job(transaction: Transaction) -> None:
-            await rows.add_session(transaction, name, statement.identity, statement.device, until)
+            await rows.add_session(transaction, name, account.identity, account.device, account.until)
 
         await self._writer.run(job)
-        self._remember(name, Account(statement.identity, statement.device, until))
-        return Session(token=token, until=until)
+        self._remember(name, account)
+        return token
 
     def _remember(self, name: bytes, account: Account) -> None:
         self._accounts[name] = account
@@ -120,12 +164,20 @@ class Sessions:
             self._accounts.popitem(last=False)
 
     async def _live_device(self, identity: bytes, device: bytes) -> VerifyKey | None:
+        state = await self._newest(identity)
+        live = None if state is None else state.devices.get(device)
+        return None if live is None else VerifyKey(live.signing)
+
+    async def _newest(self, identity: bytes) -> IdentityState | None:
         try:
-            state = await self._identities.newest(identity)
+            return await self._identities.newest(identity)
         except NotFound:
             return None
-        live = state.devices.get(device)
-        return None if live is None else VerifyKey(live.signing)
+
+
+def _root_of(state: IdentityState | None, name: bytes) -> dict[bytes, VerifyKey]:
+    """The root of ``state`` by its id, if that is ``name``; else nothing."""
+    return {} if state is None or key_id(state.root) != name else {name: VerifyKey(state.root)}
 
 
 def _name(token: str) -> bytes:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from crypto.errors import CoffreError, NotFound, NotPermitted, Unauthenticated
-from crypto.identity_links import Chain
+from crypto.identity_links import FETCH_KEYRING, Chain
 from crypto.labels import SUITE
 from crypto.wire import messages as m
 from vault_server.access_log import AccessLog
@@ -19,7 +19,7 @@ from vault_server.publisher import Cosigner
 from vault_server.reading import Reading
 from vault_server.record_chains import RecordChains
 from vault_server.records import Records
-from vault_server.sessions import Account, Sessions
+from vault_server.sessions import ROOT_SESSION_SECONDS, Account, Sessions
 from vault_server.settings import Settings
 from vault_server.store import ciphertext
 from vault_server.store.ciphertext import CiphertextStore
@@ -83,11 +83,13 @@ class Vault:
         vault = cls(settings, instance, database, keepers, clock)
         try:
             await vault.log.start()
+            vault.writer.start()
+            await vault.identities.index_roots()
         except BaseException:
             await vault.log.close()
+            await vault.writer.close()
             await database.close()
             raise
-        vault.writer.start()
         vault._upkeep.start()
         return vault
 
@@ -148,6 +150,14 @@ class VaultSession:
         """A session for one identity."""
         return await self._vault.sessions.login(query)
 
+    async def root_challenge(self, query: m.RootLoginRequest) -> m.Challenge:
+        """A nonce to log in with an identity's root."""
+        return self._vault.sessions.challenge(query)
+
+    async def root_login(self, query: m.RootLogin) -> m.RootSession:
+        """A short session for the identity whose root signed."""
+        return await self._vault.sessions.root_login(query)
+
     async def publish_link(self, query: m.PublishLink) -> m.Logged:
         """Append a link to an identity chain and to the directory log."""
         self._vault.founding.take(self._address)
@@ -155,16 +165,21 @@ class VaultSession:
 
     async def identity_chain(self, query: m.IdentityQuery) -> Chain:
         """One's own chain, a certified identity's, or a fellow holder's; else NotFound."""
-        me, wanted = self._me(), query.identity
-        may = wanted == me or (await self._vault.identities.newest(wanted)).certified(self._now())
-        if not may and not await self._vault.records.are_fellows(me, wanted):
-            raise NotFound("An identity")
+        wanted, me = query.identity, self._me(may_be_root=True)
+        if wanted != me:
+            self._check_device()
+            may = (await self._vault.identities.newest(wanted)).certified(self._now())
+            if not may and not await self._vault.records.are_fellows(me, wanted):
+                raise NotFound("An identity")
         return await self._vault.identities.chain(wanted)
 
     async def parts(self, query: m.PartQuery) -> m.PartAnswer:
         """Erasable parts of one's own identity or of a vault one holds."""
-        me = self._me()
-        if query.vault is not None:
+        me = self._me(may_be_root=True)
+        if query.vault is None:
+            await self._check_use_shown(me)
+        else:
+            self._check_device()
             await self._vault.records.check_holder(me, query.vault)
         return await self._vault.records.parts(query.vault or me, query.hashes)
 
@@ -179,6 +194,14 @@ class VaultSession:
     async def append_link(self, query: m.LinkSubmission) -> m.LinkAccepted:
         """Append a link."""
         return await self._vault.chains.append(self._me(), query, self._now())
+
+    async def held_vaults(self, query: m.Empty) -> m.HeldVaults:
+        """The vaults one holds."""
+        return await self._vault.records.held(self._me())
+
+    async def grant_event(self, query: m.GrantEventQuery) -> m.StoredEvent:
+        """An event of a grant of a vault, for its holders."""
+        return await self._vault.records.grant_event(self._me(), query)
 
     async def links(self, query: m.LinkQuery) -> m.Links:
         """A vault's links, for its holders."""
@@ -238,10 +261,31 @@ class VaultSession:
     def _now(self) -> int:
         return int(self._vault.clock())
 
-    def _me(self) -> bytes:
-        """The account's identity, and one token of its allowance. Raises Unauthenticated, TooMany or Unreachable."""
+    def _me(self, *, may_be_root: bool = False) -> bytes:
+        """The account's identity, and one token of its allowance. Raises an error of ``crypto.errors``."""
         if self._account is None:
             raise Unauthenticated("This needs a session. Nothing was done. Log in first.")
         self._vault.log.check_confirmed()
+        if not may_be_root:
+            self._check_device()
         self._vault.accounts.take(self._account.identity)
         return self._account.identity
+
+    def _check_device(self) -> None:
+        """Raises NotPermitted for a session that the identity's root began."""
+        if self._account is not None and self._account.by_root:
+            raise NotPermitted(
+                "The kit's session is for getting the identity back, and for nothing else. Nothing was done. Restore "
+                "from the kit first."
+            )
+
+    async def _check_use_shown(self, identity: bytes) -> None:
+        """Raises NotPermitted for a session that the root began, unless the directory shows what it fetches."""
+        if self._account is None or not self._account.by_root:
+            return
+        since = self._now() - ROOT_SESSION_SECONDS
+        if not await self._vault.identities.root_was_used(identity, FETCH_KEYRING, since):
+            raise NotPermitted(
+                "The directory does not show yet that the kit is used to fetch the keyring. Nothing was sent. Publish "
+                "that first."
+            )

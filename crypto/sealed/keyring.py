@@ -18,7 +18,7 @@ from crypto.errors import CannotOpen, NotPermitted
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import Head
-from crypto.vault_links import Person, Rotate, scan_key_commitment
+from crypto.vault_links import Genesis, Person, Rotate, check_person, scan_key_commitment
 
 MAX_SEALED = 1 << 24
 
@@ -107,6 +107,18 @@ def open_keyring(label: str, kind: type[Keyring], data: bytes, unlock: Unsealing
     return keyring
 
 
+def check_first_keyring(keyring: VaultKeyring, genesis: Genesis) -> None:
+    """Check the keyring that ``genesis`` names.
+
+    Raises NotPermitted unless it has just epoch 0, with the private halves of the genesis' public keys, is for its log,
+    and says of the person what the genesis commits to.
+    """
+    if (keyring.vault, keyring.link, keyring.origin, len(keyring.epochs)) != (None, None, genesis.origin, 1):
+        raise NotPermitted("The first keyring of a record is out of place. It was not believed.")
+    check_person(keyring.person, genesis.person)
+    check_epoch(keyring.epochs[-1], genesis.keyring)
+
+
 def check_vault_keyring(
     before: VaultKeyring, after: VaultKeyring, keys: Rotate, *, vault: bytes, link: bytes
 ) -> None:
@@ -161,4 +173,4 @@ def _public(seed: bytes) -> bytes:
 
 
 def _other_halves() -> NotPermitted:
-    return NotPermitted("A new keyring has other keys than its link names. The old one was kept.")
+    return NotPermitted("A keyring has other keys than its link names. It was not believed.")

@@ -114,6 +114,35 @@ class Session(SecretBody, frozen=True):
     until: Natural
 
 
+class RootLoginRequest(Body, frozen=True):
+    """Asks for a nonce to log in with the identity root whose key id is ``root``: the one of a recovery kit."""
+
+    root: Bytes32
+
+
+class RootLoginStatement(Body, frozen=True):
+    """What an identity's root signs to log in. ``minute``: minutes since 1970."""
+
+    hosts: tuple[ShortText, ...]
+    root: Bytes32
+    nonce: Bytes32
+    minute: Natural
+
+
+class RootLogin(Body, frozen=True):
+    """A signed ``RootLoginStatement``."""
+
+    statement: Envelope
+
+
+class RootSession(SecretBody, frozen=True):
+    """As ``Session``, and the identity whose root logged in: whoever typed a kit alone does not know it."""
+
+    token: ShortText
+    until: Natural
+    identity: Bytes32
+
+
 # Identities
 
 
@@ -181,6 +210,28 @@ class LinkAccepted(Body, frozen=True):
     """One proof for the link itself, then one for each grant event and end, in order."""
 
     logged: tuple[Logged, ...]
+
+
+class HeldVaults(Body, frozen=True):
+    """The vaults that one's identity holds, in order of id."""
+
+    vaults: Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=4096)]
+
+
+class GrantEventQuery(Body, frozen=True):
+    """Asks, as a holder of ``vault``, for event ``j`` of its grant ``gid``."""
+
+    vault: Bytes32
+    gid: Bytes32
+    j: Natural
+
+
+class StoredEvent(Body, frozen=True):
+    """A grant event as it was sent: with its rows, and, for the grant's newest event, the keepers' policies."""
+
+    envelope: Envelope
+    rows: bytes
+    blobs: tuple[SealedPolicy, ...]
 
 
 class LinkQuery(Body, frozen=True):

@@ -36,6 +36,18 @@ class VaultApi(Protocol):
         """A session for one identity."""
         ...
 
+    async def root_challenge(self, query: m.RootLoginRequest) -> m.Challenge:
+        """A nonce to log in with an identity's root."""
+        ...
+
+    async def root_login(self, query: m.RootLogin) -> m.RootSession:
+        """A short session for the identity whose root signed.
+
+        It may ask for its own ``identity_chain``, and, while a use of the root for that stands in the directory, for
+        its identity's ``parts``; for nothing else.
+        """
+        ...
+
     async def publish_link(self, query: m.PublishLink) -> m.Logged:
         """Append a link to an identity chain and to the directory log. Conflict when the chain has moved."""
         ...
@@ -58,6 +70,14 @@ class VaultApi(Protocol):
 
     async def append_link(self, query: m.LinkSubmission) -> m.LinkAccepted:
         """Append a link. Conflict when the vault has moved: fetch ``links``, evaluate again, sign again."""
+        ...
+
+    async def held_vaults(self, query: m.Empty) -> m.HeldVaults:
+        """The vaults one holds."""
+        ...
+
+    async def grant_event(self, query: m.GrantEventQuery) -> m.StoredEvent:
+        """An event of a grant of a vault, for its holders."""
         ...
 
     async def links(self, query: m.LinkQuery) -> m.Links:
@@ -114,12 +134,16 @@ OPERATIONS = (
     Operation("trust_roots", m.TrustRootQuery, m.TrustRootChain, session=False),
     Operation("challenge", m.LoginRequest, m.Challenge, session=False),
     Operation("login", m.Login, m.Session, session=False),
+    Operation("root_challenge", m.RootLoginRequest, m.Challenge, session=False),
+    Operation("root_login", m.RootLogin, m.RootSession, session=False),
     Operation("publish_link", m.PublishLink, m.Logged, session=False, limit=m.MAX_LINK_MESSAGE),
     Operation("identity_chain", m.IdentityQuery, Chain, session=True),
     Operation("parts", m.PartQuery, m.PartAnswer, session=True),
     Operation("reserve", m.Empty, m.Reservation, session=True),
     Operation("create_vault", m.LinkSubmission, m.LinkAccepted, session=True),
     Operation("append_link", m.LinkSubmission, m.LinkAccepted, session=True, limit=m.MAX_SUBMISSION),
+    Operation("held_vaults", m.Empty, m.HeldVaults, session=True),
+    Operation("grant_event", m.GrantEventQuery, m.StoredEvent, session=True),
     Operation("links", m.LinkQuery, m.Links, session=True),
     Operation("openings", m.OpeningQuery, m.Openings, session=True),
     Operation("upload_status", m.UploadQuery, m.UploadStatus, session=True),

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from crypto.sealed.recovery import KitFile
 from crypto.signing import Envelope
 from crypto.vault_chain import GrantEntry
 from tests.support.instance import Instance
@@ -59,6 +60,7 @@ class Story:
         self.reader_vault, reader_keepers = put_between(reader.service)
         (self.patient_keeper,), (self.reader_keeper,) = patient_keepers.values(), reader_keepers.values()
         self.documents: list[PatientDocument] = []
+        self.kits: list[KitFile] = []
         self.grant: LocalGrant
         self.out = folder / "out"
         self.out.mkdir()
@@ -141,11 +143,13 @@ def trusted_state(store: DeviceStore) -> dict[str, Any]:
 @asynccontextmanager
 async def told(instance: Instance, folder: Path) -> AsyncIterator[Story]:
     """The story up to where the attacks begin: two documents, granted and listed."""
+    kits: list[KitFile] = []
     async with (
-        await instance.patient(folder / "patient") as patient,
-        await instance.practitioner(folder / "reader") as reader,
+        await instance.patient(folder / "patient", kits.append) as patient,
+        await instance.practitioner(folder / "reader", keep_kit=kits.append) as reader,
     ):
         story = Story(instance, folder, patient, reader)
+        story.kits = kits
         for number, text in enumerate(TEXTS):
             await story.add(text, f"document-{number}.txt")
         await story.give()

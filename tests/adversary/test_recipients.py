@@ -12,6 +12,7 @@ from crypto.identity_links import AddDevice, AnyOperation, Certify, Chain, Discl
 from crypto.locators import directory_slot
 from crypto.merkle import leaf_hash
 from crypto.sealed.unsealing import UnsealingKey
+from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.wire.keeper_api import IdentityHead, IdentityHeadAnswer
 from crypto.wire.messages import PublishLink
@@ -19,6 +20,7 @@ from tests.adversary.modified_sdk import fresh
 from tests.adversary.story import Story
 from tests.support.instance import Instance
 from vault_client import sharing, trust
+from vault_client.device_store import DeviceStore
 from vault_client.practitioner import Practitioner
 from vault_client.trust import Pin
 from vault_server.instance import read_key
@@ -87,7 +89,7 @@ async def test_somebody_elses_keys_are_not_taken(
         with monkeypatch.context() as twin:  # takes the name from the server instead of the card
             recipient = sharing.Sharing._recipient
             twin.setattr(
-                sharing.Sharing, "_recipient", lambda self, *_: recipient(self, attacker.own.identity)
+                sharing.Sharing, "_recipient", lambda self, *_, **__: recipient(self, attacker.own.identity)
             )
             made = await story.patient.authorise(story.reader.own.card(story.reader.service), [_doc(story)])
             assert made.entry.recipient == attacker.own.identity
@@ -181,6 +183,31 @@ async def test_keys_that_were_reset_stop_sharing(story: Story, monkeypatch: pyte
     assert pin is not None
     assert after is not None
     assert after.root == taken.public.raw != pin.root
+
+
+async def test_somebody_who_recovered_is_met_again(story: Story) -> None:
+    """A21: a practitioner back from their kit gets nothing by an old card; by a new one, once the patient has asked them."""
+    old, folder = story.reader.own.card(story.reader.service), story.folder / "again"
+    store, kit = DeviceStore.create_with_key(folder, SecretBytes.random()), story.kits[1]
+    restoring = Practitioner.restore(
+        store, folder, kit=kit.kit, card=story.instance.card, identity=kit.identity, vault=None
+    )
+    async with await restoring as reader:
+        assert await reader.sync() == []
+        assert len(await reader.listing()) == len(story.documents)  # what was granted before still opens
+        story.patient.service.forget_directory()
+        extra, new = await story.add(b"later", "later.txt"), await reader.card()
+        with pytest.raises(NotPermitted, match="whether it was they"):
+            await story.patient.extend(story.grant.entry.gid, [extra.doc])
+        for card, met_again in ((old, False), (new, False), (old, True)):
+            with pytest.raises(NotPermitted, match="recovered or reset"):
+                await story.patient.authorise(card, [extra.doc], met_again=met_again)
+        await story.patient.authorise(new, [extra.doc], met_again=True)
+        assert (await story.patient.extend(story.grant.entry.gid, [extra.doc])).reading_key == 1
+        assert await reader.sync() == []
+        listed = next(each for each in await reader.listing() if each.document.doc == extra.doc)
+        await reader.read(listed, story.destination)
+        assert story.destination.read_bytes() == b"later"
 
 
 async def test_without_a_certificate_of_this_instance_nothing_is_shared(

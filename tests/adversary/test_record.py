@@ -26,7 +26,7 @@ from crypto.wire.messages import LinkAccepted, LinkQuery, Links, LinkSubmission,
 from tests.adversary.story import Story
 from tests.adversary.test_audit import forged_link
 from tests.adversary.twins import Anything
-from vault_client import trust, vault_replica
+from vault_client import grants_elsewhere, trust, vault_parts, vault_replica
 from vault_client.local_vault import LocalVault
 
 
@@ -65,14 +65,48 @@ async def test_a_link_that_no_holder_signed_changes_nothing(
 
 
 async def test_a_device_follows_grants_it_did_not_make(story: Story) -> None:
-    """A profile restored from an older copy, or another device, takes in a grant made and ended elsewhere."""
-    replica = story.patient.replica
-    await story.patient.revoke(story.grant.entry.gid)
-    head = replica.local.head
+    """A profile restored from an older copy, or another device, learns of a grant made and ended elsewhere."""
+    replica, gid = story.patient.replica, story.grant.entry.gid
+    await story.patient.revoke(gid)
+    head, given = replica.local.head, set(replica.granted(gid))
     forget(story)
     assert await replica.sync() == head.n
     assert replica.local.head == head
-    assert replica.grant(story.grant.entry.gid) is None
+    learnt = replica.grant(gid)
+    assert learnt is not None
+    assert learnt.entry.ended
+    same = ("recipient", "name", "subject", "acts", "purposes", "expiry", "blobs", "reading_key")
+    assert all(getattr(learnt, name) == getattr(story.grant, name) for name in same)
+    assert set(replica.granted(gid)) == given
+
+
+async def test_a_grant_made_elsewhere_is_learnt_as_it_was_signed(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A47: another event, other rows or other policies than those signed are refused by a new device."""
+    lies = {
+        "withheld": lambda answer: (_ for _ in ()).throw(NotFound("A grant's event")),
+        "another": lambda answer: msgspec.structs.replace(
+            answer, envelope=msgspec.structs.replace(answer.envelope, body=answer.envelope.body[:-1] + b" ")
+        ),
+        "rows": lambda answer: msgspec.structs.replace(answer, rows=answer.rows[:-1] + b"\0"),
+        "policies": lambda answer: msgspec.structs.replace(
+            answer, blobs=tuple(msgspec.structs.replace(each, box=bytes(2000)) for each in answer.blobs)
+        ),
+    }
+    for lie in lies.values():
+        forget(story)
+        story.patient_vault.tamper("grant_event", lie)
+        with pytest.raises((NotProven, NotPermitted, Malformed)):
+            await story.patient.replica.sync()
+        assert story.patient.replica.grant(story.grant.entry.gid) is None
+    with monkeypatch.context() as twin:
+        twin.setattr(grants_elsewhere, "check_blob", lambda *_: None)
+        story.patient_vault.tamper("grant_event", lies["policies"])
+        await story.patient.replica.sync()
+    twisted = story.patient.replica.grant(story.grant.entry.gid)
+    assert twisted is not None
+    assert twisted.blobs != story.grant.blobs
 
 
 def show_once(story: Story, link: Envelope) -> None:
@@ -164,7 +198,7 @@ async def test_parts_cannot_be_exchanged(story: Story, monkeypatch: pytest.Monke
         with story.refused(NotProven):
             await story.patient.replica.sync()
     with monkeypatch.context() as twin:
-        twin.setattr(vault_replica, "part_hash", lambda _: Anything())
+        twin.setattr(vault_parts, "part_hash", lambda _: Anything())
         story.patient_vault.tamper("parts", lies["exchanged"])
         with pytest.raises(
             (CannotOpen, KeyError)

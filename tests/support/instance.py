@@ -9,11 +9,12 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from crypto.sealed.recovery import KitFile
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import SigningKey
 from crypto.trust_root import InstanceCard, read_card
@@ -28,6 +29,8 @@ from vault_server.registrar import certify
 from vault_server.settings import Settings
 
 STOP_SECONDS = 15
+
+KeepKit = Callable[[KitFile], None]
 
 
 @dataclass(frozen=True)
@@ -58,15 +61,19 @@ class Instance:
         """The keeper's public half."""
         return load_card(Settings(data=self.data).keeper_folder)
 
-    async def patient(self, folder: Path, *, person: str = "") -> Patient:
+    async def patient(
+        self, folder: Path, keep_kit: KeepKit = lambda kit: None, *, person: str = ""
+    ) -> Patient:
         """Somebody new with an empty record."""
         store = DeviceStore.create_with_key(folder, SecretBytes.random())
-        return await Patient.begin(store, folder, person=person, card=self.card, keep_kit=lambda kit: None)
+        return await Patient.begin(store, folder, person=person, card=self.card, keep_kit=keep_kit)
 
-    async def practitioner(self, folder: Path, *, subject: str | None = "demo:1") -> Practitioner:
+    async def practitioner(
+        self, folder: Path, *, subject: str | None = "demo:1", keep_kit: KeepKit = lambda kit: None
+    ) -> Practitioner:
         """A new practitioner; certified unless ``subject`` is None."""
         store = DeviceStore.create_with_key(folder, SecretBytes.random())
-        practitioner = await Practitioner.begin(store, folder, card=self.card, keep_kit=lambda kit: None)
+        practitioner = await Practitioner.begin(store, folder, card=self.card, keep_kit=keep_kit)
         if subject is not None:
             await self.certify(practitioner, folder / "card.json", subject)
             await practitioner.sync()

@@ -290,7 +290,7 @@ async def test_sharing_names_the_documents(
     for stream in (sys.stdin, sys.stdout):
         monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
     both = [each.doc.hex() for each in (first, second)]
-    words = Namespace(card="card", documents=both, days=1, yes=False, json=False)
+    words = Namespace(card="card", documents=both, days=1, met_again=False, yes=False, json=False)
     await patient_sharing.authorise(words, Screen(as_json=False))
     assert (told[0], "2 documents: letter, signed; scan. The fingerprint on it is ABCD" in told[1]) == (
         "opened",

@@ -14,10 +14,12 @@ from vault_client.commands import (
 )
 from vault_client.commands.cards import add_card
 from vault_client.commands.confirmation import add_yes
+from vault_client.commands.devices import add_devices
 from vault_client.commands.enrolment import add_enrol, enrolled
-from vault_client.commands.names import NAME
-from vault_client.commands.output import Screen
+from vault_client.commands.names import NAME, short
+from vault_client.commands.output import Screen, counted
 from vault_client.commands.profiles import add_output, add_profile
+from vault_client.commands.restoring import add_restore, restored
 from vault_client.commands.secrets_input import note_vault
 from vault_client.sharing_terms import SHARING_DAYS
 
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 # What people read
 ENROLLED = "The record is founded. Its profile is in {folder}."
 NEXT = "Next: coffre patient add FILE"
+RESTORED = "The record is restored. Its profile is in {folder}. Every other device was removed."
+HOLDS = "It holds {documents}. Every change was compared with the log, and its keys were changed."
+NOT_RENEWED = "Grant {id} goes on under keys that a removed device knows: it could not be keyed anew. {why}"
+ALARMS = "The log has {alarms}, from before. Look at them with: coffre patient log"
 
 
 def add(commands: "Subcommands") -> None:
@@ -35,6 +41,9 @@ def add(commands: "Subcommands") -> None:
     parser.add_argument(
         "--name", default="", help="whose record it is: everybody you share with will be told"
     )
+
+    add_restore(commands, restore, "get a lost record back with its recovery kit")
+    add_devices(commands, devices)
 
     parser = commands("add", patient_documents.add_files, "encrypt files here and add them")
     add_profile(parser)
@@ -62,6 +71,11 @@ def add(commands: "Subcommands") -> None:
         type=int,
         default=SHARING_DAYS,
         help=f"for how many days, {patient_sharing.MAX_DAYS} at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--met-again",
+        action="store_true",
+        help="their keys were recovered or reset, you asked them in person about it, and this is their new card",
     )
     add_yes(parser)
 
@@ -132,6 +146,37 @@ async def enrol(arguments: Namespace, screen: Screen) -> None:
         if arguments.kit is not None:
             note_vault(arguments.kit, patient.vault)
         screen.say(NEXT)
+
+
+async def restore(arguments: Namespace, screen: Screen) -> None:
+    """Recover the identity, follow and check the record, and key anew what is shared."""
+    from vault_client.patient import Patient
+
+    async with restored(arguments, screen, Patient, RESTORED) as record:
+        documents, refused = record.documents(), await record.renew()
+        alarms = (await record.log()).alarms
+        screen.result |= {
+            "vault": record.vault.hex(),
+            "documents": len(documents),
+            "not_renewed": [
+                {"grant": gid.hex(), "message": str(refusal)} for gid, refusal in refused.items()
+            ],
+            "alarms": len(alarms),
+        }
+        screen.say(HOLDS.format(documents=counted(len(documents), "document")))
+        for gid, refusal in refused.items():
+            screen.say(NOT_RENEWED.format(id=short(gid), why=refusal))
+        if alarms:
+            screen.say(ALARMS.format(alarms=counted(len(alarms), "alarm")))
+
+
+async def devices(arguments: Namespace, screen: Screen) -> None:
+    """One's devices, and the uses of the kit."""
+    from vault_client.commands.devices import show_devices
+    from vault_client.commands.profiles import patient
+
+    async with patient(arguments, screen) as (record, _):
+        await show_devices(screen, record)
 
 
 async def card(arguments: Namespace, screen: Screen) -> None:

@@ -64,7 +64,9 @@ async def authorise(arguments: Namespace, screen: Screen) -> None:
         told = {"documents": counted(len(documents), "document"), "titles": _titles(record, documents)}
         confirm(arguments, COMPARE.format(fingerprint=print_of, **told))
         with unless_kept(screen, record):
-            grant = await record.authorise(recipient, documents, days=arguments.days)
+            grant = await record.authorise(
+                recipient, documents, days=arguments.days, met_again=arguments.met_again
+            )
         screen.result |= {**_granted(grant, record), "fingerprint": print_of}
         screen.say(
             AUTHORISED.format(

@@ -4,10 +4,12 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from vault_client.commands.cards import add_card
+from vault_client.commands.devices import add_devices
 from vault_client.commands.enrolment import add_enrol, enrolled
 from vault_client.commands.names import NAME, pick, remember, short
 from vault_client.commands.output import Screen, amount, day
 from vault_client.commands.profiles import add_output, add_profile
+from vault_client.commands.restoring import add_restore, restored
 
 if TYPE_CHECKING:
     from vault_client.commands import Subcommands
@@ -17,6 +19,8 @@ GRANTED = "granted"
 
 # What people read
 ENROLLED = "The identity is made. Its profile is in {folder}."
+RESTORED = "The identity is restored. Its profile is in {folder}. Every other device was removed."
+NEXT_LIST = "What patients granted opens as before. Next: coffre practitioner list"
 NOT_CERTIFIED = "Patients can share with you once a registrar has certified your card."
 NEXT = "Next: coffre practitioner card -o FILE"
 NEXT_REGISTRAR = "Next: give {path} to the registrar."
@@ -24,6 +28,10 @@ CERTIFIED = "Certified as {name}, {profession} ({subject})."
 GONE = "{title} may have been deleted or masked, the grant has ended, or you are certified no longer"
 NOT_GRANTED = "This document is not granted to you any more"
 SAYS = "The record {record} says it is the record of {name}. Nobody has certified that: compare it with what you know."
+RECOVERED = (
+    "The keys of the patient of record {record} were recovered or reset since you last heard of them. Ask the patient "
+    "whether it was they: what comes from that record now is from whoever did it."
+)
 NOTHING = "Nothing is granted to you now."
 LEFT_OUT = "The keeper {name} answered wrongly and was left out. Nothing was lost by it. Tell the operator of your service."
 REFUSED = "A delivery was not believed: {why}"
@@ -39,6 +47,8 @@ WRITTEN = "{title} was verified and written to {path}. The patient's log shows t
 def add(commands: "Subcommands") -> None:
     """Every command of a practitioner."""
     add_enrol(commands, enrol, "make an identity that patients can share with")
+    add_restore(commands, restore, "get a lost identity back with its recovery kit")
+    add_devices(commands, devices)
     add_card(commands, card, "show one's own card, for patients and the registrar")
     add_profile(commands("list", list_documents, "list what was granted"))
 
@@ -55,6 +65,23 @@ async def enrol(arguments: Namespace, screen: Screen) -> None:
     async with enrolled(arguments, screen, Practitioner, ENROLLED):
         screen.say(NOT_CERTIFIED)
         screen.say(NEXT)
+
+
+async def restore(arguments: Namespace, screen: Screen) -> None:
+    """Recover the identity. What was granted to it is taken in by the next list."""
+    from vault_client.practitioner import Practitioner
+
+    async with restored(arguments, screen, Practitioner, RESTORED):
+        screen.say(NEXT_LIST)
+
+
+async def devices(arguments: Namespace, screen: Screen) -> None:
+    """One's devices, and the uses of the kit."""
+    from vault_client.commands.devices import show_devices
+    from vault_client.commands.profiles import practitioner
+
+    async with practitioner(arguments) as (reader, _):
+        await show_devices(screen, reader)
 
 
 async def card(arguments: Namespace, screen: Screen) -> None:
@@ -112,6 +139,10 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
             )
         for record, name in sorted({(each.vault, each.person) for each in documents if each.person}):
             screen.say(SAYS.format(record=short(record), name=name))
+        recovered = sorted(reader.grants.recovered)
+        screen.result["recovered"] = [vault.hex() for vault in recovered]
+        for vault in recovered:
+            screen.say(RECOVERED.format(record=short(vault)))
         for why in refused:
             screen.say(REFUSED.format(why=why))
         for each in aside:

@@ -30,6 +30,10 @@ NOT_A_SERVER = "{path} is not a server's instance card. Nothing was done. Ask th
 NO_PROFILE = "There is no profile in {place}. Nothing was done. Enrol first: coffre {noun} enrol --help"
 ENROLLED_ALREADY = "Somebody is enrolled in {place}. Nothing was done. Name another folder with --home."
 NOT_OPENED = "The passphrase is wrong, or the profile is damaged. Nothing was done. Try again."
+BEING_RESTORED = (
+    "This record is being restored: it can be read here, and nothing is written to it before its log has been checked to "
+    "the end. Go on with: coffre patient restore --kit FILE"
+)
 UNWRITTEN = "{path} could not be written ({why}). Try another place."
 OFFLINE = "The server does not answer. This is the record as this device last knew it."
 THERE = "{path} exists already and was not touched. Nothing was opened. Name another file."
@@ -75,12 +79,19 @@ def fresh_store(arguments: Namespace) -> "DeviceStore":
     Raises Conflict, before the passphrase is asked for, when somebody is enrolled there.
     """
     from crypto.errors import Conflict
-    from vault_client import profile_file
-    from vault_client.device_store import DeviceStore
 
     place = folder(arguments)
     if (place / SPOOL).exists():
         raise Conflict(ENROLLED_ALREADY.format(place=place))
+    return store_to_restore_in(arguments)
+
+
+def store_to_restore_in(arguments: Namespace) -> "DeviceStore":
+    """A profile to restore in: a new one, or one in which that was begun."""
+    from vault_client import profile_file
+    from vault_client.device_store import DeviceStore
+
+    place = folder(arguments)
     if (place / profile_file.FILE).exists():
         return _opened(arguments)
     return DeviceStore.create(place, passphrase(arguments, new=True))
@@ -95,8 +106,13 @@ async def patient(arguments: Namespace, screen: Screen) -> "AsyncIterator[tuple[
     from vault_client.commands.patient_queue import went_on
     from vault_client.patient import Patient
 
-    async with _resumed(arguments, Patient) as (opened, store), went_on(screen, opened):
-        yield opened, store
+    async with _resumed(arguments, Patient) as (opened, store):
+        if opened.is_restoring:
+            screen.aside(BEING_RESTORED)
+            yield opened, store
+            return
+        async with went_on(screen, opened):
+            yield opened, store
 
 
 def unsent_patient(arguments: Namespace) -> "AbstractAsyncContextManager[tuple[Patient, DeviceStore]]":
@@ -131,9 +147,15 @@ def practitioner(
 
 @asynccontextmanager
 async def _resumed(arguments: Namespace, sdk: type[Member]) -> "AsyncIterator[tuple[Member, DeviceStore]]":
+    from crypto.errors import Unauthenticated
+
     store = _opened(arguments)
     async with await sdk.resume(store, folder(arguments)) as opened:
-        yield opened, store
+        try:
+            yield opened, store
+        except Unauthenticated:
+            await opened.own.check_not_removed(opened.service)
+            raise
 
 
 def _opened(arguments: Namespace) -> "DeviceStore":

@@ -27,16 +27,18 @@ NOT_THE_SAME = "The two passphrases differ. Nothing was done. Try again."
 TOO_SHORT = f"A passphrase needs {MIN_NEW} characters at least: several words. Nothing was done. Try again."
 NO_TERMINAL = "There is no terminal to ask for the passphrase at. Nothing was done. Use --passphrase-fd N."
 BAD_DESCRIPTOR = "No passphrase could be read from file descriptor {number}. Nothing was done."
+ASK_KIT = "Recovery kit, all 14 groups: "
+NO_KIT = "There is no terminal to type the recovery kit at. Nothing was done. Use --kit FILE or --kit-fd N."
 NO_PLACE_FOR_KIT = (
     "There is no terminal to show the recovery kit on. Nothing was done. Give it a file with --kit FILE."
 )
 KIT = (
-    "Your recovery kit. It is shown this once and kept nowhere. Keys of yours are derived from it: whoever has it "
-    "has them. Restoring a lost record with it comes in a later version. Write it down and put it away."
+    "Your recovery kit. It is shown this once and kept nowhere. With it, and this server's address, what is yours is "
+    "restored on a new computer: by you, or by whoever has it. Write it down and put it away."
 )
 KIT_WRITTEN = (
-    "The recovery kit is in {path}. Keys of yours are derived from it: whoever has it has them. Keep it apart from this "
-    "computer. Restoring a lost record with it comes in a later version."
+    "The recovery kit is in {path}. With it what is yours is restored on a new computer: by you, or by whoever has it. "
+    "Keep it apart from this computer."
 )
 KIT_CONFIRM = "Type OK when it is written down: "
 KIT_UNCONFIRMED = (
@@ -96,6 +98,15 @@ def kit_keeper(arguments: Namespace) -> Callable[["KitFile"], None]:
     if arguments.json or not at_terminal(sys.stdin, sys.stdout):
         raise Usage(NO_PLACE_FOR_KIT)
     return _show_kit
+
+
+def typed_kit(arguments: Namespace) -> str:
+    """The text of a recovery kit, from a file descriptor or typed. Raises Usage when there is no way to get it."""
+    if arguments.kit_fd is not None:
+        return _from_descriptor(arguments.kit_fd)
+    if not at_terminal(sys.stdin):
+        raise Usage(NO_KIT)
+    return _asked(ASK_KIT)
 
 
 def _asked(question: str) -> str:

@@ -61,6 +61,12 @@ async def event(db: Statements, gid: bytes, j: int) -> tuple[Envelope, GrantEven
     return envelope, read_event(envelope)
 
 
+async def sent_event(db: Statements, gid: bytes, j: int) -> tuple[Envelope, bytes] | None:
+    """Event ``j`` of a grant and its encoded rows."""
+    row = await db.one("SELECT envelope, rows FROM events WHERE gid = $1 AND j = $2", gid, j)
+    return None if row is None else (stored.envelope(row[0]), row[1])
+
+
 async def add_event(
     db: Statements, event: GrantEvent, sent: EventSubmission, rows: Iterable[Row], *, fresh: bool
 ) -> None:

@@ -24,6 +24,24 @@ async def add_link(db: Statements, identity: bytes, n: int, link: DisclosedLink)
     return await db.one(sql, identity, n, encode(link.envelope), encode(link.disclosure)) is not None
 
 
+async def add_root(db: Statements, root: bytes, identity: bytes) -> None:
+    """Have ``identity`` found by its root."""
+    await db.all("INSERT INTO roots (root, identity) VALUES ($1, $2) ON CONFLICT DO NOTHING", root, identity)
+
+
+async def of_root(db: Statements, root: bytes) -> bytes | None:
+    """The identity whose root is, or was, the key with the id ``root``."""
+    row = await db.one("SELECT identity FROM roots WHERE root = $1", root)
+    return None if row is None else row[0]
+
+
+async def without_root(db: Statements) -> list[bytes]:
+    """Every identity, if the store is from before any could be found by its root; else none."""
+    if await db.one("SELECT 1 FROM roots LIMIT 1") is not None:
+        return []
+    return [row[0] for row in await db.all("SELECT identity FROM identity_links WHERE n = 0")]
+
+
 async def add_parts(db: Statements, owner: bytes, parts: Iterable[tuple[bytes, bytes]]) -> None:
     """Keep parts, by hash."""
     rows = [(owner, name, data) for name, data in parts]

@@ -1,0 +1,87 @@
+"""What this device keeps of the grants of a vault: their state in the chain, what it knows of each, what each gives."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from crypto.vault_chain import GrantEntry
+from vault_client.device_store import DeviceStore
+from vault_client.local_vault import GrantedVersion, GrantIntent, GrantMade, LocalGrant, SharedDocuments
+
+
+class KeptGrants:
+    """The grants of the vault of this profile."""
+
+    def __init__(self, store: DeviceStore) -> None:
+        self._store = store
+
+    def grant(self, gid: bytes) -> LocalGrant | None:
+        """One grant, if it is there."""
+        made, entry = self._store.get(_grant_name(gid), GrantMade), self._entry(gid)
+        if made is None or entry is None:
+            return None
+        return LocalGrant(entry=entry, **msgspec.structs.asdict(made))
+
+    def grants(self) -> Iterator[LocalGrant]:
+        """Every grant this device knows, ended ones too."""
+        for _, entry in self._store.scan("grant-entry", GrantEntry):
+            if (grant := self.grant(entry.gid)) is not None:
+                yield grant
+
+    def granted(self, gid: bytes) -> Iterator[GrantedVersion]:
+        """The versions that a grant gives now."""
+        for _, version in self._store.scan(f"granted-{gid.hex()}", GrantedVersion):
+            if version.current:
+                yield version
+
+    def was_granted(self, gid: bytes, doc: bytes) -> bool:
+        """Whether a grant gives a document, or ever gave it."""
+        return self._store.get(f"granted-{gid.hex()}/{doc.hex()}", GrantedVersion) is not None
+
+    def keep_intent(self, intent: GrantIntent) -> None:
+        """Remember a grant event before it is sent."""
+        self._store.put(intent_name(intent.gid, intent.event), intent)
+
+    def keep_end_in_force(self, gid: bytes) -> None:
+        """Remember that a grant's end is proved to be in force: by the keepers, a receipt, or the log itself."""
+        if (made := self._store.get(_grant_name(gid), GrantMade)) is not None:
+            self._store.put(_grant_name(gid), msgspec.structs.replace(made, end_in_force=True))
+
+    def keep_made(self, gid: bytes, time: int) -> None:
+        """Remember when a grant was made that another device made: only the log tells."""
+        if (made := self._store.get(_grant_name(gid), GrantMade)) is not None and not made.made:
+            self._store.put(_grant_name(gid), msgspec.structs.replace(made, made=time))
+
+    def _entry(self, gid: bytes) -> GrantEntry | None:
+        return self._store.get(_entry_name(gid), GrantEntry)
+
+    def _keep_entry(self, entry: GrantEntry) -> None:
+        name = entry.gid.hex()
+        self._store.put(_entry_name(entry.gid), entry)
+        intent = self._store.get(intent_name(entry.gid, entry.event), GrantIntent)
+        if intent is None:
+            return
+        if intent.whole:
+            for record, old in list(self._store.scan(f"granted-{name}", GrantedVersion)):
+                self._store.put(record, msgspec.structs.replace(old, current=False))
+        for version in intent.versions:
+            self._store.put(f"granted-{name}/{version.doc.hex()}", version)
+        shared = SharedDocuments(docs=tuple(version.doc for version in intent.versions))
+        self._store.put(f"shared/{intent.event.hex()}", shared)
+        self._store.put(_grant_name(entry.gid), intent.grant)
+        for kept, other in list(self._store.scan("intent", GrantIntent)):
+            if other.gid == entry.gid:
+                self._store.delete(kept)
+
+
+def _entry_name(gid: bytes) -> str:
+    return f"grant-entry/{gid.hex()}"
+
+
+def intent_name(gid: bytes, event: bytes) -> str:
+    """The record of what is known of an event before its link is kept."""
+    return f"intent/{gid.hex()}/{event.hex()}"
+
+
+def _grant_name(gid: bytes) -> str:
+    return f"grant/{gid.hex()}"

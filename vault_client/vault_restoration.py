@@ -1,0 +1,126 @@
+"""Getting a vault back with the kit, once its holder's identity is: links, keyrings and log must agree before a write.
+
+Every link is followed from the genesis, each rotation's keyring opened with the kit and checked against the one before
+it. Then the witnessed log is scanned with the keys found: what the server left out of the links stands there. Only when
+all agree is a new epoch started, which whoever has a lost device knows nothing of. A cut leaves a record that can be
+read and not written; the same run again starts with the genesis.
+"""
+
+from crypto import labels, vault_chain
+from crypto.encoding import decode
+from crypto.errors import NotFound, NotPermitted, NotProven
+from crypto.sealed.keyring import VaultKeyring, check_first_keyring, open_keyring
+from crypto.sealed.recovery import Kit
+from crypto.signing import Envelope
+from crypto.vault_links import Genesis, vault_id
+from crypto.wire.messages import Empty, LinkQuery
+from vault_client import trust, vault_parts
+from vault_client.audit import Audit
+from vault_client.audit_report import Alarm
+from vault_client.device_store import DeviceStore
+from vault_client.identity_recovery import RECOVERING
+from vault_client.local_vault import LocalVault, ToBeRestored
+from vault_client.own_identity import OwnIdentity
+from vault_client.service import Service
+from vault_client.trust import BelievedHead
+from vault_client.vault_replica import VaultReplica
+from vault_client.vault_rotation import rotate
+
+# What these say is that links and log are not one; the other alarms are about somebody's reading, and hinder nothing.
+DISAGREEMENTS = frozenset({"FORK", "UNLOGGED", "WITHHELD", "BAD_OPENING", "CHAIN"})
+
+
+async def restore_vault(store: DeviceStore, service: Service, own: OwnIdentity, kit: Kit) -> None:
+    """Restore the vault of ``own`` into ``store``, where an earlier run may have begun.
+
+    Raises NotProven when links, keyrings and log do not agree; then nothing was written, and nothing will be until a
+    run finds that they do.
+    """
+    restoring = store.get("restoring", ToBeRestored)
+    if restoring is None:
+        return
+    replica = VaultReplica(store, service, own, kit.unlock)
+    _start_over(store)
+    vault = restoring.vault if restoring.vault is not None else await _held(service)
+    await _take_in_genesis(store, service, own, kit, vault)
+    await replica.sync()
+    await _check_log_goes_on(service, replica)
+    report = await Audit(store, service, own, replica).run()
+    _check_agreement([alarm for alarm in report.alarms if alarm.code in DISAGREEMENTS])
+    await rotate(service, own, replica)
+    with store.transaction():
+        store.delete("restoring")
+        store.delete(RECOVERING)
+
+
+def _start_over(store: DeviceStore) -> None:
+    """Forget what an earlier run was shown: it came to no end, so nothing of it has to be true."""
+    with store.transaction():
+        for group in (
+            "vault",
+            "link",
+            "document",
+            "grant",
+            "grant-entry",
+            "blocked",
+            "audit",
+            "entry",
+            "alarm",
+        ):
+            for name in store.names(group):
+                store.delete(name)
+
+
+async def _held(service: Service) -> bytes:
+    """The vault that one holds; of several, which an enrolment cut short leaves behind, the one with most links."""
+    vaults = (await service.api.held_vaults(Empty())).vaults
+    if not vaults:
+        raise NotFound("A record of yours")
+    sizes = {}
+    for vault in vaults:
+        page = await service.api.links(LinkQuery(vault=vault, since=0))
+        sizes[vault] = (page.more, len(page.links))
+    return max(vaults, key=lambda vault: sizes[vault])
+
+
+async def _take_in_genesis(
+    store: DeviceStore, service: Service, own: OwnIdentity, kit: Kit, vault: bytes
+) -> None:
+    links = (await service.api.links(LinkQuery(vault=vault, since=0))).links
+    if not links or vault_id(links[0].body) != vault:
+        raise NotProven(
+            "The server shows another founding than the record's. Nothing was taken in. Try again."
+        )
+    envelope: Envelope = links[0]
+    genesis = decode(envelope.body, Genesis)
+    service.root.log_key_of(genesis.origin)  # a log of another host is refused before anything is asked of it
+    if genesis.holders != (own.identity,):
+        raise NotPermitted("This record is not held by you alone. It was not restored.")
+    changes = vault_chain.found(envelope, [own.known_at(service, genesis.view.dir)])
+    named = genesis.keyring.keyring
+    part = (await vault_parts.fetched(service, vault, [named]))[named]
+    keyring = open_keyring(labels.VAULT_KEYRING, VaultKeyring, part, kit.unlock)
+    check_first_keyring(keyring, genesis)
+    with store.transaction():
+        store.put("vault", LocalVault(genesis=envelope, head=changes.head, keyring=keyring))
+        store.put("link/0", envelope)
+
+
+async def _check_log_goes_on(service: Service, replica: VaultReplica) -> None:
+    """The log shown goes on from the head that the newest keyring pins. Raises NotProven."""
+    pinned = BelievedHead(origin=replica.origin, head=replica.local.keyring.head, time=0)
+    believed = await service.refresh(replica.origin)
+    if believed.head.size < pinned.head.size:
+        raise NotProven(
+            "The log shown is older than the one the kit knows. Nothing was restored. Ask the operator."
+        )
+    path = await service.reader.consistency(replica.origin, pinned.head.size, believed.head.size)
+    trust.advance(pinned, believed, path)
+
+
+def _check_agreement(alarms: list[Alarm]) -> None:
+    if alarms:
+        raise NotProven(
+            f"The record and its log do not agree: {alarms[0].text} The record can be read here, and was not changed. Ask "
+            "the operator, or someone you trust; then restore again."
+        )
