@@ -8,6 +8,7 @@
     │   ├── CannotOpen        every cryptographic failure of opening, without saying which
     │   ├── BrokenChain       a link, event or entry that does not follow from the one before
     │   ├── NotPermitted      well formed and signed, but the rules do not allow it
+    │   ├── NeedsPasskey      allowed once a passkey of the account has been shown
     │   ├── NotProven         a receipt, proof or head that does not hold
     │   ├── Stale             too old to be believed
     │   ├── Conflict          true once, overtaken by another write
@@ -56,6 +57,10 @@ class BrokenChain(Refusal):
 
 class NotPermitted(Refusal):
     """Well formed and signed, but not allowed."""
+
+
+class NeedsPasskey(Refusal):
+    """Allowed once a passkey of the account has been shown in this session."""
 
 
 class NotProven(Refusal):

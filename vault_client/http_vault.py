@@ -1,29 +1,32 @@
 """``VaultApi`` over HTTP: the same operations, each one request.
 
 Logs in by itself with the device's signature when an operation needs a session, once, and again when the server says
-that the session has ended. Before anything but the trust root is asked, ``before`` has its say.
+that the session has ended. Shows a passkey by itself when the server asks for one, once for each operation. Before
+anything but the trust root is asked, ``before`` has its say.
 """
 
 import asyncio
 import base64
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
 from crypto import labels
 from crypto.encoding import decode, encode
-from crypto.errors import NotPermitted, Unauthenticated
+from crypto.errors import NeedsPasskey, NotPermitted, Unauthenticated
 from crypto.identity_links import Chain
 from crypto.signing import SigningKey, sign
 from crypto.wire import messages as m
+from crypto.wire import passkeys as p
 from crypto.wire.vault_api import OPERATIONS, PREFIX
 from vault_client.http_transport import HttpTransport
 
 Answer = TypeVar("Answer", bound=msgspec.Struct)
+Result = TypeVar("Result")
 
 _OPERATIONS = {operation.name: operation for operation in OPERATIONS}
 _MAX_TILE = 1 << 16
@@ -46,8 +49,16 @@ class RootAccount:
     hosts: tuple[str, ...]
 
 
+class Authenticator(Protocol):
+    """What shows a passkey of the account."""
+
+    def show(self, challenge: p.PasskeyChallenge) -> p.PasskeyAnswer:
+        """The answer to ``challenge`` by one of its passkeys. Raises NotPermitted when none of them is here."""
+        ...
+
+
 class HttpVault:
-    """A vault server at a URL. ``account`` is set once there is one, by ``use_account``.
+    """A vault server at a URL. ``account``, by ``use_account``, and ``authenticator`` are set once there are such.
 
     ``before`` is awaited before every question but the one for the trust root; what it raises is raised instead.
     """
@@ -55,9 +66,12 @@ class HttpVault:
     def __init__(self, transport: HttpTransport) -> None:
         self._transport = transport
         self.account: Account | RootAccount | None = None
+        self.authenticator: Authenticator | None = None
         self.before: Callable[[], Awaitable[None]] | None = None
         self._session: m.Session | m.RootSession | None = None
         self._login_lock = asyncio.Lock()
+        self._passkey_lock = asyncio.Lock()
+        self._shown = 0
 
     def use_account(self, account: Account | RootAccount) -> None:
         """Log in as ``account`` from now on."""
@@ -143,33 +157,56 @@ class HttpVault:
         """Store one part."""
         text = base64.urlsafe_b64encode(encode(query)).decode().rstrip("=")
 
-        async def put() -> None:
+        async def put(_: bool) -> None:
             headers = {"Content-Type": "application/octet-stream", "Coffre-Query": text}
             headers |= await self._authorization()
             await self._call("PUT", f"{PREFIX}/part", body=data, headers=headers, limit=m.MAX_MESSAGE)
 
-        try:
-            await put()
-        except Unauthenticated:
-            self._session = None
-            await put()
+        await self._in_session(put)
 
     async def ciphertext(self, query: m.CiphertextQuery) -> AsyncGenerator[bytes, None]:
         """Ciphertext from a byte on."""
-        path, body = f"{PREFIX}/ciphertext", encode(query)
-        for is_last in (False, True):
+
+        async def begin(_: bool) -> tuple[bytes, AsyncIterator[bytes]]:
             await self._let()
             headers = {"Content-Type": "application/json"} | await self._authorization()
-            answer = self._transport.stream("POST", path, body=body, headers=headers, limit=m.MAX_CIPHERTEXT)
-            try:
-                async for chunk in answer:
-                    yield chunk
-            except Unauthenticated:
-                if is_last:
-                    raise
-                self._session = None
-            else:
-                return
+            stream = self._transport.stream(
+                "POST", f"{PREFIX}/ciphertext", body=encode(query), headers=headers, limit=m.MAX_CIPHERTEXT
+            )
+            return await anext(stream, b""), stream
+
+        first, rest = await self._in_session(begin)
+        yield first
+        async for chunk in rest:
+            yield chunk
+
+    async def begin_passkey(self, query: m.Empty) -> p.PasskeyChallenge:
+        """Begin to register a passkey."""
+        return await self._ask("begin_passkey", query, p.PasskeyChallenge)
+
+    async def finish_passkey(self, query: p.NewPasskey) -> m.Empty:
+        """Register it."""
+        return await self._ask("finish_passkey", query, m.Empty)
+
+    async def begin_assertion(self, query: m.Empty) -> p.PasskeyChallenge:
+        """Begin to show a passkey."""
+        return await self._post("begin_assertion", query, p.PasskeyChallenge)
+
+    async def finish_assertion(self, query: p.PasskeyAnswer) -> p.Confirmed:
+        """Show it."""
+        return await self._post("finish_assertion", query, p.Confirmed)
+
+    async def passkeys(self, query: m.Empty) -> p.Passkeys:
+        """The account's passkeys."""
+        return await self._ask("passkeys", query, p.Passkeys)
+
+    async def remove_passkey(self, query: p.PasskeyQuery) -> m.Empty:
+        """Remove a passkey."""
+        return await self._ask("remove_passkey", query, m.Empty)
+
+    async def set_each_session(self, query: p.EachSession) -> m.Empty:
+        """Have each session need a passkey, or no longer."""
+        return await self._ask("set_each_session", query, m.Empty)
 
     async def checkpoint(self, origin: str) -> bytes:
         """A log's newest cosigned checkpoint."""
@@ -180,25 +217,48 @@ class HttpVault:
         return await self._call("GET", f"{_path(origin)}/{path}", limit=_MAX_TILE)
 
     async def _ask(self, name: str, query: msgspec.Struct, answer: type[Answer]) -> Answer:
+        return await self._in_session(
+            lambda shown: self._post(name, query, answer, with_session=shown),
+            may_log_in=_OPERATIONS[name].session,
+        )
+
+    async def _post(
+        self, name: str, query: msgspec.Struct, answer: type[Answer], *, with_session: bool = False
+    ) -> Answer:
         operation = _OPERATIONS[name]
-        body = encode(query)
+        headers = {"Content-Type": "application/json"}
+        if operation.session or with_session:
+            headers |= await self._authorization()
+        path, limit = f"{PREFIX}/{name}", operation.answer_limit
+        call = self._transport.call if name == "trust_roots" else self._call
+        data = await call("POST", path, body=encode(query), headers=headers, limit=limit)
+        return decode(data, answer, limit=limit)
 
-        async def ask() -> bytes:
-            headers = {"Content-Type": "application/json"}
-            if operation.session:
-                headers |= await self._authorization()
-            path = f"{PREFIX}/{name}"
-            call = self._transport.call if name == "trust_roots" else self._call
-            return await call("POST", path, body=body, headers=headers, limit=operation.answer_limit)
+    async def _in_session(
+        self, action: Callable[[bool], Awaitable[Result]], *, may_log_in: bool = True
+    ) -> Result:
+        """Do ``action``; once more when the session has ended, and once more, told so, with a passkey shown in it."""
+        ended = shown = False
+        while True:
+            before = self._shown
+            try:
+                return await action(shown)
+            except Unauthenticated:
+                if ended or not may_log_in:
+                    raise
+                self._session, ended = None, True
+            except NeedsPasskey:
+                if shown or self.authenticator is None:
+                    raise
+                shown = True
+                await self._show_passkey(self.authenticator, before)
 
-        try:
-            data = await ask()
-        except Unauthenticated:
-            if not operation.session:
-                raise
-            self._session = None
-            data = await ask()
-        return decode(data, answer, limit=operation.answer_limit)
+    async def _show_passkey(self, authenticator: Authenticator, before: int) -> None:
+        async with self._passkey_lock:
+            if self._shown == before:  # else another operation has just shown one
+                challenge = await self.begin_assertion(m.Empty())
+                await self.finish_assertion(authenticator.show(challenge))
+                self._shown += 1
 
     async def _call(
         self,

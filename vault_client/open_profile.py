@@ -10,6 +10,7 @@ from typing import Required, Self, TypedDict
 
 from crypto.sealed.recovery import Kit, KitFile
 from crypto.trust_root import InstanceCard
+from vault_client.account_passkeys import AccountPasskeys
 from vault_client.device_store import DeviceStore
 from vault_client.identity_recovery import recover_identity
 from vault_client.local_vault import ToBeRestored
@@ -45,11 +46,19 @@ class Restoration(TypedDict, total=False):
 class OpenProfile:
     """Made by ``enrol`` or ``resume``; an async context manager, until it is handed over."""
 
-    def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity, held: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        store: DeviceStore,
+        service: Service,
+        own: OwnIdentity,
+        passkeys: AccountPasskeys,
+        held: AsyncExitStack,
+    ) -> None:
         """Used by the two constructors below; ``held`` closes the connections, then the store."""
         self.store = store
         self.service = service
         self.own = own
+        self.passkeys = passkeys
         self._held = held
 
     @classmethod
@@ -65,7 +74,7 @@ class OpenProfile:
             connected = await Service.connect(store, url=how.get("url"), card=how.get("card"))
             service = await held.enter_async_context(connected)
             own = await OwnIdentity.enrol(store, service, role, how["keep_kit"])
-            return cls(store, service, own, held.pop_all())
+            return await cls._gated(store, service, own, held)
 
     @classmethod
     async def restore(cls, store: DeviceStore, role: Role, how: Restoration) -> Self:
@@ -83,7 +92,7 @@ class OpenProfile:
             own = await recover_identity(
                 store, service, role, how["kit"], identity=how.get("identity"), vault=how.get("vault")
             )
-            return cls(store, service, own, held.pop_all())
+            return await cls._gated(store, service, own, held)
 
     @classmethod
     async def resume(cls, store: DeviceStore, role: Role) -> Self:
@@ -93,11 +102,20 @@ class OpenProfile:
             own = OwnIdentity.load(store, role)
             service = await held.enter_async_context(await Service.connect(store))
             service.use_account(own.account(service))
-            return cls(store, service, own, held.pop_all())
+            return await cls._gated(store, service, own, held)
+
+    @classmethod
+    async def _gated(
+        cls, store: DeviceStore, service: Service, own: OwnIdentity, held: AsyncExitStack
+    ) -> Self:
+        """With the account's first passkey, which is the last step of an enrolment, registered by now."""
+        passkeys = AccountPasskeys(store, service, own)
+        await passkeys.ensure()
+        return cls(store, service, own, passkeys, held.pop_all())
 
     def handed_over(self) -> Self:
         """The same profile, for whoever closes it from now on: this one no longer does."""
-        return type(self)(self.store, self.service, self.own, self._held.pop_all())
+        return type(self)(self.store, self.service, self.own, self.passkeys, self._held.pop_all())
 
     async def close(self) -> None:
         """Close the connections, then the store."""

@@ -81,6 +81,7 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         """Use ``enrol`` or ``open``."""
         self.service = profile.service
         self.own = profile.own
+        self.passkeys = profile.passkeys
         self.replica = VaultReplica(profile.store, profile.service, profile.own)
         self._store = profile.store
         self._queue = ChangeQueue(profile.store, profile.service.now)

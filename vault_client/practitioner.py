@@ -62,6 +62,7 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
         """Use ``enrol`` or ``open``."""
         self.service = profile.service
         self.own = profile.own
+        self.passkeys = profile.passkeys
         self.grants = ReceivedGrants(profile.store, profile.service, profile.own)
         self._store = profile.store
         self._opener = Opener(profile.service, profile.own)

@@ -33,7 +33,7 @@ from vault_client import trust
 from vault_client.device_store import DeviceStore
 from vault_client.http_keeper import HttpKeeper
 from vault_client.http_transport import HttpTransport
-from vault_client.http_vault import Account, HttpVault, RootAccount
+from vault_client.http_vault import Account, Authenticator, HttpVault, RootAccount
 from vault_client.log_reader import LogReader
 from vault_client.trust import BelievedHead
 from vault_client.version import VERSION
@@ -187,6 +187,11 @@ class Service:
         self.api.use_account(RootAccount(root=root, hosts=self.root.hosts))
         session = await self.api.log_in()
         return session.identity if isinstance(session, RootSession) else b""
+
+    def use_authenticator(self, authenticator: Authenticator) -> None:
+        """Show a passkey by ``authenticator`` when the server asks for one."""
+        if isinstance(self.api, HttpVault):
+            self.api.authenticator = authenticator
 
     def believed(self, origin: str) -> BelievedHead:
         """The newest verified head of a log; the empty one before the first."""

@@ -34,6 +34,7 @@ from crypto.wire.keeper_api import MAX_CHAIN_QUESTION
 from crypto.wire.messages import Logged, PublishLink
 from vault_server.access_log import AccessLog
 from vault_server.instance import Instance
+from vault_server.second_gate import SecondGate, ends_every_device
 from vault_server.store import identities as rows
 from vault_server.store.database import Statements, Transaction, Writer
 
@@ -66,10 +67,13 @@ class _Folded:
 class Identities:
     """Every identity chain of this server."""
 
-    def __init__(self, instance: Instance, reader: Statements, writer: Writer, log: AccessLog) -> None:
+    def __init__(
+        self, instance: Instance, reader: Statements, writer: Writer, log: AccessLog, gate: SecondGate
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._log = log
+        self._gate = gate
         self._registrars = instance.root.registrar_keys()
         self._folded: OrderedDict[bytes, _Folded] = OrderedDict()
         self._added = 0
@@ -118,11 +122,11 @@ class Identities:
         if states:
             await self._writer.run(job)
 
-    async def publish(self, query: PublishLink, now: int) -> Logged:
+    async def publish(self, query: PublishLink, now: int, raised_for: bytes | None) -> Logged:
         """Append a link and answer its proof; the same link again gets its proof again.
 
-        Raises Conflict when the chain has moved, TooLarge when it would be too long, and what
-        ``identity_chain.extend`` raises.
+        ``raised_for``: the identity in whose session a passkey was just shown. Raises Conflict when the chain has moved,
+        TooLarge when it would be too long, NeedsPasskey, and what ``identity_chain.extend`` raises.
         """
         envelope = query.envelope
         link = decode(envelope.body, IdentityLink)
@@ -143,6 +147,7 @@ class Identities:
                 f"A chain of keys may have at most {MAX_CHAIN} bytes, the last of them for its root's links and for a "
                 "registrar's. This link is too long for it. Nothing was published."
             )
+        await self._gate.check_link(before, link, envelope.signers, raised_for)
         if link.view is not None:
             await self._log.check_view(link.view, self._log.directory, now)
         parts = _named_parts(link, query)
@@ -165,6 +170,8 @@ class Identities:
                 )
             await rows.add_parts(transaction, identity, parts.items())
             await rows.add_root(transaction, key_id(state.root), identity)
+            if ends_every_device(before, state):
+                await self._gate.forget(transaction, identity)
             known = _known(identity, state, disclosed)
             transaction.after.append(lambda: self._remember(identity, known, disclosed))
             return shown

@@ -39,8 +39,14 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.name,
         "requestBody": _body(JSON, _reference(operation.request)),
         "responses": _answers("200", JSON, _reference(operation.answer)),
-        "security": [{"session": []}] if operation.session else [],
+        "security": _security(operation),
     }
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.session:
+        return [{"session": []}]
+    return [{}, {"session": []}] if operation.session_counts else []
 
 
 def _ciphertext() -> dict[str, Any]:

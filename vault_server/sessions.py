@@ -28,6 +28,7 @@ from crypto.wire.messages import (
     Session,
 )
 from vault_server.identities import Identities
+from vault_server.second_gate import SecondGate
 from vault_server.store import identities as rows
 from vault_server.store.database import Statements, Transaction, Writer
 
@@ -40,12 +41,17 @@ REMEMBERED = 65536
 
 @dataclass(frozen=True)
 class Account:
-    """Whose session it is. ``device``: the id of the key that logged in; ``by_root``: it is the identity's root."""
+    """Whose session it is. ``device``: the id of the key that logged in; ``by_root``: it is the identity's root.
 
+    ``is_held``: nothing may be done in it before a passkey is shown.
+    """
+
+    session: bytes
     identity: bytes
     device: bytes
     until: int
     by_root: bool = False
+    is_held: bool = False
 
 
 class Sessions:
@@ -55,12 +61,14 @@ class Sessions:
         self,
         hosts: tuple[str, ...],
         identities: Identities,
+        gate: SecondGate,
         reader: Statements,
         writer: Writer,
         clock: Callable[[], float],
     ) -> None:
         self._hosts = hosts
         self._identities = identities
+        self._gate = gate
         self._reader = reader
         self._writer = writer
         self._clock = clock
@@ -100,8 +108,8 @@ class Sessions:
                 "Nobody was logged in: the statement is not signed by a live device over a fresh nonce of this "
                 "service. Check the clock and try again."
             )
-        account = Account(statement.identity, statement.device, int(now) + SESSION_SECONDS)
-        return Session(token=await self._begin(account), until=account.until)
+        ends = int(now) + SESSION_SECONDS
+        return Session(token=await self._begin(statement.identity, statement.device, ends), until=ends)
 
     async def root_login(self, query: RootLogin) -> RootSession:
         """A session for the identity whose root signed. Raises Unauthenticated, the same for every cause."""
@@ -126,8 +134,9 @@ class Sessions:
                 "Nobody was logged in: the statement is not signed by the kit in force of an identity of this service, "
                 "over a fresh nonce. Check the kit and the clock, and try again."
             )
-        account = Account(identity, statement.root, int(now) + ROOT_SESSION_SECONDS)
-        return RootSession(token=await self._begin(account), until=account.until, identity=identity)
+        ends = int(now) + ROOT_SESSION_SECONDS
+        token = await self._begin(identity, statement.root, ends)
+        return RootSession(token=token, until=ends, identity=identity)
 
     async def authenticate(self, token: str) -> Account:
         """Whose token it is. Raises Unauthenticated when it has ended, is unknown, or its key is gone."""
@@ -135,26 +144,26 @@ class Sessions:
         account = self._accounts.get(name)
         if account is None:
             stored = await rows.session(self._reader, name)
-            account = None if stored is None else Account(*stored)
+            account = None if stored is None else Account(name, *stored)
         if account is not None and now < account.until:
             self._remember(name, account)
             state = await self._newest(account.identity)
             if state is not None and account.device in state.devices:
-                return account
-            if _root_of(state, account.device):
+                return replace(account, is_held=await self._gate.is_held(name, account.identity))
+            if _root_of(state, account.device):  # the second gate itself: it is never held
                 return replace(account, by_root=True)
         self._accounts.pop(name, None)
         raise Unauthenticated("This session has ended. Nothing was done. Log in again.")
 
-    async def _begin(self, account: Account) -> str:
+    async def _begin(self, identity: bytes, key: bytes, until: int) -> str:
         token = base64.urlsafe_b64encode(SecretBytes.random().reveal()).rstrip(b"=").decode()
         name = _name(token)
 
         async def job(transaction: Transaction) -> None:
-            await rows.add_session(transaction, name, account.identity, account.device, account.until)
+            await rows.add_session(transaction, name, identity, key, until)
 
         await self._writer.run(job)
-        self._remember(name, account)
+        self._remember(name, Account(name, identity, key, until))
         return token
 
     def _remember(self, name: bytes, account: Account) -> None:

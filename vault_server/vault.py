@@ -6,19 +6,22 @@ A method here is verify, rule, store, log, receipt, in the modules it names; no 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
-from crypto.errors import CoffreError, NotFound, NotPermitted, Unauthenticated
+from crypto.errors import CoffreError, NeedsPasskey, NotFound, NotPermitted, Unauthenticated
 from crypto.identity_links import FETCH_KEYRING, Chain
 from crypto.labels import SUITE
 from crypto.wire import messages as m
+from crypto.wire import passkeys as p
 from vault_server.access_log import AccessLog
 from vault_server.identities import Identities
 from vault_server.instance import Instance
 from vault_server.limits import Buckets
 from vault_server.mailboxes import Mailboxes
+from vault_server.passkeys import AccountPasskeys
 from vault_server.publisher import Cosigner
 from vault_server.reading import Reading
 from vault_server.record_chains import RecordChains
 from vault_server.records import Records
+from vault_server.second_gate import SecondGate
 from vault_server.sessions import ROOT_SESSION_SECONDS, Account, Sessions
 from vault_server.settings import Settings
 from vault_server.store import ciphertext
@@ -49,8 +52,13 @@ class Vault:
         reader = database.reader
         store = CiphertextStore(settings.server_folder / ciphertext.FOLDER, settings.limits.free_bytes)
         self.log = AccessLog(instance, database, self.writer, keepers, clock, settings.receipt_seconds)
-        self.identities = Identities(instance, reader, self.writer, self.log)
-        self.sessions = Sessions(instance.root.hosts, self.identities, reader, self.writer, clock)
+        party = p.RelyingParty.of(instance.root.hosts[0])
+        self.second_gate = SecondGate(party, reader, clock)
+        self.identities = Identities(instance, reader, self.writer, self.log, self.second_gate)
+        self.sessions = Sessions(
+            instance.root.hosts, self.identities, self.second_gate, reader, self.writer, clock
+        )
+        self.passkeys = AccountPasskeys(party, self.second_gate, reader, self.writer, clock)
         self.records = Records(reader)
         self.chains = RecordChains(
             settings, instance, reader, self.writer, self.log, self.identities, self.records, store
@@ -161,7 +169,9 @@ class VaultSession:
     async def publish_link(self, query: m.PublishLink) -> m.Logged:
         """Append a link to an identity chain and to the directory log."""
         self._vault.founding.take(self._address)
-        return await self._vault.identities.publish(query, self._now())
+        account, gate = self._account, self._vault.second_gate
+        raised_for = account.identity if account is not None and gate.is_raised(account.session) else None
+        return await self._vault.identities.publish(query, self._now(), raised_for)
 
     async def identity_chain(self, query: m.IdentityQuery) -> Chain:
         """One's own chain, a certified identity's, or a fellow holder's; else NotFound."""
@@ -250,6 +260,37 @@ class VaultSession:
         """Log a request, then answer it."""
         return await self._vault.reading.open(self._me(), query.request)
 
+    async def begin_passkey(self, query: m.Empty) -> p.PasskeyChallenge:
+        """Begin to register a passkey."""
+        return await self._vault.passkeys.begin_registration(self._free_account())
+
+    async def finish_passkey(self, query: p.NewPasskey) -> m.Empty:
+        """Register it."""
+        await self._vault.passkeys.finish_registration(self._free_account(), query)
+        return m.Empty()
+
+    async def begin_assertion(self, query: m.Empty) -> p.PasskeyChallenge:
+        """Begin to show a passkey: what a session may do that may do nothing else yet."""
+        return await self._vault.passkeys.begin_assertion(self._any_account())
+
+    async def finish_assertion(self, query: p.PasskeyAnswer) -> p.Confirmed:
+        """Show it."""
+        return await self._vault.passkeys.finish_assertion(self._any_account(), query)
+
+    async def passkeys(self, query: m.Empty) -> p.Passkeys:
+        """The account's passkeys."""
+        return await self._vault.passkeys.of_account(self._free_account())
+
+    async def remove_passkey(self, query: p.PasskeyQuery) -> m.Empty:
+        """Remove a passkey."""
+        await self._vault.passkeys.remove(self._free_account(), query.credential)
+        return m.Empty()
+
+    async def set_each_session(self, query: p.EachSession) -> m.Empty:
+        """Have each session need a passkey, or no longer."""
+        await self._vault.passkeys.set_each_session(self._free_account(), required=query.required)
+        return m.Empty()
+
     async def checkpoint(self, origin: str) -> bytes:
         """A log's newest cosigned checkpoint."""
         return self._vault.log.checkpoint(origin)
@@ -262,14 +303,27 @@ class VaultSession:
         return int(self._vault.clock())
 
     def _me(self, *, may_be_root: bool = False) -> bytes:
-        """The account's identity, and one token of its allowance. Raises an error of ``crypto.errors``."""
+        """The identity of ``_free_account``."""
+        return self._free_account(may_be_root=may_be_root).identity
+
+    def _free_account(self, *, may_be_root: bool = False) -> Account:
+        """``_any_account``, in a session that may do something. Raises NeedsPasskey."""
+        account = self._any_account(may_be_root=may_be_root)
+        if account.is_held:
+            raise NeedsPasskey(
+                "Each session of this account needs one of its passkeys. Nothing was done. Show one first."
+            )
+        return account
+
+    def _any_account(self, *, may_be_root: bool = False) -> Account:
+        """The account, and one token of its allowance. Raises an error of ``crypto.errors``."""
         if self._account is None:
             raise Unauthenticated("This needs a session. Nothing was done. Log in first.")
         self._vault.log.check_confirmed()
         if not may_be_root:
             self._check_device()
         self._vault.accounts.take(self._account.identity)
-        return self._account.identity
+        return self._account
 
     def _check_device(self) -> None:
         """Raises NotPermitted for a session that the identity's root began."""

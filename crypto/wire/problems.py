@@ -19,6 +19,7 @@ TABLE: tuple[tuple[str, type[errors.CoffreError], HTTPStatus], ...] = (
     ("cannot-open", errors.CannotOpen, HTTPStatus.FORBIDDEN),
     ("broken-chain", errors.BrokenChain, HTTPStatus.CONFLICT),
     ("not-permitted", errors.NotPermitted, HTTPStatus.FORBIDDEN),
+    ("needs-passkey", errors.NeedsPasskey, HTTPStatus.FORBIDDEN),
     ("not-proven", errors.NotProven, HTTPStatus.UNPROCESSABLE_ENTITY),
     ("stale", errors.Stale, HTTPStatus.PRECONDITION_FAILED),
     ("conflict", errors.Conflict, HTTPStatus.CONFLICT),

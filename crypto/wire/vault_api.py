@@ -13,6 +13,7 @@ import msgspec
 
 from crypto.identity_links import Chain
 from crypto.wire import messages as m
+from crypto.wire import passkeys as p
 
 PREFIX = "/coffre/v1"
 
@@ -108,6 +109,34 @@ class VaultApi(Protocol):
         """Log a request, then answer it. A refusal says NotFound, whatever its cause."""
         ...
 
+    async def begin_passkey(self, query: m.Empty) -> p.PasskeyChallenge:
+        """Begin to register a passkey. The first needs a session; a further one a passkey shown in it."""
+        ...
+
+    async def finish_passkey(self, query: p.NewPasskey) -> m.Empty:
+        """Register the passkey that was made for the challenge."""
+        ...
+
+    async def begin_assertion(self, query: m.Empty) -> p.PasskeyChallenge:
+        """Begin to show a passkey in this session."""
+        ...
+
+    async def finish_assertion(self, query: p.PasskeyAnswer) -> p.Confirmed:
+        """Show it: for five minutes the session may do what needs one."""
+        ...
+
+    async def passkeys(self, query: m.Empty) -> p.Passkeys:
+        """The account's passkeys."""
+        ...
+
+    async def remove_passkey(self, query: p.PasskeyQuery) -> m.Empty:
+        """Remove a passkey, but for the last. Needs a passkey shown."""
+        ...
+
+    async def set_each_session(self, query: p.EachSession) -> m.Empty:
+        """Have each session need a passkey, or no longer. Needs a passkey shown."""
+        ...
+
     async def checkpoint(self, origin: str) -> bytes:
         """A log's newest cosigned checkpoint."""
         ...
@@ -119,7 +148,10 @@ class VaultApi(Protocol):
 
 @dataclass(frozen=True)
 class Operation:
-    """One JSON operation: its name, its messages, and whether a session is needed."""
+    """One JSON operation: its name, its messages, and whether a session is needed.
+
+    ``session_counts``: none is needed, but what the session of a request has shown counts.
+    """
 
     name: str
     request: type[msgspec.Struct]
@@ -127,6 +159,7 @@ class Operation:
     session: bool
     limit: int = m.MAX_MESSAGE
     answer_limit: int = m.MAX_SUBMISSION
+    session_counts: bool = False
 
 
 OPERATIONS = (
@@ -136,7 +169,14 @@ OPERATIONS = (
     Operation("login", m.Login, m.Session, session=False),
     Operation("root_challenge", m.RootLoginRequest, m.Challenge, session=False),
     Operation("root_login", m.RootLogin, m.RootSession, session=False),
-    Operation("publish_link", m.PublishLink, m.Logged, session=False, limit=m.MAX_LINK_MESSAGE),
+    Operation(
+        "publish_link",
+        m.PublishLink,
+        m.Logged,
+        session=False,
+        limit=m.MAX_LINK_MESSAGE,
+        session_counts=True,
+    ),
     Operation("identity_chain", m.IdentityQuery, Chain, session=True),
     Operation("parts", m.PartQuery, m.PartAnswer, session=True),
     Operation("reserve", m.Empty, m.Reservation, session=True),
@@ -149,4 +189,11 @@ OPERATIONS = (
     Operation("upload_status", m.UploadQuery, m.UploadStatus, session=True),
     Operation("mailbox", m.MailboxQuery, m.Mailbox, session=True),
     Operation("open", m.OpenRequest, m.OpenAnswer, session=True),
+    Operation("begin_passkey", m.Empty, p.PasskeyChallenge, session=True),
+    Operation("finish_passkey", p.NewPasskey, m.Empty, session=True),
+    Operation("begin_assertion", m.Empty, p.PasskeyChallenge, session=True),
+    Operation("finish_assertion", p.PasskeyAnswer, p.Confirmed, session=True),
+    Operation("passkeys", m.Empty, p.Passkeys, session=True),
+    Operation("remove_passkey", p.PasskeyQuery, m.Empty, session=True),
+    Operation("set_each_session", p.EachSession, m.Empty, session=True),
 )

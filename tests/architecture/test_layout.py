@@ -14,6 +14,7 @@ from rich.pretty import pretty_repr
 from crypto import labels
 from crypto.derivation import Deriver
 from crypto.encoding import SecretBody
+from crypto.es256 import Es256Key
 from crypto.locators import Locator
 from crypto.sealed.content import Opener, Sealer
 from crypto.sealed.recovery import Kit
@@ -127,6 +128,7 @@ def secret_holders() -> list[object]:
     return [
         secret,
         SigningKey(secret),
+        Es256Key(secret),
         UnsealingKey(secret),
         Kit(secret),
         Kit(secret).root,

@@ -138,7 +138,14 @@ class Person:
 
     async def publish(self, query: m.PublishLink) -> m.Logged:
         """Publish a link, check its proof, and keep it."""
-        logged = await (await self.world.service.api()).publish_link(query)
+        return await self._publish(await self.world.service.api(), query)
+
+    async def publish_as_oneself(self, query: m.PublishLink) -> m.Logged:
+        """``publish``, in one's session: what was shown in it counts."""
+        return await self._publish(await self.api(), query)
+
+    async def _publish(self, api: VaultApi, query: m.PublishLink) -> m.Logged:
+        logged = await api.publish_link(query)
         self.world.check(logged, query.envelope, self.world.directory)
         self.links.append(DisclosedLink(envelope=query.envelope, disclosure=logged.disclosure))
         return logged

@@ -18,6 +18,7 @@ from vault_client.commands.devices import add_devices
 from vault_client.commands.enrolment import add_enrol, enrolled
 from vault_client.commands.names import NAME, short
 from vault_client.commands.output import Screen, counted
+from vault_client.commands.passkeys import add_passkeys
 from vault_client.commands.profiles import add_output, add_profile
 from vault_client.commands.restoring import add_restore, restored
 from vault_client.commands.secrets_input import note_vault
@@ -117,6 +118,7 @@ def add(commands: "Subcommands") -> None:
     parser.add_argument("change", metavar="CHANGE", help=NAME)
 
     add_profile(commands("log", patient_log.log, "read and check who did what"))
+    add_passkeys(commands)
 
     parser = commands("export", patient_export.export, "write the whole record into a folder, in the clear")
     add_profile(parser)

@@ -8,6 +8,7 @@ from vault_client.commands.devices import add_devices
 from vault_client.commands.enrolment import add_enrol, enrolled
 from vault_client.commands.names import NAME, pick, remember, short
 from vault_client.commands.output import Screen, amount, day
+from vault_client.commands.passkeys import add_passkeys
 from vault_client.commands.profiles import add_output, add_profile
 from vault_client.commands.restoring import add_restore, restored
 
@@ -56,6 +57,7 @@ def add(commands: "Subcommands") -> None:
     add_profile(parser)
     parser.add_argument("document", metavar="DOC", help=NAME)
     add_output(parser, "the new file to write")
+    add_passkeys(commands)
 
 
 async def enrol(arguments: Namespace, screen: Screen) -> None:

@@ -36,12 +36,15 @@ class Gate:
         self._seconds = limits.body_seconds
         self._heavy_seconds = limits.heavy_body_seconds
 
-    async def enter(self, request: AnyRequest, *, session: bool) -> VaultSession:
-        """Who asks. Raises TooMany, or Unauthenticated where a session is needed and there is none."""
+    async def enter(self, request: AnyRequest, *, session: bool, counts: bool = False) -> VaultSession:
+        """Who asks. Raises TooMany, or Unauthenticated where a session is needed and there is none.
+
+        ``counts``: none is needed, but one that is shown must be in force.
+        """
         address = sender(request)
         self._addresses.take(address)
         token = request.headers.get("authorization", "")
-        if not session:
+        if not session and not (counts and token):
             return self._vault.for_session(None, address)
         scheme, _, word = token.partition(" ")
         if scheme != "Bearer" or not word:

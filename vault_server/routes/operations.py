@@ -20,7 +20,7 @@ def handlers(gate: Gate) -> list[HTTPRouteHandler]:
 def _handler(gate: Gate, operation: Operation) -> HTTPRouteHandler:
     @post(f"{PREFIX}/{operation.name}", status_code=HTTPStatus.OK)
     async def handler(request: AnyRequest) -> Answer:
-        session = await gate.enter(request, session=operation.session)
+        session = await gate.enter(request, session=operation.session, counts=operation.session_counts)
         async with gate.body(request, session, JSON, operation.limit) as body:
             query = decode(body, operation.request, limit=operation.limit)
             return Response(encode(await getattr(session, operation.name)(query)), media_type=JSON)

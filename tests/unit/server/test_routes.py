@@ -135,6 +135,17 @@ async def test_the_whole_way_over_http(http: httpx.AsyncClient, running: InProce
     assert isinstance(error_of(problem(answer)), NotFound)
 
 
+async def test_a_session_that_counts_must_be_in_force(
+    http: httpx.AsyncClient, running: InProcess, world: World
+) -> None:
+    """A link is published without a session, and in one; a token that is none is not passed over."""
+    person = await world.person()
+    for headers in ({}, await bearer(running, person)):
+        assert (await ask(http, "publish_link", person.first, **headers)).status_code == 200
+    answer = await ask(http, "publish_link", person.first, authorization="Bearer x")
+    assert problem(answer).type == "coffre:unauthenticated"
+
+
 async def test_refusals_of_a_request_are_the_same_bytes(
     http: httpx.AsyncClient, running: InProcess, world: World
 ) -> None:
