@@ -26,7 +26,8 @@ TEN_MINUTES = 600
 AHEAD = 300
 
 _DECIMAL = re.compile("0|[1-9][0-9]{0,18}")
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
+# Halves of characters too: text from a terminal can hold them, and they have no encoding.
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _SIGNATURE_SIZE = 64
 _TIME_SIZE = 8
 

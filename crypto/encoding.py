@@ -89,6 +89,15 @@ def decode(data: bytes, kind: type[T], *, limit: int = MAX_BODY) -> T:
     return body
 
 
+def decode_text(text: str, kind: type[T], *, limit: int = MAX_BODY) -> T:
+    """Parse the text of a file, with or without white space around it, as ``decode`` does. Raises what that raises."""
+    try:
+        data = text.strip().encode()
+    except UnicodeEncodeError:  # a lone surrogate, as arguments and terminals can hold
+        raise Malformed("A text was refused: it holds half a character.") from None
+    return decode(data, kind, limit=limit)
+
+
 def pae(label: str, *parts: bytes) -> bytes:
     """Join ``label`` and ``parts`` so that only these give these bytes (DSSE v1 when there is one part)."""
     name = label.encode("ascii")

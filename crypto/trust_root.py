@@ -24,6 +24,7 @@ from crypto.encoding import (
     ShortText,
     Suite,
     decode,
+    decode_text,
     encode,
     pae,
 )
@@ -325,4 +326,4 @@ def card_text(card: InstanceCard) -> str:
 
 def read_card(text: str) -> InstanceCard:
     """Read an instance card. Raises Malformed or TooLarge."""
-    return decode(text.strip().encode(), InstanceCard, limit=4096)
+    return decode_text(text, InstanceCard, limit=4096)

@@ -1,4 +1,4 @@
-"""What every test shares: where the material from elsewhere is, and how much of it ran."""
+"""What every test shares: where the material from elsewhere is, and how much of everything ran."""
 
 import os
 import sys
@@ -13,6 +13,9 @@ import pytest
 os.environ["COFFRE_LANG"] = "en"  # what tests compare is English, whatever language the system speaks
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# What tests count begins with one of these words, which then names a line of its own; all else are vectors.
+TRIED = ("inputs to ", "requests ", "steps of ")
 
 _counted: Counter[str] = Counter()
 
@@ -55,9 +58,12 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the counts."""
-    if _counted:
-        counts = ", ".join(f"{name} {number}" for name, number in sorted(_counted.items()))
-        terminalreporter.write_line(f"Vectors from elsewhere that ran: {sum(_counted.values())} ({counts})")
+    vectors = {name: number for name, number in sorted(_counted.items()) if not name.startswith(TRIED)}
+    if vectors:
+        counts = ", ".join(f"{name} {number}" for name, number in vectors.items())
+        terminalreporter.write_line(f"Vectors from elsewhere that ran: {sum(vectors.values())} ({counts})")
+    for name in sorted(set(_counted) - set(vectors)):
+        terminalreporter.write_line(f"{name[0].upper()}{name[1:]}: {_counted[name]}")
 
 
 @pytest.hookimpl(trylast=True)

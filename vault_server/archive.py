@@ -24,6 +24,8 @@ NAME = re.compile(
 )
 NEEDED = ("coffre.db", "keys/log.key", "keys/directory.key", "trust-roots/1.json")
 CHUNK = 1 << 20
+# The library takes what a header says of a sparse file for numbers.
+UNREADABLE = (tarfile.TarError, ValueError)
 
 
 class ArchiveWriter:
@@ -89,7 +91,7 @@ def members(file: IO[bytes]) -> Iterator[tuple[str, "Hashed"]]:
                 hashed.drain()
                 lines.update(line(hashed.digest, member.name))
                 missing.discard(member.name)
-    except tarfile.TarError:
+    except UNREADABLE:
         raise _not_one() from None
     raise _not_one()
 
@@ -117,7 +119,7 @@ class Hashed:
         """Read on. Raises Malformed where an archive ends too early."""
         try:
             data = self._file.read(size)
-        except tarfile.TarError:
+        except UNREADABLE:
             raise _not_one() from None
         self._hash.update(data)
         return data

@@ -85,7 +85,9 @@ def unrouted(_: AnyRequest, error: HTTPException) -> Answer:
     """What the framework refuses: unknown addresses and methods."""
     status = HTTPStatus(error.status_code)
     code = "not-found" if status is HTTPStatus.NOT_FOUND else "malformed"
-    return problem(status, code, "This server does not answer that. Nothing was done.")
+    answer = problem(status, code, "This server does not answer that. Nothing was done.")
+    answer.headers.update(error.headers or {})  # which methods are
+    return answer
 
 
 def problem(status: HTTPStatus, code: str, detail: str) -> Answer:

@@ -51,7 +51,6 @@ class HttpKeeper:
 
 
 def _size(content: bytes) -> int:
-    try:
-        return parse_decimal(content.decode("ascii").removesuffix("\n"))
-    except UnicodeDecodeError:
-        raise Malformed("A size was refused: it is not ASCII text.") from None
+    if not content.isascii() or not content.endswith(b"\n"):
+        raise Malformed("A size was refused: it is not one line of ASCII text.")
+    return parse_decimal(content[:-1].decode())

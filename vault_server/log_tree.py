@@ -13,7 +13,8 @@ from crypto.merkle import HASH_SIZE, Frontier, SubtreeHash, root_of
 from crypto.tiles import HEIGHT, WIDTH, Tile, decode_tile, subtree_reader, tiles_of
 
 FULL_TILE = WIDTH * HASH_SIZE
-NODES = 1 << 16
+# Consecutive proofs need a few for each log; all together they take about five MiB.
+NODES = 1 << 14
 
 T = TypeVar("T")
 

@@ -12,6 +12,9 @@ from crypto.wire.vault_api import OPERATIONS, PREFIX, Operation
 from vault_server.media_types import BYTES, JSON, TEXT
 from vault_server.version import VERSION
 
+# A log's number, and a tile's place in it, as C2SP tlog-tiles writes them.
+SHARD = "^(0|[1-9][0-9]{0,8})$"
+PLACE = "^(entries|[0-9]|[1-5][0-9]|6[0-3])/(x[0-9]{3}/){0,6}[0-9]{3}([.]p/([1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-5]))?$"
 REFERENCE = "#/components/schemas/{name}"
 STATUSES = sorted({int(status) for _, _, status in TABLE} | {405, 500})
 
@@ -55,7 +58,13 @@ def _ciphertext() -> dict[str, Any]:
         "in": "header",
         "required": True,
         "description": "base64url without padding of the canonical JSON of a PartUpload",
-        "schema": {"type": "string"},
+        "schema": {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9_-]+$",
+            "contentEncoding": "base64url",
+            "contentMediaType": JSON,
+            "contentSchema": _reference(PartUpload),
+        },
     }
     return {
         f"{PREFIX}/part": {
@@ -94,7 +103,7 @@ def _documents() -> dict[str, Any]:
 
 
 def _logs() -> dict[str, Any]:
-    shard, place = _parameter("shard"), _parameter("place")
+    shard, place = _parameter("shard", SHARD), _parameter("place", PLACE)
     text = {"type": "string"}
     return {
         "/coffre/directory/checkpoint": _get([], TEXT, text),
@@ -108,8 +117,8 @@ def _get(parameters: list[Any], kind: str, schema: dict[str, Any]) -> dict[str, 
     return {"get": {"parameters": parameters, "responses": _answers("200", kind, schema), "security": []}}
 
 
-def _parameter(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+def _parameter(name: str, pattern: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}}
 
 
 def _answers(status: str, kind: str, schema: dict[str, Any]) -> dict[str, Any]:

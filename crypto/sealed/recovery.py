@@ -11,7 +11,7 @@ import hmac
 
 from crypto import labels
 from crypto.derivation import derive
-from crypto.encoding import Bytes32, SecretBody, ShortText, Suite, decode, encode, pae
+from crypto.encoding import Bytes32, SecretBody, ShortText, Suite, decode_text, encode, pae
 from crypto.errors import Malformed
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
@@ -93,7 +93,7 @@ def kit_file_text(file: KitFile) -> str:
 
 def read_kit_file(text: str) -> KitFile:
     """Read a kit's file. Raises Malformed, also for a kit not written as ``Kit.to_text`` does, or TooLarge."""
-    file = decode(text.strip().encode(), KitFile, limit=MAX_FILE)
+    file = decode_text(text, KitFile, limit=MAX_FILE)
     if file.kit.to_text() != file.text:
         raise Malformed("A recovery kit's file is not in the one accepted form. Nothing was tried.")
     return file

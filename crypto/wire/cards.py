@@ -2,7 +2,7 @@
 
 import base64
 
-from crypto.encoding import Body, ShortText, Suite, decode, encode
+from crypto.encoding import Body, ShortText, Suite, decode_text, encode
 from crypto.identity_links import Chain
 
 MAX_CARD = 1 << 22
@@ -23,7 +23,7 @@ def card_text(card: IdentityCard) -> str:
 
 def read_identity_card(text: str) -> IdentityCard:
     """Read a card's file. Raises Malformed or TooLarge; nothing in it is believed yet."""
-    return decode(text.strip().encode(), IdentityCard, limit=MAX_CARD)
+    return decode_text(text, IdentityCard, limit=MAX_CARD)
 
 
 def fingerprint(identity: bytes) -> str:

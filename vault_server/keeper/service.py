@@ -47,7 +47,7 @@ async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
         config(
             make_app(keeper, events),
             settings.listening,
-            limit_concurrency=MAX_CONNECTIONS,
+            connections=MAX_CONNECTIONS,
             timeout_graceful_shutdown=STOPPING,
         ),
         lambda: print(json.dumps(ready), flush=True),

@@ -20,7 +20,7 @@ def handlers(vault: Vault) -> list[HTTPRouteHandler]:
     """Four documents that need no session."""
     card = vault.instance.card.encode()
     version = encode(Version(name="coffre", version=VERSION, suite=SUITE))
-    description = json.dumps(document(), sort_keys=True).encode()
+    description = json.dumps(document()).encode()  # the order of properties is that of the one encoding
 
     @get("/coffre/instance-card")
     async def instance_card() -> Answer:
