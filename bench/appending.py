@@ -33,6 +33,7 @@ from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import SigningKey
 from crypto.wire.keeper_api import KeeperCard
 from crypto.wire.messages import OpenRequest
+from vault_client.http_vault import HttpVault
 from vault_client.opening import Wanted
 from vault_client.practitioner import TREATMENT
 from vault_server import instance as instances
@@ -198,14 +199,14 @@ class _Asked(NamedTuple):
 
 async def _signed(both: People, doc: bytes, count: int) -> _Asked:
     practitioner = both.practitioner
-    (grant,) = [each for each in practitioner.grants.all() if practitioner.grants.row(each.gid, doc)]
+    (grant,) = practitioner.grants.all()
     row = practitioner.grants.row(grant.gid, doc)
     wanted = [Wanted(doc=row.doc, ver=row.ver, ct_root=row.ct_root, wrap=row.wrap)]
-    envelopes = [
-        await practitioner._opener._signed(grant, wanted, "release", TREATMENT) for _ in range(count)
-    ]
-    headers = await practitioner.service.api._authorization()
-    return _Asked([encode(OpenRequest(request=each)) for each in envelopes], headers["Authorization"])
+    envelopes = [await practitioner._opener.sign(grant, wanted, "release", TREATMENT) for _ in range(count)]
+    api = practitioner.service.api
+    assert isinstance(api, HttpVault)
+    token = (await api.log_in()).token
+    return _Asked([encode(OpenRequest(request=each)) for each in envelopes], f"Bearer {token}")
 
 
 async def _size(both: People) -> int:

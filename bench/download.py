@@ -24,6 +24,7 @@ import aiohttp
 from bench.people import people, server_process
 from crypto.encoding import encode
 from crypto.wire.messages import CiphertextQuery
+from vault_client.http_vault import HttpVault
 
 SIZE: Final = 64 << 20
 CHUNK: Final = 1 << 18
@@ -49,7 +50,9 @@ async def _measure(folder: Path, card: Any, size: int, rounds: int) -> list[Row]
         version = both.patient.replica.document(document.doc).document.versions[-1]
         api = both.patient.service.api
         query = CiphertextQuery(vault=both.patient.vault, request=None, ver=version.ver, start=0)
-        headers = {"Content-Type": "application/json"} | await api._authorization()
+        assert isinstance(api, HttpVault)
+        token = (await api.log_in()).token
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
 
         async def coffre() -> AsyncIterator[bytes]:
             url = f"{card.url}/coffre/v1/ciphertext"

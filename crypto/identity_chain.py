@@ -91,13 +91,13 @@ def fold(chain: Chain, origin: str, registrars: Registrars) -> IdentityState:
     for a keeper to answer.
     """
     state: IdentityState | None = None
-    identity, index = chain.identity, -1
+    index = -1
     for n, link in enumerate(chain.links):
         disclosure = link.disclosure
         disclosure.leaf(link.envelope)
         if disclosure.part.outcome != "accepted" or disclosure.part.prev != FIRST:
             raise BrokenChain("An identity's link was not accepted into the directory. It was not believed.")
-        if disclosure.index <= index or disclosure.slot_one != directory_slot(origin, identity, n):
+        if disclosure.index <= index or disclosure.slot_one != directory_slot(origin, chain.identity, n):
             raise BrokenChain(
                 "An identity's links do not stand in the directory as they should. It was not believed."
             )

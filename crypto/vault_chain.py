@@ -10,6 +10,7 @@ or raises. It looks only at what the link's operations name, so its cost does no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import msgspec
 
@@ -235,6 +236,8 @@ def _apply(view: VaultView, changes: Changes, operation: AnyOperation) -> None:
             changes.head = msgspec.structs.replace(head, keys=keys)
         case PolicyPart() | ProfilePart() | SnapshotPart():
             pass  # they name a part, and folding never needs one
+        case _:
+            assert_never(operation)
 
 
 def _granted(view: VaultView, changes: Changes, step: Grant) -> GrantEntry:

@@ -12,11 +12,12 @@ import pytest
 from rich.pretty import pretty_repr
 
 from crypto import labels
-from crypto.derivation import Deriver
+from crypto.derivation import Deriver, Mac
 from crypto.encoding import SecretBody
 from crypto.es256 import Es256Key
 from crypto.locators import Locator
 from crypto.sealed.content import Opener, Sealer
+from crypto.sealed.local_records import LocalRecords
 from crypto.sealed.recovery import Kit
 from crypto.sealed.shares import ShareB
 from crypto.sealed.unsealing import UnsealingKey
@@ -133,6 +134,8 @@ def secret_holders() -> list[object]:
         Kit(secret),
         Kit(secret).root,
         Deriver(MARK),
+        Mac(MARK),
+        LocalRecords(secret),
         Locator(secret, "origin"),
         ShareB([secret], "release", bytes(32), 0),
         GrantWrapper(secret, **ids),

@@ -53,7 +53,7 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account
     with DeviceStore.create_with_key(tmp_path / "profile", SecretBytes.random()) as store:
 
         @asynccontextmanager
-        async def opened(arguments: Any) -> AsyncIterator[Any]:
+        async def opened(*_: Any) -> AsyncIterator[Any]:
             yield SimpleNamespace(passkeys=made), store
 
         monkeypatch.setattr(profiles, "patient", opened)

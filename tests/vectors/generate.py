@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crypto.errors import CoffreError
+from tests.vectors import shapes
 from tests.vectors.case import Case
 from tests.vectors.chain_cases import vault_chains
 from tests.vectors.content_cases import contents
@@ -45,7 +46,7 @@ def expected(case: Case) -> dict[str, Any]:
 
 
 def main(*, force: bool) -> int:
-    """Write what is missing, or with ``force`` everything; returns how many files were written."""
+    """Write what is missing, or with ``force`` everything; returns how many files and shapes were written."""
     written = 0
     for case in cases():
         text = case.text(expected(case))
@@ -53,8 +54,8 @@ def main(*, force: bool) -> int:
             case.path.parent.mkdir(exist_ok=True)
             case.path.write_text(text, encoding="utf-8")
             written += 1
-    return written
+    return written + shapes.keep(force=force)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{main(force='--force' in sys.argv[1:])} files written\n")
+    sys.stdout.write(f"{main(force='--force' in sys.argv[1:])} files and shapes written\n")

@@ -5,7 +5,9 @@ import pytest
 
 from crypto import labels, sealing
 from crypto.deposits import DepositCard, accept_card, accept_deposit
+from crypto.encoding import encode, pae
 from crypto.errors import BadSignature, BrokenChain, CannotOpen, Malformed, NotPermitted, Stale
+from crypto.padding import pad_record
 from crypto.sealed.standing import (
     CategoryKey,
     StandingKeys,
@@ -16,6 +18,7 @@ from crypto.sealed.standing import (
     open_standing_keys,
     open_standing_policy,
     seal_standing_keys,
+    seal_standing_policy,
 )
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
@@ -195,6 +198,45 @@ def test_a_standing_reader_opens_with_all_shares():
         with pytest.raises(CannotOpen):
             open_standing_policy(keepers[blob.keeper], moved, place.origin, *ids)
     assert len(held) == len(shares) == 6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"origin": "elsewhere.example/coffre/log/0"},
+        {"doc": fresh(16)},
+        {"ver": fresh(16)},
+        {"ct_root": fresh()},
+    ],
+)
+def test_a_keepers_policy_that_contradicts_its_binding_is_refused(change):
+    """What was sealed for one deposit and speaks of another cannot be opened."""
+    document, key = GrantedDocument.fresh(), SERVICE.keepers[0].unsealing
+    place, ids = MAKER.place(document), (document.doc, document.ver, document.ct_root)
+    root, name = SERVICE.accepted.ref.digest, sealing.key_hash(key.public)
+    blob = next(blob for blob in MAKER.standing(document)[1] if blob.keeper == name)
+    honest = open_standing_policy(key, blob, place.origin, *ids)
+    assert (
+        open_standing_policy(key, seal_standing_policy(honest, key.public, root), place.origin, *ids)
+        == honest
+    )
+    info = pae(labels.STANDING_POLICY, place.origin.encode(), *ids, name, root)
+    box = sealing.seal(key.public, info, pad_record(encode(replace(honest, **change))))
+    with pytest.raises(CannotOpen):
+        open_standing_policy(key, replace(blob, box=box), place.origin, *ids)
+
+
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_deposits_keys_have_32_bytes(length):
+    """A box that opens and holds something else than a key is refused."""
+    place = MAKER.place(GrantedDocument.fresh())
+    for key, label, open_box in (
+        (MAKER.category, labels.STANDING_A, open_share_a),
+        (VAULT.epoch.deposit_key, labels.DEPOSIT_KEY, open_document_key),
+    ):
+        assert open_box(key, place, sealing.seal(key.public, place.info(label), fresh(32)))
+        with pytest.raises(CannotOpen):
+            open_box(key, place, sealing.seal(key.public, place.info(label), bytes(length)))
 
 
 def test_category_keys_reach_a_standing_reader_by_an_event():

@@ -773,6 +773,8 @@ def test_a_chain_stands_where_it_should(person):
             fold(chain, origin, REGISTRARS)
     with pytest.raises(BrokenChain):
         fold(person.chain, origin + "2", REGISTRARS)
+    with pytest.raises(BrokenChain):
+        fold(Chain(links=()), origin, REGISTRARS)
 
 
 def test_a_chain_is_whole(person):

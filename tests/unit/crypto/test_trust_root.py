@@ -403,6 +403,18 @@ def test_retired_keepers_are_not_live():
     assert ROOT.live_keepers == ROOT.keepers
 
 
+def test_the_policy_is_the_strictest_for_the_live_keepers():
+    """Of the policies for so many keepers as are live the one that asks most; none where keepers are too few."""
+    loose, strict, other = Policy(k=2, n=4), Policy(k=3, n=4), Policy(k=4, n=5)
+    assert replace(ROOT, policies=(loose, strict, other)).policy == strict
+    assert replace(ROOT, policies=(strict, loose)).policy == strict
+    fewer = replace(
+        ROOT, keepers=other_keepers(retired_until=NOW), policies=(loose, strict, Policy(k=1, n=1))
+    )
+    with pytest.raises(NotPermitted):
+        _ = fewer.policy
+
+
 def test_a_keeper_is_named_by_its_sealing_key():
     """The name in grants is the hash of the sealing key."""
     keys = KeeperKeys(unsealing=UnsealingKey.generate())

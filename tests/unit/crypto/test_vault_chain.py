@@ -10,7 +10,7 @@ from crypto.encoding import encode
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted
 from crypto.identity_links import RevokeDevice
 from crypto.signing import sign
-from crypto.vault_chain import follow, found
+from crypto.vault_chain import Named, follow, found, named
 from crypto.vault_links import (
     AddVersion,
     Adopt,
@@ -483,6 +483,26 @@ def test_an_export_is_named_by_its_manifest():
     """The digest is of the manifest's bytes, under a label of its own."""
     digest = hashlib.sha256(b"DSSEv1 15 coffre-1/export 4 {..}").digest()
     assert export_digest(b"{..}") == digest != export_digest(b"{...}")
+
+
+def test_a_link_names_what_its_operations_touch(vault):
+    """Documents, grants and identities by which the server looks up the state; keys and parts name nothing."""
+    steps = [version(), replace(version(), doc=fresh(16)), grant(), grant()]
+    operations = (
+        *steps,
+        Tombstone(doc=(gone := fresh(16))),
+        Mask(doc=(masked := fresh(16)), masked=True),
+        End(gid=(ended := fresh())),
+        Block(identity=(blocked := fresh()), blocked=True),
+        Reseal(keyring=fresh()),
+        PolicyPart(part=fresh()),
+    )
+    adopted = Adopt(**{**msgspec.structs.asdict(version()), "manifest": fresh(), "index": 0})
+    assert named((*operations, adopted)) == Named(
+        documents={steps[0].doc, steps[1].doc, gone, masked, adopted.doc},
+        grants={steps[2].gid, steps[3].gid, ended},
+        identities={steps[2].recipient, steps[3].recipient, blocked},
+    )
 
 
 def test_every_operation_has_a_test():
