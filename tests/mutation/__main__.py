@@ -66,11 +66,11 @@ class Trials:
         return True
 
 
-def living(mutants: Sequence[Mutant], tests: Sequence[str]) -> list[Mutant]:
+def living(mutants: Sequence[Mutant], pool: Sequence[str]) -> list[Mutant]:
     """The mutants that no test kills. Raises RuntimeError when a test fails without any."""
     with tempfile.TemporaryDirectory() as folder:
         into = Path(folder, "verdicts")
-        os.waitpid(fork(lambda: pytest.main([*PYTEST, *tests], plugins=[Trials(mutants, into)])), 0)
+        os.waitpid(fork(lambda: pytest.main([*PYTEST, *pool], plugins=[Trials(mutants, into)])), 0)
         if not into.exists():
             raise RuntimeError(
                 "The tests cannot be collected, or one fails without any mutant. Nothing was tried."
@@ -81,7 +81,9 @@ def living(mutants: Sequence[Mutant], tests: Sequence[str]) -> list[Mutant]:
     for near in (True, False):  # to collect few tests is quick, and most mutants end there
         trials = []
         for mutant in left:
-            some = [test for test in reach.tests_for(mutant) if is_near(mutant, test) or not near]
+            # What is in a function and lived had all its tests already: collected before it was exchanged.
+            tests = reach.tests_for(mutant) if near or not mutant.inside else []
+            some = [test for test in tests if is_near(mutant, test) == near]
             trials.append(partial(run_fresh, mutant, some, reach.seconds_of(some)))
         left = [mutant for mutant, died_now in zip(left, verdicts(trials), strict=True) if not died_now]
     return left
