@@ -207,3 +207,26 @@ def test_padding_that_is_not_exactly_right_is_refused() -> None:
         ciphertext = content.seal(KEY, CONTEXT, padded)
         with pytest.raises(CannotOpen):
             content.open_document(KEY, CONTEXT, ciphertext, length)
+
+
+def test_the_same_content_is_sealed_again():
+    """With the header of a ciphertext the same comes out, and other content differs; another key's header is refused."""
+    plaintext = os.urandom(100_000)
+    ciphertext = content.seal(KEY, CONTEXT, plaintext)
+    header = ciphertext[: pieces.HEADER]
+
+    def again(data: bytes) -> bytes:
+        sealer, target = (
+            content.Sealer.again(KEY, CONTEXT, header),
+            bytearray(len(ciphertext) - pieces.HEADER),
+        )
+        for piece in range(pieces.piece_count(len(ciphertext))):
+            part = memoryview(data)[piece * pieces.PLAIN_PIECE : (piece + 1) * pieces.PLAIN_PIECE]
+            sealer.seal_into(piece, part, memoryview(target)[piece * pieces.PIECE :])
+        return sealer.header + bytes(target)
+
+    assert again(plaintext) == ciphertext
+    assert again(plaintext[:-1] + bytes([plaintext[-1] ^ 1])) != ciphertext
+    for key, context in ((SecretBytes(bytes(32)), CONTEXT), (KEY, CONTEXT + b"x")):
+        with pytest.raises(CannotOpen):
+            content.Sealer.again(key, context, header)

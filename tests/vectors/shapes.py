@@ -39,7 +39,8 @@ def _fields(info: kinds.Type) -> dict[str, str]:
         raise TypeError(f"{info} has no fields")
     tag = {} if info.tag is None else {str(info.tag_field): f"always {info.tag!r}"}
     unknown = {} if info.forbid_unknown_fields else {"*": "anything"}
-    return tag | {field.encode_name: _described(field) for field in info.fields} | unknown
+    written = {"[]": "an array of"} if info.array_like else {}
+    return written | tag | {field.encode_name: _described(field) for field in info.fields} | unknown
 
 
 def _described(field: kinds.Field) -> str:
