@@ -7,6 +7,7 @@ from crypto import labels
 from crypto.access_log import FIRST, Disclosure, ServerPart
 from crypto.checkpoint import AHEAD, TEN_MINUTES, Checkpoint, cosign, sign_checkpoint
 from crypto.errors import BadSignature, NotPermitted, NotProven, Stale
+from crypto.identity_links import Reset
 from crypto.merkle import EMPTY_ROOT
 from crypto.signing import SigningKey, sign_encoded
 from crypto.statements import Head
@@ -21,6 +22,7 @@ from vault_client.trust import (
     believe_note,
     certified_subject,
     chain_extends,
+    check_met_again,
     check_pin,
     empty_head,
     independent,
@@ -193,6 +195,24 @@ def test_a_pin_holds_until_keys_are_recovered():
     for held, shown in ((pin, stopped), (replace(pin, hard_stops=2), stopped)):
         with pytest.raises(NotPermitted):
             check_pin(held, shown)
+
+
+def test_a_card_of_before_a_recovery_is_no_new_meeting():
+    """A card that holds the newest hard stop counts, also when the chain went on since; one that ends before it does not."""
+    person = Person(SERVICE)
+    SERVICE.certify(person)
+    old = person.chain
+    check_met_again(old, person.known())
+    new_root = SigningKey.generate()
+    person.add(Reset(key=new_root.public.raw), signers=[SERVICE.registrar, new_root])
+    new = person.chain
+    SERVICE.certify(person)
+    known = person.known()
+    assert len(known.state.hard_stops) == 1
+    check_met_again(new, known)
+    check_met_again(person.chain, known)
+    with pytest.raises(NotPermitted):
+        check_met_again(old, known)
 
 
 def test_a_chain_goes_on_from_the_one_known():

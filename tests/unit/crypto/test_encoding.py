@@ -10,6 +10,7 @@ from crypto.encoding import (
     SecretBody,
     ShortText,
     decode,
+    decode_text,
     encode,
     number,
     pae,
@@ -251,3 +252,16 @@ def test_a_secret_body_does_not_print():
 
     assert repr(Held(key=b"confidential")) == "Held(…)"
     assert "confidential" not in repr(Holder(held=Held(key=b"confidential")))
+
+
+def test_a_file_may_have_white_space_around_it():
+    """It is read as the body alone; half a character, white space within and a text over the limit are refused."""
+    item = Item(name="é")
+    text = encode(item).decode()
+    assert decode_text(f" \n{text}\r\n", Item) == item
+    assert decode_text(f"  {text}  ", Item, limit=len(text.encode())) == item
+    for wrong in (text.replace(":", ": "), text.replace("é", "\ud800"), "", " "):
+        with pytest.raises(Malformed):
+            decode_text(wrong, Item)
+    with pytest.raises(TooLarge):
+        decode_text(text, Item, limit=len(text.encode()) - 1)

@@ -28,6 +28,7 @@ from crypto.identity_links import (
     UseRoot,
     Withdraw,
     identity_id,
+    root_use,
 )
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.sealing import key_hash
@@ -605,6 +606,8 @@ def test_a_use_of_the_root_is_shown(person):
     for signers in ([root], [root, person.device.signing]):
         after = extended(person, step, signers=signers)
         assert replace(after, n=0, head=before.head) == before
+    assert root_use(person.link(step, signers=[root])) == "fetch the keyring"
+    assert root_use(person.link(keyring_step())) is None
     for signers in ([person.device.signing], [root, person.recovery], [person.recovery]):
         refused(NotPermitted, person, step, signers=signers)
     refused(BadSignature, person, step, signers=[root, SigningKey.generate()])

@@ -15,6 +15,7 @@ from crypto.sealed.keyring import (
     ReadingSeed,
     SealedKeyring,
     VaultKeyring,
+    check_first_keyring,
     check_identity_keyring,
     check_vault_keyring,
     open_keyring,
@@ -24,8 +25,10 @@ from crypto.sealed.unsealing import UnsealingKey
 from crypto.sealing import key_hash
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import Head
-from crypto.vault_links import Person, Rotate, scan_key_commitment
-from tests.support.people import LOG, fresh
+from crypto.vault_links import Person, Rotate, person_commitment, scan_key_commitment
+from tests.support import people
+from tests.support.people import LOG, Service, fresh
+from tests.support.vaults import Vault
 
 KEYS = [UnsealingKey.generate() for _ in range(3)]
 PERSON = Person(salt=fresh(), name="Camille Exemple")
@@ -248,3 +251,38 @@ def test_keyrings_do_not_print():
     assert repr(RING) == "VaultKeyring(…)"
     assert repr(RING.epochs[0]) == "EpochKeys(…)"
     assert repr(READING) == "IdentityKeyring(…)"
+
+
+def first_keyring(vault: Vault, person: Person | None = None) -> VaultKeyring:
+    """The keyring of a record that has just been founded."""
+    made = vault.epoch
+    private = EpochKeys(
+        epoch=0,
+        secret=made.secret.reveal(),
+        scan_key=made.scan_key.reveal(),
+        log_key=made.log_key.seed.reveal(),
+        deposit_key=made.deposit_key.seed.reveal(),
+        category_keys=(),
+    )
+    return msgspec.structs.replace(keyring(private), person=person)
+
+
+def test_the_first_keyring_is_that_of_the_genesis():
+    """Just epoch 0 with the private halves that the genesis names, for its log, of nobody it does not commit to."""
+    service = Service()
+    vault = Vault(service, [people.Person(service)])
+    honest = first_keyring(vault)
+    check_first_keyring(honest, vault.genesis)
+    committed = msgspec.structs.replace(vault.genesis, person=person_commitment(PERSON.salt, PERSON.name))
+    check_first_keyring(first_keyring(vault, PERSON), committed)
+    for change in (
+        {"vault": vault.id},
+        {"link": fresh()},
+        {"origin": LOG + "1"},
+        {"epochs": (*honest.epochs, epoch(1))},
+        {"epochs": (epoch(0),)},
+        {"epochs": (msgspec.structs.replace(honest.epochs[0], epoch=1),)},
+        {"person": PERSON},
+    ):
+        with pytest.raises(NotPermitted):
+            check_first_keyring(msgspec.structs.replace(honest, **change), vault.genesis)
