@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,6 +149,12 @@ def test_names_are_the_same_in_both_languages(english):
     assert sorted(set(NAME.findall(english))) == sorted(set(re.findall(r"\{(\w+)(?::spoken)?\}", french)))
     assert re.search(r"[A-Za-z]{2}", NAME.sub("", english)), "nothing but names would match everything"
     assert not re.search(r"\}\{", english), "two names side by side cannot be told apart"
+
+
+def test_no_two_texts_look_the_same():
+    """Texts that differ only in the names of what varies cannot be told apart when they are looked up."""
+    shapes = Counter(NAME.sub("{}", english) for english in entries())
+    assert [shape for shape, count in shapes.items() if count > 1] == []
 
 
 def test_french_is_written_as_french_is():

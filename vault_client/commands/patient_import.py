@@ -3,6 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
+from languages.catalogue import spoken
 from vault_client.commands.names import short
 from vault_client.commands.output import Screen, amount, counted, day, moment, several
 
@@ -108,7 +109,7 @@ async def history(arguments: Namespace, screen: Screen) -> None:
             (
                 str(number),
                 moment(entry.time),
-                YOU
+                spoken(YOU)
                 if entry.kind == "change"
                 else entry.name or (short(entry.identity) if entry.identity else ""),
                 deed(entry),

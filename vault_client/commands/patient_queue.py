@@ -46,7 +46,11 @@ TAKEN_BACK = "Taken back, and no longer on this device: {what}."
 NOT_ANSWERED, NOT_IN_FORCE = "sent, not answered", "not yet in force"
 ADD, DELETE, MASK, UNMASK = "add {title}", "delete {title}", "mask {title}", "unmask {title}"
 BLOCK, UNBLOCK = "block {who}", "unblock {who}"
-AUTHORISE, EXTEND, END = "let {who} open {titles}", "add to grant {id}: {titles}", "the end of grant {id}"
+AUTHORISE, EXTEND, END = (
+    "the right of {who} to open {titles}",
+    "add to grant {id}: {titles}",
+    "the end of grant {id}",
+)
 
 
 @asynccontextmanager
