@@ -64,6 +64,7 @@ def _start_over(store: DeviceStore) -> None:
             "grant-entry",
             "blocked",
             "audit",
+            "audited",
             "entry",
             "alarm",
         ):
