@@ -17,22 +17,21 @@ from crypto.identity_links import (
     AddDevice,
     AnyOperation,
     Chain,
-    DisclosedLink,
     IdentityLink,
     ReadingKey,
     Recover,
     UnlockKey,
     UseRoot,
 )
-from crypto.locators import directory_slot
 from crypto.sealed.keyring import IdentityKeyring, ReadingSeed, check_identity_keyring, seal_keyring
 from crypto.sealed.recovery import Kit
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import part_hash
-from crypto.wire.messages import IdentityQuery, PublishLink
+from crypto.wire.messages import IdentityQuery
 from vault_client.device_store import DeviceStore
+from vault_client.identity_publishing import publish
 from vault_client.local_vault import ToBeRestored
 from vault_client.own_identity import OwnIdentity, Profile, Role, fetched_keyring
 from vault_client.service import Service
@@ -146,16 +145,9 @@ async def _signed(
 
 
 async def _published(service: Service, chain: Chain, envelope: Envelope, parts: tuple[bytes, ...]) -> Chain:
-    """``chain`` with its next link, proved to be in the directory in the place where everybody looks for it."""
-    origin = service.root.directory_origin
-    logged = await service.api.publish_link(PublishLink(envelope=envelope, parts=parts))
-    leaf = await service.believe_logged(origin, logged, envelope, "accepted")
-    if leaf.slot_one != directory_slot(origin, chain.identity, len(chain.links)):
-        raise NotProven(
-            "The server logged a link of the identity where nobody finds it. Nothing more was done. Ask its operator."
-        )
-    service.forget_directory()
-    return Chain(links=(*chain.links, DisclosedLink(envelope=envelope, disclosure=logged.disclosure)))
+    """``chain`` with its next link."""
+    published = await publish(service, chain.identity, len(chain.links), envelope, parts)
+    return Chain(links=(*chain.links, published))
 
 
 def _device(recovering: Recovering) -> bytes:

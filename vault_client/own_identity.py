@@ -13,14 +13,12 @@ from crypto.identity_chain import Known, known_at
 from crypto.identity_links import (
     AddDevice,
     Chain,
-    DisclosedLink,
     IdentityLink,
     ReadingKey,
     Root,
     UnlockKey,
     identity_id,
 )
-from crypto.locators import directory_slot
 from crypto.sealed.keyring import (
     IdentityKeyring,
     ReadingSeed,
@@ -34,11 +32,12 @@ from crypto.secret_bytes import SecretBytes
 from crypto.signing import SigningKey, sign
 from crypto.statements import Head, part_hash
 from crypto.wire.cards import IdentityCard
-from crypto.wire.messages import IdentityQuery, PartQuery, PublishLink
+from crypto.wire.messages import IdentityQuery, PartQuery
 from vault_client import trust
 from vault_client.device_store import DeviceStore
 from vault_client.http_vault import Account
 from vault_client.identity_history import IdentityHistory, history
+from vault_client.identity_publishing import publish
 from vault_client.service import Service
 
 Role = Literal["patient", "practitioner"]
@@ -114,7 +113,7 @@ class OwnIdentity:
             view=None,
         )
         envelope = sign(labels.IDENTITY_LINK, link, kit.root, device)
-        origin, identity = service.root.directory_origin, identity_id(envelope)
+        identity = identity_id(envelope)
         keep_kit(
             KitFile(
                 suite=labels.SUITE,
@@ -125,17 +124,13 @@ class OwnIdentity:
                 text=kit.to_text(),
             )
         )
-        logged = await service.api.publish_link(PublishLink(envelope=envelope, parts=(sealed,)))
-        leaf = await service.believe_logged(origin, logged, envelope, "accepted")
-        if leaf.slot_one != directory_slot(origin, identity, 0):
-            raise NotPermitted("The server logged the new identity under another name. It will not be used.")
-        service.forget_directory()
+        published = await publish(service, identity, 0, envelope, (sealed,))
         profile = Profile(
             role=role,
             identity=identity,
             signing=device.seed.reveal(),
             sealing=unsealing.seed.reveal(),
-            chain=Chain(links=(DisclosedLink(envelope=envelope, disclosure=logged.disclosure),)),
+            chain=Chain(links=(published,)),
             keyring=keyring,
         )
         store.put("profile", profile)
