@@ -12,16 +12,16 @@ from crypto.descriptors import (
     document_context,
     read_descriptor,
 )
-from crypto.errors import NotProven, Refusal, TooMany, Unauthenticated, Unreachable
+from crypto.errors import Refusal, TooMany, Unauthenticated, Unreachable
 from crypto.exports import DOCUMENTS, ExportedDocument, ExportedParts, ExportedVersion
 from crypto.file_names import safe_name
 from crypto.pieces import HEADER
 from crypto.sealed import content
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
-from crypto.statements import part_hash
 from crypto.vault_chain import Document, Version
-from crypto.wire.messages import CiphertextQuery, PartQuery
+from crypto.wire.messages import CiphertextQuery
+from vault_client import vault_parts
 from vault_client.ciphertext_spool import decrypt_file, in_thread
 from vault_client.progress import Progress
 from vault_client.service import Service
@@ -104,11 +104,8 @@ class ExportDocuments:
 
     async def _open(self, doc: bytes, version: Version) -> _Opened:
         names, vault = (version.self_wrap, version.descriptor), self._replica.vault
-        answer = (await self._service.api.parts(PartQuery(vault=vault, hashes=names))).parts
-        found = [part for part in answer if part is not None]
-        if [part_hash(part) for part in found] != list(names):
-            raise NotProven("The server withholds a document's keys.")
-        self_wrap, sealed = found
+        found = await vault_parts.fetched(self._service, vault, names)
+        self_wrap, sealed = (found[name] for name in names)
         wrapper = SelfWrapper(SecretBytes(self._replica.epoch(version.epoch).secret), vault)
         key = wrapper.unwrap(self_wrap, doc, version.ver, version.ct_root)
         context = descriptor_context(vault, doc, version.ver)
