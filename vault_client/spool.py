@@ -1,7 +1,8 @@
 """The folder where ciphertext rests between this device and the server.
 
-What is being encrypted has a name of its own each time and is gone afterwards. What is being fetched is named by its
-signed root, so that the next attempt finds how far the last one came, whichever process that was.
+What is being looked at has a name of its own each time and is gone afterwards. What is to be added is named by its
+version, and stays until it is in the record (``adding``). What is being fetched is named by its signed root, so that the
+next attempt finds how far the last one came, whichever process that was.
 """
 
 import re
@@ -66,8 +67,8 @@ def fetched_spool(spool: Path, ct_root: bytes) -> Iterator[Path]:
 def opened_spool(profile: Path, *, kept: Set[str] = frozenset()) -> Path:
     """The spool of a profile, made if need be, without what runs that were cut short have left there.
 
-    ``kept``: the names of files that are still wanted. Only what runs of ours leave is removed; what was fetched of a document, only when nobody went on with it for
-    ``KEPT_DAYS``. The caller holds the profile's lock, so nobody else is using it. Raises as ``own_folder``.
+    ``kept``: the names of files that are still wanted. Only what runs of ours leave is removed; what was fetched of a
+    document, only when nobody went on with it for ``KEPT_DAYS``. The caller holds the profile's lock, so nobody else is using it. Raises as ``own_folder``.
     """
     spool = own_folder(profile, SPOOL)
     with _usable(spool):

@@ -14,7 +14,6 @@ from vault_client.spool import SPOOL
 if TYPE_CHECKING:
     from crypto.trust_root import InstanceCard
     from crypto.wire.cards import IdentityCard
-    from vault_client.commands.output import Screen
     from vault_client.device_store import DeviceStore
     from vault_client.patient import Patient
     from vault_client.practitioner import Practitioner
