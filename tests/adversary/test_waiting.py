@@ -184,6 +184,27 @@ async def test_a_grant_whose_answer_was_lost_is_made_once(story: Story, is_late:
     assert await story.reader.sync() == []
 
 
+async def test_what_was_sent_before_something_else_is_not_taken_back(story: Story) -> None:
+    """A grant that the server has and did not answer stays sent when another change is sent on the same head, unanswered too."""
+    patient, n = story.patient, story.patient.replica.local.head.n
+    story.patient_vault.tamper("append_link", cut)
+    with pytest.raises(Unreachable):
+        await patient.authorise(await story.reader.card(), [story.documents[0].doc])
+    story.patient_vault.withhold("append_link", Unreachable("gone"))
+    with pytest.raises(Unreachable):
+        await patient.block(bytes(32))
+    block, grant = patient.waiting()
+    for queued in (block, grant):
+        assert patient.is_sent(queued)
+        with pytest.raises(NotPermitted):
+            patient.take_back(queued.id)
+    story.patient_vault.be_honest()
+    await reopened(story).send_waiting()
+    assert patient.waiting() == []
+    assert [type(each) for each in await operations(story, n)] == [Grant, Block]
+    assert not patient.replica.unanswered()
+
+
 async def test_what_the_server_forgot_is_sent_anew(story: Story) -> None:
     """An unfinished upload that was swept meanwhile: its parts are sent again, and it is added."""
     source, before = story.folder / "late.txt", len(story.patient_vault.asked("put_part"))
