@@ -189,8 +189,12 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         return self._sending.is_sent(queued.change)
 
     async def send_waiting(self, *, progress: Progress | None = None) -> None:
-        """Go on with every change that waits, as far as that is possible now. ``outcome`` says what came of it."""
+        """Go on with every change that waits, as far as that is possible now. ``outcome`` says what came of it.
+
+        Copies of documents that are no longer in the record are removed.
+        """
         await self._sending.send_waiting(progress)
+        self.files.drop_unwanted()
 
     @property
     def outcome(self) -> Outcome:

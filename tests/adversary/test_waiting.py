@@ -95,6 +95,19 @@ async def test_what_was_asked_offline_is_made_ends_and_blocks_first(story: Story
     assert (await patient.log()).alarms == ()
 
 
+async def test_what_was_deleted_offline_leaves_no_copy(story: Story) -> None:
+    """A document whose deletion waited can be read until it is in the record; then its copy goes with it."""
+    patient, document = story.patient, story.documents[1]
+    copy = story.folder / "patient" / "ciphertext" / document.ver.hex()
+    await patient.fetch_replica()
+    with offline(story), pytest.raises(Unreachable):
+        await patient.delete(document.doc)
+    assert copy.is_file()
+    await reopened(story).send_waiting()
+    assert patient.waiting() == []
+    assert not copy.exists()
+
+
 async def test_what_another_device_made_void_is_dropped_and_said(story: Story) -> None:
     """A mask of a document that was deleted elsewhere is dropped with its reason; that of another one is made."""
     patient, n = story.patient, story.patient.replica.local.head.n
