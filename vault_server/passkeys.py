@@ -83,6 +83,8 @@ class AccountPasskeys:
 
         async def job(transaction: Transaction) -> None:
             known = await self._changeable(transaction, account)
+            if not known:  # what an account had under an earlier name of the service counts no more
+                await self._gate.forget(transaction, account.identity)
             new = len(known) < p.MAX_PASSKEYS and await rows.add(
                 transaction, account.identity, self._party.id, row
             )
@@ -118,7 +120,7 @@ class AccountPasskeys:
         """What the account has."""
         known = await rows.passkeys(self._reader, account.identity, self._party.id)
         shown = [p.Passkey(credential=row.credential, added=row.added, synced=row.synced) for row in known]
-        required = await rows.each_session(self._reader, account.identity)
+        required = await rows.each_session(self._reader, account.identity, self._party.id)
         return p.Passkeys(passkeys=tuple(shown), each_session=required)
 
     async def remove(self, account: Account, credential: bytes) -> None:

@@ -77,7 +77,7 @@ class SecondGate:
         if session in self._shown:
             return False
         if identity not in self._each:
-            required = await rows.each_session(self._reader, identity)
+            required = await rows.each_session(self._reader, identity, self._party.id)
             if identity not in self._each:  # else it was changed while the row was read
                 self.note_each_session(identity, required=required)
         return self._each[identity]

@@ -36,6 +36,7 @@ from tests.support.passkeys import (
     VERIFIED,
     HandMade,
 )
+from vault_server.store.database import Transaction
 
 WEEK = 7 * 24 * 3600
 
@@ -266,6 +267,26 @@ async def test_an_account_may_want_a_passkey_at_each_session(world: World, servi
     await (await fresh_session()).set_each_session(p.EachSession(required=False))
     token = (await log_in(service, person)).token
     await (await fresh_session()).mailbox(m.MailboxQuery(after=0))
+
+
+async def test_under_another_name_accounts_begin_again(world: World, service: InProcess) -> None:
+    """Passkeys for an earlier name of the service count no more, nor does the wish that no session could then fulfil."""
+    person, passkey = await gated(world)
+    api = await person.api()
+    await passkey.show(api)
+    await api.set_each_session(p.EachSession(required=True))
+
+    async def rename(transaction: Transaction) -> None:
+        await transaction.all("UPDATE passkeys SET party = $1", "earlier.example")
+
+    await service.vault.writer.run(rename)
+    service.vault.second_gate._each.clear()  # it starts anew with the name
+    api = await person.api()
+    assert await api.passkeys(m.Empty()) == p.Passkeys(passkeys=(), each_session=False)
+    await HandMade().register(api)
+    service.vault.second_gate._each.clear()
+    shown = await (await person.api()).passkeys(m.Empty())
+    assert (len(shown.passkeys), shown.each_session) == (1, False)
 
 
 async def test_nobody_has_no_passkeys(world: World) -> None:

@@ -53,9 +53,13 @@ async def forget(db: Statements, identity: bytes) -> None:
     await set_each_session(db, identity, required=False)
 
 
-async def each_session(db: Statements, identity: bytes) -> bool:
-    """Whether each session of an account needs a passkey."""
-    return await db.one("SELECT 1 FROM passkey_each_session WHERE identity = $1", identity) is not None
+async def each_session(db: Statements, identity: bytes, party: str) -> bool:
+    """Whether each session of an account needs a passkey, of which it has one for ``party``."""
+    sql = (
+        "SELECT 1 FROM passkey_each_session JOIN passkeys USING (identity) "
+        "WHERE identity = $1 AND party = $2 LIMIT 1"
+    )
+    return await db.one(sql, identity, party) is not None
 
 
 async def set_each_session(db: Statements, identity: bytes, *, required: bool) -> None:
