@@ -41,6 +41,11 @@ RECOVERING = "recovering"
 # What people read
 NOT_IN_FORCE = "This kit is not the one in force: the identity has been given another since. Nothing was changed. Use the newest kit."
 
+OF_A_PATIENT = "This kit is a patient's. Nothing was changed. Use it so: coffre patient restore --kit FILE"
+OF_A_PRACTITIONER = (
+    "This kit is a practitioner's. Nothing was changed. Use it so: coffre practitioner restore --kit FILE"
+)
+
 
 class Recovering(SecretBody, frozen=True):
     """A ``recover`` link about to be sent, and the keys of the device that it adds: kept until all is restored."""
@@ -57,7 +62,7 @@ async def recover_identity(
     """Recover the identity of ``kit`` and keep it in ``store``, in which nobody is enrolled, or it is being restored.
 
     ``identity``, ``vault``: as the kit's file names them, where there is one. Raises NotProven when the server shows
-    another identity, an incomplete chain or another keyring, NotPermitted when the kit is not in force.
+    another identity, an incomplete chain or another keyring, NotPermitted when the kit is not in force or of somebody in the other role.
     """
     shown = await service.log_in_with_root(kit.root)
     if identity not in {None, shown}:
@@ -70,6 +75,11 @@ async def recover_identity(
         raise NotProven("The server shows somebody else's keys. Nothing was changed. Try again later.")
     if known.state.root != kit.root.public.raw:
         raise NotPermitted(NOT_IN_FORCE)
+    # In the other role it would remove every device, and then find nothing to restore.
+    if role == "practitioner" and vault is not None:
+        raise NotPermitted(OF_A_PATIENT)
+    if role == "patient" and vault is None and known.state.certificates:
+        raise NotPermitted(OF_A_PRACTITIONER)
     recovering = store.get(RECOVERING, Recovering)
     if recovering is None or _device(recovering) not in known.state.devices:
         use = await _signed(service, chain, [UseRoot(purpose=FETCH_KEYRING)], kit.root)

@@ -19,6 +19,7 @@ from vault_client import identity_history, identity_recovery, own_identity, vaul
 from vault_client.device_store import DeviceStore
 from vault_client.http_vault import HttpVault
 from vault_client.patient import Patient
+from vault_client.practitioner import Practitioner
 from vault_client.service import Service
 from vault_client.trust import BelievedHead
 
@@ -143,6 +144,18 @@ async def test_links_that_the_server_leaves_out_stand_in_the_log(
         assert len(patient.grants()) == 1
         assert not patient.is_restoring
     await machine.refused(NotPermitted)  # somebody lives here now
+
+
+async def test_a_kit_used_in_the_other_role_removes_no_device(story: Story, server: Server) -> None:
+    """A doctor who restores as a patient, or a patient as a doctor, is told before anything is published."""
+    (patients, doctors), card = story.kits[:2], story.instance.card
+    machine = Machine(story, "other role")
+    server.asked.clear()
+    await machine.refused(NotPermitted, kit=doctors.kit, identity=doctors.identity, vault=None)
+    how = {"kit": patients.kit, "card": card, "identity": patients.identity, "vault": story.patient.vault}
+    with pytest.raises(NotPermitted, match="patient restore"):
+        await Practitioner.restore(machine.store, machine.folder, **how)
+    assert "publish_link" not in server.asked
 
 
 async def test_the_identity_is_the_kits_and_whole(
