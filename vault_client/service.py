@@ -280,9 +280,10 @@ class Service:
         """Ask every live keeper at once; the answers by keeper, once all have answered, failed, or had their time.
 
         Raises the first refusal when fewer than ``needed`` answered, or Unreachable when none even refused. A server
-        that does not answer keeps nobody from the keepers it named before: an end must reach them without it.
+        that does not answer, or answers wrongly, keeps nobody from the keepers it named before: an end must reach them
+        without it.
         """
-        with suppress(Unreachable):
+        with suppress(CoffreError):
             await self.follow()
         names = list(self.keepers)
 

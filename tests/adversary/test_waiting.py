@@ -95,6 +95,20 @@ async def test_what_was_asked_offline_is_made_ends_and_blocks_first(story: Story
     assert (await patient.log()).alarms == ()
 
 
+async def test_a_false_trust_root_keeps_no_end_from_the_keepers(story: Story) -> None:
+    """A server that was away and then answers with another's trust root is not asked, nor in the way of an end."""
+    patient, gid = story.patient, story.grant.entry.gid
+    with offline(story):
+        patient.service.is_offline = True
+        story.patient_keeper.be_honest()
+        story.patient_vault.withhold("trust_roots", NotPermitted("another service"))
+        with pytest.raises(Unreachable):
+            await patient.revoke(gid)
+        assert patient.grants()[0].end_in_force
+    await reopened(story).send_waiting()
+    assert patient.waiting() == []
+
+
 async def test_what_was_deleted_offline_leaves_no_copy(story: Story) -> None:
     """A document whose deletion waited can be read until it is in the record; then its copy goes with it."""
     patient, document = story.patient, story.documents[1]
