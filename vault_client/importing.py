@@ -23,17 +23,9 @@ from vault_client.progress import Progress
 if TYPE_CHECKING:
     from vault_client.patient import Patient, PatientDocument
 
-_CURRENT = "importing"
-
 
 class Imported(Body, frozen=True):
     """The document of this record that an exported one became."""
-
-    doc: Bytes16
-
-
-class Importing(Body, frozen=True):
-    """The exported document that is being added: whether it was is not known until it is noted as imported."""
 
     doc: Bytes16
 
@@ -109,23 +101,20 @@ class Import:
     async def _take(self, wanted: ToImport, files: FolderFiles, shown: Shown) -> "PatientDocument":
         document = self._added_before(wanted)
         if document is None:
-            self._store.put(_CURRENT, Importing(doc=wanted.doc))
             with shown(wanted.descriptor.title) as progress:
                 document = await self._patient.add(
                     files.place(wanted.file), wanted.descriptor, progress=progress
                 )
         if wanted.masked and not document.masked:
             await self._patient.mask(document.doc)
-        with self._store.transaction():
-            self._store.put(_imported(wanted.doc), Imported(doc=document.doc))
-            self._store.delete(_CURRENT)
+        self._store.put(_imported(wanted.doc), Imported(doc=document.doc))
         return document
 
     def _added_before(self, wanted: ToImport) -> "PatientDocument | None":
-        """The document that ``wanted`` became before the import was cut off, if it came so far."""
-        current = self._store.get(_CURRENT, Importing)
-        if current is None or current.doc != wanted.doc:
-            return None
+        """The document that ``wanted`` became, where that was not noted: when a cut came between, or on another device.
+
+        It is one with the same description that nothing else became.
+        """
         known = {imported.doc for _, imported in self._store.scan("imported", Imported)}
         for document in self._patient.documents():
             if document.doc not in known and document.descriptor == wanted.descriptor:

@@ -434,6 +434,10 @@ async def test_an_import_goes_on_where_it_was_cut(original: Exported, tmp_path: 
         assert history is not None
         assert (history.findings, history.entries) == ([], checked.entries)
         assert (await patient.log()).alarms == ()
+        for noted in store.names("imported"):  # as on a device on which the record was restored
+            store.delete(noted)
+        assert len([each async for each in patient.take_in(checked, files, lambda _: nullcontext())]) == 3
+        assert len(patient.documents()) == 3
         name = f"history/{exports.ENTRIES}/000000"
         kept = store.get(name, HistoryPiece)
         assert kept is not None
