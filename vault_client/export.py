@@ -36,7 +36,7 @@ from vault_client.export_check import CheckedExport, check_export
 from vault_client.export_documents import ExportDocuments
 from vault_client.export_entries import ExportEntries
 from vault_client.export_files import FOLDERS, FolderFiles, measured
-from vault_client.local_vault import AuditPlace, LocalDocument
+from vault_client.local_vault import AuditPlace
 from vault_client.own_identity import OwnIdentity
 from vault_client.part_folder import check_free, part_folder
 from vault_client.private_part import private_part
@@ -165,10 +165,7 @@ class Export:
         return own
 
     async def _write_documents(self, part: Path, progress: Progress | None) -> list[ExportedDocument]:
-        found = sorted(
-            (local.document for _, local in self._store.scan("document", LocalDocument)),
-            key=lambda document: document.doc,
-        )
+        found = sorted(self._replica.states(), key=lambda document: document.doc)
         total = sum(version.length for each in found if not each.deleted for version in each.versions)
         folder = part / exports.DOCUMENTS
         writing = ExportDocuments(self._service, self._replica, folder, self._spool, progress, total)

@@ -96,7 +96,7 @@ class HttpTransport:
                     yield chunk
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise Unreachable(
-                f"{urlsplit(self.url).netloc} did not answer, or the connection was cut. Nothing was lost. Try again."
+                f"{urlsplit(self.url).netloc} did not answer, or the connection was cut. Nothing was lost."
             ) from None
 
     def _opened(self) -> "aiohttp.ClientSession":

@@ -122,7 +122,14 @@ class VaultReplica(KeptGrants):
     def state(self, doc: bytes) -> Document | None:
         """A document as the chain has it, also when it is deleted; None when it never was in the record."""
         found = self._store.get(_document(doc), LocalDocument)
-        return None if found is None else found.document
+        return found.document if found is not None else self._store.get(_withheld(doc), Document)
+
+    def states(self) -> Iterator[Document]:
+        """Every document as the chain has it, also those that are deleted."""
+        for _, local in self._store.scan("document", LocalDocument):
+            yield local.document
+        for _, document in self._store.scan("withheld", Document):
+            yield document
 
     def documents(self) -> Iterator[LocalDocument]:
         """Every document that is not deleted."""
@@ -258,6 +265,7 @@ class VaultReplica(KeptGrants):
                 )
                 taken += 1
             if not answer.more:
+                await self._take_in_withheld()
                 return taken
             if not answer.links:
                 raise NotProven("The server announces changes that it does not show. Try again later.")
@@ -294,11 +302,11 @@ class VaultReplica(KeptGrants):
     def _view(self, head: VaultHead, operations: Sequence[AnyOperation]) -> VaultView:
         """The head, and the state of whatever ``operations`` name."""
         wanted = named(operations)
-        documents = (self._store.get(_document(doc), LocalDocument) for doc in wanted.documents)
+        documents = map(self.state, wanted.documents)
         entries = (self._entry(gid) for gid in wanted.grants)
         return VaultView(
             head=head,
-            documents={each.document.doc: each.document for each in documents if each is not None},
+            documents={each.doc: each for each in documents if each is not None},
             grants={each.gid: each for each in entries if each is not None},
             blocked={identity: self.is_blocked(identity) for identity in wanted.identities},
         )
@@ -316,7 +324,7 @@ class VaultReplica(KeptGrants):
             keyring = self._keyring(local, changes.head, parts)
             self._store.put("vault", msgspec.structs.replace(local, head=changes.head, keyring=keyring))
             for doc, document in changes.documents.items():
-                self._store.put(_document(doc), self._local_document(document, parts))
+                self._keep_document(doc, document, parts)
             for entry in changes.grants.values():
                 self._keep_entry(entry)
             for identity, blocked in changes.blocked.items():
@@ -331,11 +339,32 @@ class VaultReplica(KeptGrants):
         check_vault_keyring(local.keyring, keyring, head.keys, vault=head.vault, link=local.head.link)
         return keyring
 
-    def _local_document(self, document: Document, parts: Mapping[bytes, bytes]) -> LocalDocument:
+    async def _take_in_withheld(self) -> None:
+        """Every document whose parts were not shown is deleted by now, or they are shown. Raises NotProven."""
+        for _, document in list(self._store.scan("withheld", Document)):
+            if not document.deleted:
+                names = (newest(document).self_wrap, newest(document).descriptor)
+                parts = await vault_parts.fetched(self._service, self.vault, names)
+                with self._store.transaction():
+                    self._keep_document(document.doc, document, parts)
+
+    def _keep_document(self, doc: bytes, document: Document, parts: Mapping[bytes, bytes]) -> None:
+        local = self._local_document(document, parts)
+        if local is None:
+            self._store.delete(_document(doc))
+            self._store.put(_withheld(doc), document)
+        else:
+            self._store.delete(_withheld(doc))
+            self._store.put(_document(doc), local)
+
+    def _local_document(self, document: Document, parts: Mapping[bytes, bytes]) -> LocalDocument | None:
+        """A document with the parts of its newest version; None where these were not shown."""
         version = newest(document)
         known = self._store.get(_document(document.doc), LocalDocument)
         if known is not None and newest(known.document) == version:
             return msgspec.structs.replace(known, document=document)
+        if not {version.self_wrap, version.descriptor} <= parts.keys():
+            return None
         self_wrap = parts[version.self_wrap]
         wrapper = SelfWrapper(SecretBytes(self.epoch(version.epoch).secret), self.vault)
         key = wrapper.unwrap(self_wrap, document.doc, version.ver, version.ct_root)
@@ -365,3 +394,7 @@ def _unanswered(envelope: Envelope) -> str:
 
 def _document(doc: bytes) -> str:
     return f"document/{doc.hex()}"
+
+
+def _withheld(doc: bytes) -> str:
+    return f"withheld/{doc.hex()}"

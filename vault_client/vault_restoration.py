@@ -60,6 +60,7 @@ def _start_over(store: DeviceStore) -> None:
             "vault",
             "link",
             "document",
+            "withheld",
             "grant",
             "grant-entry",
             "blocked",

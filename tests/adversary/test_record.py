@@ -40,7 +40,7 @@ def forget(story: Story) -> LocalVault:
     store, local = story.patient._store, story.patient.replica.local
     founded_at = decode(local.genesis.body, Genesis).view.dir
     known = story.patient.own.known_at(story.patient.service, founded_at)
-    for group in ("document", "grant", "grant-entry", "link"):
+    for group in ("document", "withheld", "grant", "grant-entry", "link"):
         for name in store.names(group):
             if name != "link/0":
                 store.delete(name)
@@ -193,10 +193,19 @@ async def test_parts_cannot_be_exchanged(story: Story, monkeypatch: pytest.Monke
         "missing": lambda answer: msgspec.structs.replace(answer, parts=answer.parts[:-1]),
         "too many": lambda answer: msgspec.structs.replace(answer, parts=(b"", *answer.parts)),
     }
-    for lie in lies.values():
-        story.patient_vault.tamper("parts", lie)
+    for name in ("exchanged", "changed", "too many"):
+        story.patient_vault.tamper("parts", lies[name])
         with story.refused(NotProven):
             await story.patient.replica.sync()
+    for name in (
+        "withheld",
+        "missing",
+    ):  # the signed links are believed; what they name is not shown without its parts
+        story.patient_vault.tamper("parts", lies[name])
+        with pytest.raises(NotProven):
+            await story.patient.replica.sync()
+        assert len(story.patient.documents()) < 2
+        forget(story)
     with monkeypatch.context() as twin:
         twin.setattr(vault_parts, "part_hash", lambda _: Anything())
         story.patient_vault.tamper("parts", lies["exchanged"])

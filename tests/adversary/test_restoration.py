@@ -146,6 +146,33 @@ async def test_links_that_the_server_leaves_out_stand_in_the_log(
     await machine.refused(NotPermitted)  # somebody lives here now
 
 
+async def test_what_was_deleted_hinders_no_restore(story: Story, server: Server) -> None:
+    """The parts of a deleted document are erased, and nobody is accused; those of one that is not are withheld."""
+    gone, kept = (document.doc for document in story.documents[:2])
+    await story.patient.delete(gone)
+    async with await Machine(story, "after a deletion").restored() as patient:
+        assert {each.doc for each in patient.documents()} == {each.doc for each in story.documents} - {gone}
+        state = patient.replica.state(gone)
+        assert state is not None
+        assert state.deleted
+        assert (await patient.log()).alarms == ()
+        with pytest.raises(NotPermitted):
+            await patient.get(gone, story.destination)
+        version = patient.replica.document(kept).document.versions[-1]
+
+    def without(query: PartQuery, said: PartAnswer) -> PartAnswer:
+        wanted = (version.self_wrap, version.descriptor)
+        parts = zip(query.hashes, said.parts, strict=True)
+        return PartAnswer(parts=tuple(None if name in wanted else part for name, part in parts))
+
+    server.lies = {"parts": without}
+    machine = Machine(story, "withheld")
+    await machine.refused(NotProven)
+    server.lies = {}
+    async with await machine.restored() as patient:
+        assert kept in {each.doc for each in patient.documents()}
+
+
 async def test_a_kit_used_in_the_other_role_removes_no_device(story: Story, server: Server) -> None:
     """A doctor who restores as a patient, or a patient as a doctor, is told before anything is published."""
     (patients, doctors), card = story.kits[:2], story.instance.card

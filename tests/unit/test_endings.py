@@ -322,7 +322,7 @@ def test_what_waits_is_said(
     is_end = isinstance(change, EndGrant)
     said = {
         "is kept on this device, and nobody has confirmed it": kept is not None and is_end,
-        "Not lost": kept == "kept" and not is_end,
+        "No need to type it again": kept == "kept" and not is_end,
         "Whether it is in the record is not known": kept == "sent" and not is_end,
     }
     assert {words: words in told["message"] for words in said} == said

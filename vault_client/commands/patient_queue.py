@@ -18,7 +18,7 @@ WAITING = "waiting"
 
 # What people read
 KEPT = (
-    "Not lost: {what} is kept on this device, not yet in the record. It goes on with any command that reaches the server, such as "
+    "No need to type it again: {what} is kept on this device, not yet in the record. It goes on with any command that reaches the server, such as "
     "coffre patient sync; coffre patient cancel {id} takes it back."
 )
 KEPT_END = (
