@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from languages.catalogue import spoken
 from vault_client.commands.output import Screen, counted, moment
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ async def export(arguments: Namespace, screen: Screen) -> None:
     place: Path = arguments.folder
     check_free(place)
     async with patient(arguments, screen) as (record, _):
-        with screen.progress("Exporting") as progress:
+        with screen.progress(spoken("Exporting")) as progress:
             checked = await record.export(place, progress=progress)
         screen.result |= {"folder": str(place), **described(checked)}
         screen.say(IN_THE_CLEAR.format(path=place, keys=KEYS))
@@ -92,7 +93,7 @@ async def looked_at(screen: Screen, folder: Path, card: "InstanceCard | None" = 
 
     pinned = card.root if card is not None else None
     files = _there(folder)
-    with screen.progress("Checking") as progress:
+    with screen.progress(spoken("Checking")) as progress:
         return await in_thread(lambda report: check_export(files, card=pinned, progress=report), progress)
 
 
