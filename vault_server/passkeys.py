@@ -5,7 +5,6 @@ Challenges are used once, within two minutes, in the session and for the purpose
 looked at, and nothing that an extension says is taken. Every ceremony that fails is refused in the same words.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
@@ -27,14 +26,13 @@ from crypto.errors import Conflict, NeedsPasskey, NotFound, NotPermitted
 from crypto.es256 import check_public_key
 from crypto.secret_bytes import SecretBytes
 from crypto.wire import passkeys as p
+from vault_server.challenges import Challenges
 from vault_server.second_gate import SecondGate
 from vault_server.sessions import Account
 from vault_server.store import passkeys as rows
 from vault_server.store.database import Statements, Transaction, Writer
 
-CHALLENGE_SECONDS = 120
 EXTENSION_DATA = 0x80  # the flag of authenticator data
-REMEMBERED = 65536
 
 Purpose = Literal["webauthn.create", "webauthn.get"]
 Verified = TypeVar("Verified")
@@ -65,7 +63,7 @@ class AccountPasskeys:
         self._reader = reader
         self._writer = writer
         self._clock = clock
-        self._challenges: OrderedDict[tuple[bytes, Purpose], tuple[bytes, float]] = OrderedDict()
+        self._challenges = Challenges[tuple[bytes, Purpose], bytes](clock)
 
     async def begin_registration(self, account: Account) -> p.PasskeyChallenge:
         """A challenge for a new passkey. Raises NeedsPasskey unless it is the first or one was shown, NotPermitted."""
@@ -163,22 +161,16 @@ class AccountPasskeys:
     def _challenge(
         self, account: Account, purpose: Purpose, known: list[rows.PasskeyRow]
     ) -> p.PasskeyChallenge:
-        now = self._clock()
-        while self._challenges and (
-            len(self._challenges) >= REMEMBERED or next(iter(self._challenges.values()))[1] <= now
-        ):
-            self._challenges.popitem(last=False)
         challenge = SecretBytes.random().reveal()
-        self._challenges.pop((account.session, purpose), None)
-        self._challenges[account.session, purpose] = (challenge, now + CHALLENGE_SECONDS)
+        self._challenges.give((account.session, purpose), challenge)
         return p.PasskeyChallenge(
             challenge=challenge, credentials=tuple(row.credential for row in known[: p.MAX_PASSKEYS])
         )
 
     def _taken(self, account: Account, purpose: Purpose) -> bytes:
         """The challenge given for this, which counts no more."""
-        challenge, until = self._challenges.pop((account.session, purpose), (b"", 0.0))
-        if not challenge or self._clock() >= until:
+        challenge = self._challenges.take((account.session, purpose))
+        if challenge is None:
             raise _refusal()
         return challenge
 

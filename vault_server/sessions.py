@@ -15,7 +15,7 @@ from crypto.encoding import decode
 from crypto.errors import NotFound, Refusal, Unauthenticated
 from crypto.identity_state import IdentityState
 from crypto.secret_bytes import SecretBytes
-from crypto.signing import VerifyKey, key_id, verify
+from crypto.signing import Envelope, VerifyKey, key_id, verify
 from crypto.wire.messages import (
     Challenge,
     Login,
@@ -27,12 +27,12 @@ from crypto.wire.messages import (
     RootSession,
     Session,
 )
+from vault_server.challenges import Challenges
 from vault_server.identities import Identities
 from vault_server.second_gate import SecondGate
 from vault_server.store import identities as rows
 from vault_server.store.database import Statements, Transaction, Writer
 
-CHALLENGE_SECONDS = 120
 SESSION_SECONDS = 3600
 ROOT_SESSION_SECONDS = 900
 MINUTES_APART = 2
@@ -72,69 +72,47 @@ class Sessions:
         self._reader = reader
         self._writer = writer
         self._clock = clock
-        self._nonces: OrderedDict[bytes, tuple[LoginRequest | RootLoginRequest, float]] = OrderedDict()
+        self._nonces = Challenges[bytes, LoginRequest | RootLoginRequest](clock)
         self._accounts: OrderedDict[bytes, Account] = OrderedDict()
 
     def challenge(self, query: LoginRequest | RootLoginRequest) -> Challenge:
         """A single-use nonce, whether or not there is such a key."""
-        now = self._clock()
-        while self._nonces and (
-            len(self._nonces) >= REMEMBERED or next(iter(self._nonces.values()))[1] < now
-        ):
-            self._nonces.popitem(last=False)
         nonce = SecretBytes.random().reveal()
-        self._nonces[nonce] = (query, now + CHALLENGE_SECONDS)
+        self._nonces.give(nonce, query)
         return Challenge(nonce=nonce)
 
     async def login(self, query: Login) -> Session:
         """A session. Raises Unauthenticated, the same for every cause."""
         statement = decode(query.statement.body, LoginStatement)
-        now = self._clock()
-        asked, until = self._nonces.pop(statement.nonce, (None, 0.0))
         device = await self._live_device(statement.identity, statement.device)
-        fits = (
-            asked == LoginRequest(identity=statement.identity, device=statement.device)
-            and now < until
-            and statement.hosts == self._hosts
-            and abs(statement.minute - int(now) // 60) <= MINUTES_APART
-            and query.statement.signers == (statement.device,)
-        )
+        asked = LoginRequest(identity=statement.identity, device=statement.device)
         try:
-            verify(query.statement, labels.LOGIN, {} if device is None else {statement.device: device})
+            self._check(query.statement, labels.LOGIN, statement, asked, device)
         except Refusal:
-            fits = False
-        if not fits:
             raise Unauthenticated(
                 "Nobody was logged in: the statement is not signed by a live device over a fresh nonce of this "
                 "service. Check the clock and try again."
-            )
-        ends = int(now) + SESSION_SECONDS
+            ) from None
+        ends = int(self._clock()) + SESSION_SECONDS
         return Session(token=await self._begin(statement.identity, statement.device, ends), until=ends)
 
     async def root_login(self, query: RootLogin) -> RootSession:
         """A session for the identity whose root signed. Raises Unauthenticated, the same for every cause."""
         statement = decode(query.statement.body, RootLoginStatement)
-        now = self._clock()
-        asked, until = self._nonces.pop(statement.nonce, (None, 0.0))
         identity = await rows.of_root(self._reader, statement.root)
-        state = None if identity is None else await self._newest(identity)
-        fits = (
-            asked == RootLoginRequest(root=statement.root)
-            and now < until
-            and statement.hosts == self._hosts
-            and abs(statement.minute - int(now) // 60) <= MINUTES_APART
-            and query.statement.signers == (statement.root,)
-        )
+        root = _root_of(None if identity is None else await self._newest(identity), statement.root)
         try:
-            verify(query.statement, labels.ROOT_LOGIN, _root_of(state, statement.root))
+            self._check(
+                query.statement, labels.ROOT_LOGIN, statement, RootLoginRequest(root=statement.root), root
+            )
+            if identity is None:
+                raise NotFound
         except Refusal:
-            fits = False
-        if identity is None or not fits:
             raise Unauthenticated(
                 "Nobody was logged in: the statement is not signed by the kit in force of an identity of this service, "
                 "over a fresh nonce. Check the kit and the clock, and try again."
-            )
-        ends = int(now) + ROOT_SESSION_SECONDS
+            ) from None
+        ends = int(self._clock()) + ROOT_SESSION_SECONDS
         token = await self._begin(identity, statement.root, ends)
         return RootSession(token=token, until=ends, identity=identity)
 
@@ -155,6 +133,21 @@ class Sessions:
         self._accounts.pop(name, None)
         raise Unauthenticated("This session has ended. Nothing was done. Log in again.")
 
+    def _check(
+        self,
+        envelope: Envelope,
+        label: str,
+        statement: LoginStatement | RootLoginStatement,
+        asked: LoginRequest | RootLoginRequest,
+        keys: dict[bytes, VerifyKey],
+    ) -> None:
+        """Raises a Refusal unless ``keys`` signed the statement, and nobody else, of this service and moment."""
+        is_fresh = self._nonces.take(statement.nonce) == asked
+        verify(envelope, label, keys)
+        is_of_now = abs(statement.minute - int(self._clock()) // 60) <= MINUTES_APART
+        if not (is_fresh and is_of_now and statement.hosts == self._hosts and envelope.signers == (*keys,)):
+            raise Unauthenticated  # each caller says it in its own words
+
     async def _begin(self, identity: bytes, key: bytes, until: int) -> str:
         token = base64.urlsafe_b64encode(SecretBytes.random().reveal()).rstrip(b"=").decode()
         name = _name(token)
@@ -172,10 +165,11 @@ class Sessions:
         while len(self._accounts) > REMEMBERED:
             self._accounts.popitem(last=False)
 
-    async def _live_device(self, identity: bytes, device: bytes) -> VerifyKey | None:
+    async def _live_device(self, identity: bytes, device: bytes) -> dict[bytes, VerifyKey]:
+        """The key of a device by its id, if it is live; else nothing."""
         state = await self._newest(identity)
         live = None if state is None else state.devices.get(device)
-        return None if live is None else VerifyKey(live.signing)
+        return {} if live is None else {device: VerifyKey(live.signing)}
 
     async def _newest(self, identity: bytes) -> IdentityState | None:
         try:

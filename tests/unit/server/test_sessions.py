@@ -52,7 +52,7 @@ async def test_a_nonce_counts_once_and_for_two_minutes(
     device = person.device.public.key_id
     query = m.LoginRequest(identity=person.identity, device=device)
     nonce = running.vault.sessions.challenge(query).nonce
-    running.vault.sessions._nonces[fresh()] = running.vault.sessions._nonces[nonce]
+    running.vault.sessions._nonces.give(fresh(), query)
     await _log_in_with(running, person, nonce)
     with pytest.raises(Unauthenticated):
         await _log_in_with(running, person, nonce)
