@@ -207,10 +207,13 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         self._sending.take_back(queued)
         return queued
 
-    async def _make(self, change: AnyChange, progress: Progress | None = None) -> None:
+    async def _make(self, change: AnyChange) -> None:
         """Keep ``change`` on this device, then carry it out. When nobody answers it goes on waiting."""
-        self._asked = self._queue.note(change)
-        await self._sending.send_now(self._asked, progress)
+        await self._carry_out(self._queue.note(change))
+
+    async def _carry_out(self, queued: QueuedChange, progress: Progress | None = None) -> None:
+        self._asked = queued
+        await self._sending.send_now(queued, progress)
 
     # Who one is
 
@@ -235,11 +238,11 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         """
         change = await self._adding.prepare(source, descriptor, progress)
         try:
-            self._queue.note(change)
+            queued = self._queue.note(change)
         except BaseException:
             self._adding.discard(change)
             raise
-        await self._make(change, progress)
+        await self._carry_out(queued, progress)
         return self._shown(self.replica.document(change.doc))
 
     def documents(self) -> list[PatientDocument]:
