@@ -24,6 +24,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
 
+import uvloop
+
 from bench.people import ROOT, People, people, server_process
 from crypto.access_log import LEAF, LEAF_VERSION
 from crypto.checkpoint import CosignerKey, LogKey, cosign, open_checkpoint
@@ -54,7 +56,7 @@ def run(quick: bool) -> list[Row]:
     """One row for each way and number of clients."""
     with tempfile.TemporaryDirectory(prefix="coffre-bench-") as name:
         folder = Path(name)
-        rows = asyncio.run(_store(folder / "store", 0.5 if quick else 3, 3))
+        rows = uvloop.run(_store(folder / "store", 0.5 if quick else 3, 3))
         with server_process(folder / "data") as card:
             return rows + asyncio.run(_requests(folder, card, 1 if quick else 3))
 

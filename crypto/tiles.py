@@ -7,7 +7,6 @@ bytes, big-endian. Everything here is names and bytes; reading them is the calle
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from crypto.errors import Malformed, NotProven
@@ -106,10 +105,14 @@ def subtree_reader(size: int, read_tile: Callable[[Tile], bytes]) -> SubtreeHash
     of the wrong length and NotProven for a subtree that is not complete at that size.
     """
 
-    @lru_cache(maxsize=32)  # the hashes of one proof lie in few tiles
+    kept: dict[tuple[int, int], list[bytes]] = {}  # the hashes of one proof lie in few tiles
+
     def hashes(level: int, n: int) -> list[bytes]:
-        width = min(WIDTH, (size >> HEIGHT * level) - n * WIDTH)
-        return decode_tile(read_tile(Tile(level, n, width)), width)
+        found = kept.get((level, n))
+        if found is None:
+            width = min(WIDTH, (size >> HEIGHT * level) - n * WIDTH)
+            found = kept[level, n] = decode_tile(read_tile(Tile(level, n, width)), width)
+        return found
 
     def hash_of_subtree(level: int, index: int) -> bytes:
         if not 0 <= index < size >> level:

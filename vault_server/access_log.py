@@ -118,13 +118,13 @@ class AccessLog:
                 "The keepers have not confirmed this log since it was opened, so nothing was written. "
                 "Try again in a moment."
             )
-        index = self._edges[origin].size + sum(1 for other, _ in transaction.staged if other == origin)
-        transaction.staged.append((origin, leaf))
-        return index
+        staged = transaction.staged.setdefault(origin, [])
+        staged.append(leaf)
+        return self._edges[origin].size + len(staged) - 1
 
     def is_staged(self, transaction: Transaction, origin: str, slot_two: bytes) -> bool:
         """Whether a leaf of this batch carries ``slot_two``: it is not in the store yet."""
-        return any(other == origin and leaf[33:65] == slot_two for other, leaf in transaction.staged)
+        return any(leaf[33:65] == slot_two for leaf in transaction.staged.get(origin, ()))
 
     async def receipt(self, origin: str, disclosure: entries.Disclosure) -> Logged:
         """Proof that a durable leaf is in the log, under the newest cosigned head. Raises Unreachable."""
@@ -230,10 +230,9 @@ class AccessLog:
 
     async def _integrate(self, transaction: Transaction) -> None:
         """Write what the batch staged, and move the signed heads."""
-        by_origin: dict[str, list[bytes]] = {}
-        for origin, leaf in transaction.staged:
-            by_origin.setdefault(origin, []).append(leaf)
-        for origin, leaves in by_origin.items():
+        for origin, leaves in transaction.staged.items():
+            if not leaves:  # a refusal took them back
+                continue
             edge, log = self._edges[origin], self._logs[origin]
             old = log.durable
             await rows.add_leaves(transaction, origin, old.size, leaves)

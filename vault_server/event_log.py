@@ -8,9 +8,13 @@ is made of the same ``lines`` and counts besides.
 import sys
 from collections.abc import Collection
 
+import msgspec
 import structlog
 
 FIELDS = frozenset({"event", "level", "time", "route", "status", "duration_ms", "bytes", "kind"})
+
+
+_LOGGER = structlog.get_logger()
 
 
 def configure() -> None:
@@ -24,7 +28,7 @@ def configure() -> None:
 
 def note(event: str, **fields: str | int | float) -> None:
     """Write one line. ``event`` is a sentence of this program, never text from outside."""
-    structlog.get_logger().info(event, **fields)
+    _LOGGER.info(event, **fields)
 
 
 def lines(fields: Collection[str]) -> list[structlog.typing.Processor]:
@@ -33,7 +37,7 @@ def lines(fields: Collection[str]) -> list[structlog.typing.Processor]:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", key="time"),
         only(fields),
-        structlog.processors.JSONRenderer(separators=(",", ":")),
+        structlog.processors.JSONRenderer(lambda event, **_: msgspec.json.encode(event).decode()),
     ]
 
 

@@ -87,7 +87,7 @@ class Vault:
         clock: Callable[[], float],
     ) -> "Vault":
         """Open the store, check it, and begin to take requests. Raises Damaged in words."""
-        database = await Database.open(settings.server_folder)
+        database = Database.open(settings.server_folder)
         vault = cls(settings, instance, database, keepers, clock)
         try:
             await vault.log.start()
@@ -96,7 +96,7 @@ class Vault:
         except BaseException:
             await vault.log.close()
             await vault.writer.close()
-            await database.close()
+            database.close()
             raise
         vault._upkeep.start()
         return vault
@@ -113,7 +113,7 @@ class Vault:
         await self._upkeep.close()
         await self.log.close()
         await self.writer.close()
-        await self._database.close()
+        self._database.close()
 
     def for_session(self, account: Account | None, address: str = "") -> "VaultSession":
         """What ``account`` (nobody, without) can ask, coming from ``address``, a class of addresses."""

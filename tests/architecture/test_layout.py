@@ -108,7 +108,7 @@ def test_crypto_is_pure():
         "import pkgutil, importlib, sys, crypto\n"
         "for module in pkgutil.walk_packages(crypto.__path__, 'crypto.'): importlib.import_module(module.name)\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}"
-        " & {'aiohttp', 'aiosqlite', 'litestar', 'uvicorn', 'sqlite3', 'structlog', 'rich', 'requests'}))"
+        " & {'aiohttp', 'litestar', 'uvicorn', 'sqlite3', 'structlog', 'rich', 'requests'}))"
     )
     assert in_fresh_process(code).strip() == "[]"
 

@@ -100,7 +100,7 @@ def _ciphertext(server: sqlite3.Connection, folder: Path) -> Iterator[str]:
 
 async def _sweep(folder: Path) -> None:
     """What ``Upkeep.sweep`` does, to everything that was begun until now."""
-    database = await Database.open(folder)
+    database = Database.open(folder)
     writer = Writer(database.write, 16, lambda why: None)
     writer.start()
     try:
@@ -108,4 +108,4 @@ async def _sweep(folder: Path) -> None:
         await Uploads(Limits(), database.reader, writer, store).sweep(int(time.time()) + 2)
     finally:
         await writer.close()
-        await database.close()
+        database.close()

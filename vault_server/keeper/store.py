@@ -9,12 +9,10 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-
-import aiosqlite
 
 from crypto.encoding import decode, encode
 from crypto.errors import Conflict, Damaged, Full
@@ -22,7 +20,7 @@ from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash
 from crypto.signing import Envelope
 from crypto.statements import Head
 from crypto.tiles import HEIGHT, WIDTH
-from vault_server.store.connection import connect
+from vault_server.store.connection import Connection
 
 DATABASE = "keeper.db"
 HISTORY = 24 * 3600
@@ -76,7 +74,7 @@ def have_store(data: Path) -> bool:
 class Store:
     """An open database. An async context manager."""
 
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(self, writer: Connection, reader: Connection) -> None:
         """Used by ``open``."""
         self._writer, self._reader = writer, reader
         self._lock = asyncio.Lock()
@@ -91,19 +89,18 @@ class Store:
         for the store of another key, or one that is not whole.
         """
         fresh = not have_store(data)
-        async with AsyncExitStack() as opened:
+        with ExitStack() as opened:
             try:
-                writer = await connect(data / DATABASE)
-                opened.push_async_callback(writer.close)
-                if fresh or (founding and await _is_empty(writer)):
-                    await writer.executescript(f"BEGIN IMMEDIATE;{_SCHEMA.read_text()}COMMIT;")
-                await writer.execute(
-                    "INSERT INTO keeper VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING", (key, lost or 0, lost)
+                writer = Connection(data / DATABASE)
+                opened.callback(writer.close)
+                if fresh or (founding and _is_empty(writer)):
+                    writer.script(f"BEGIN IMMEDIATE;{_SCHEMA.read_text()}COMMIT;")
+                writer.all(
+                    "INSERT INTO keeper VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING", key, lost or 0, lost
                 )
-                reader = await connect(data / DATABASE)
-                opened.push_async_callback(reader.close)
-                store = cls(writer, reader)
-                ((owner,),) = await store._rows("SELECT key FROM keeper")
+                reader = Connection(data / DATABASE)
+                opened.callback(reader.close)
+                ((owner,),) = reader.all("SELECT key FROM keeper")
             except sqlite3.Error:
                 raise Damaged(
                     f"The keeper's store in {data} is not whole. The keeper was not started. An older copy would have "
@@ -114,12 +111,12 @@ class Store:
                     f"The store in {data} belongs to another keeper's keys. This one was not started."
                 )
             opened.pop_all()
-        return store
+        return cls(writer, reader)
 
     async def close(self) -> None:
         """Close both connections."""
-        await self._reader.close()
-        await self._writer.close()
+        self._reader.close()
+        self._writer.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -129,18 +126,18 @@ class Store:
 
     async def clock_and_loss(self) -> tuple[int, int | None]:
         """The newest time ever stated, and when the former store was given up for lost, if it was."""
-        ((clock, lost),) = await self._rows("SELECT clock, lost FROM keeper")
+        ((clock, lost),) = self._reader.all("SELECT clock, lost FROM keeper")
         return clock, lost
 
     async def trust_roots(self) -> list[Envelope]:
         """The trust roots that were verified, oldest first."""
-        rows = await self._rows("SELECT envelope FROM trust_roots ORDER BY version")
+        rows = self._reader.all("SELECT envelope FROM trust_roots ORDER BY version")
         return [decode(data, Envelope, limit=_MAX_ENVELOPE) for (data,) in rows]
 
     async def add_trust_roots(self, roots: Iterable[tuple[int, Envelope]]) -> None:
         """Keep verified trust roots, each by its version."""
         async with self._transaction() as db:
-            await db.executemany(
+            db.many(
                 "INSERT INTO trust_roots VALUES (?, ?) ON CONFLICT DO NOTHING",
                 [(version, encode(envelope)) for version, envelope in roots],
             )
@@ -148,27 +145,29 @@ class Store:
     async def logs(self) -> list[LogRow]:
         """Every followed log. Drafts that a stop has left behind are removed first."""
         async with self._transaction() as db:
-            for (log,) in await db.execute_fetchall("SELECT log FROM logs"):
-                await _drop_drafts(db, log)
-        return [LogRow(*row) for row in await self._rows("SELECT log, origin, size, root, note FROM logs")]
+            for (log,) in db.all("SELECT log FROM logs"):
+                _drop_drafts(db, log)
+        return [LogRow(*row) for row in self._reader.all("SELECT log, origin, size, root, note FROM logs")]
 
     async def add_log(self, origin: str) -> LogRow:
         """Begin to follow a log: no leaves, no head."""
         async with self._transaction() as db:
-            cursor = await db.execute(
-                "INSERT INTO logs (origin, size, root, note) VALUES (?, 0, ?, x'')", (origin, EMPTY_ROOT)
+            ((log,),) = db.all(
+                "INSERT INTO logs (origin, size, root, note) VALUES (?, 0, ?, x'') RETURNING log",
+                origin,
+                EMPTY_ROOT,
             )
-        return LogRow(cursor.lastrowid or 0, origin, 0, EMPTY_ROOT, b"")
+        return LogRow(log, origin, 0, EMPTY_ROOT, b"")
 
     async def add_drafts(self, log: int, new: NewLeaves) -> None:
         """Keep leaves that are not yet under a head."""
         async with self._transaction() as db:
-            await _insert(db, log, new)
+            _insert(db, log, new)
 
     async def drop_drafts(self, log: int) -> None:
         """Forget the leaves that are under no head."""
         async with self._transaction() as db:
-            await _drop_drafts(db, log)
+            _drop_drafts(db, log)
 
     async def advance(
         self, old: LogRow, head: LogRow, new: NewLeaves, time: int, *, dated: bool = False
@@ -179,48 +178,49 @@ class Store:
         stored head is not ``old``.
         """
         async with self._transaction() as db:
-            moved = await db.execute(
-                "UPDATE logs SET size = ?, root = ?, note = ? WHERE log = ? AND size = ? AND root = ?",
-                (head.size, head.root, head.note, old.log, old.size, old.root),
+            moved = db.all(
+                "UPDATE logs SET size = ?, root = ?, note = ? WHERE log = ? AND size = ? AND root = ? RETURNING 1",
+                *(head.size, head.root, head.note, old.log, old.size, old.root),
             )
-            if moved.rowcount != 1:
+            if not moved:
                 raise Conflict(
                     f"The head of {old.origin} was moved by another process. Nothing was cosigned."
                 )
-            await _insert(db, old.log, new)
+            _insert(db, old.log, new)
             if head.size != old.size:
-                await db.execute(
-                    "UPDATE heads SET replaced = ? WHERE log = ? AND replaced IS NULL", (time, old.log)
-                )
-                await db.execute(
-                    "DELETE FROM heads WHERE log = ? AND replaced < ?", (old.log, time - HISTORY)
-                )
-                await db.execute(
+                db.all("UPDATE heads SET replaced = ? WHERE log = ? AND replaced IS NULL", time, old.log)
+                db.all("DELETE FROM heads WHERE log = ? AND replaced < ?", old.log, time - HISTORY)
+                db.all(
                     "DELETE FROM ends WHERE log = ?1 "
                     "AND EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ends.tag)",
-                    (old.log,),
+                    old.log,
                 )
-            await db.execute(
+            db.all(
                 "INSERT INTO heads VALUES (?, ?, ?, NULL) ON CONFLICT DO NOTHING",
-                (old.log, head.size, head.root),
+                old.log,
+                head.size,
+                head.root,
             )
             if dated:
-                await db.execute(
+                db.all(
                     "INSERT INTO dated_heads VALUES (?1, ?2, ?3, ?3) "
                     "ON CONFLICT (log, size) DO UPDATE SET last = excluded.last",
-                    (old.log, head.size, time),
+                    old.log,
+                    head.size,
+                    time,
                 )
-            await _state_time(db, time)
+            _state_time(db, time)
 
     async def add_end(self, log: int, tag: bytes, time: int) -> None:
         """Hold an end until it is logged, as stated at ``time``."""
         async with self._transaction() as db:
-            await db.execute(
+            db.all(
                 "INSERT INTO ends SELECT ?1, ?2 "
                 "WHERE NOT EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ?2) ON CONFLICT DO NOTHING",
-                (log, tag),
+                log,
+                tag,
             )
-            await _state_time(db, time)
+            _state_time(db, time)
 
     async def known_tags(self, log: int, tags: Sequence[bytes]) -> set[bytes]:
         """Those of ``tags`` that are logged under the highest head or held as posted ends.
@@ -228,7 +228,7 @@ class Store:
         One statement, so that an end which is just being logged is seen in one place or the other.
         """
         marks = _marks(tags)
-        rows = await self._rows(
+        rows = self._reader.all(
             f"SELECT slot FROM slots WHERE log = ? AND slot IN ({marks}) "  # noqa: S608
             "AND +place < (SELECT size FROM logs WHERE logs.log = slots.log) "
             f"UNION SELECT tag FROM ends WHERE log = ? AND tag IN ({marks})",
@@ -241,7 +241,7 @@ class Store:
 
     async def places(self, log: int, size: int, slots: Sequence[bytes]) -> dict[bytes, int]:
         """The lowest place of each of ``slots`` among the first ``size`` leaves; those absent are left out."""
-        rows = await self._rows(
+        rows = self._reader.all(
             f"SELECT slot, place FROM slots WHERE log = ? AND +place < ? AND slot IN ({_marks(slots)})",  # noqa: S608 (question marks only)
             log,
             size,
@@ -251,7 +251,7 @@ class Store:
 
     async def leaves(self, log: int, places: Sequence[int]) -> dict[int, bytes]:
         """The leaves at ``places``."""
-        rows = await self._rows(
+        rows = self._reader.all(
             f"SELECT place, leaf FROM leaves WHERE log = ? AND place IN ({_marks(places)})",  # noqa: S608
             log,
             *places,
@@ -260,7 +260,7 @@ class Store:
 
     async def leaves_between(self, log: int, start: int, end: int) -> list[bytes]:
         """The leaves from ``start`` up to ``end``, in order."""
-        rows = await self._rows(
+        rows = self._reader.all(
             "SELECT leaf FROM leaves WHERE log = ? AND place >= ? AND place < ? ORDER BY place",
             log,
             start,
@@ -270,14 +270,14 @@ class Store:
 
     async def past_head(self, log: int, size: int) -> PastHead | None:
         """What is remembered of the head of this size."""
-        rows = await self._rows("SELECT root, replaced FROM heads WHERE log = ? AND size = ?", log, size)
+        rows = self._reader.all("SELECT root, replaced FROM heads WHERE log = ? AND size = ?", log, size)
         return PastHead(*rows[0]) if rows else None
 
     async def cosigned_around(self, log: int, places: Sequence[int]) -> list[tuple[int | None, int]]:
         """For each of ``places`` under a dated head, in order: when a head without it was last cosigned, if one was,
         and when one with it was first.
         """
-        rows = await self._rows(
+        rows = self._reader.all(
             "SELECT (SELECT last FROM dated_heads WHERE log = ?1 AND size <= value ORDER BY size DESC LIMIT 1), "
             "(SELECT first FROM dated_heads WHERE log = ?1 AND size > value ORDER BY size LIMIT 1) "
             "FROM json_each(?2) ORDER BY key",
@@ -289,7 +289,7 @@ class Store:
     async def frontier(self, log: int, size: int) -> Frontier:
         """The tree of the first ``size`` leaves. Raises Damaged when they are not all there."""
         full = size // WIDTH
-        subtrees = await self._rows(
+        subtrees = self._reader.all(
             "SELECT hash FROM subtrees WHERE log = ? AND place < ? ORDER BY place", log, full
         )
         frontier = Frontier()
@@ -303,18 +303,15 @@ class Store:
             )
         return frontier
 
-    async def _rows(self, statement: str, *values: Any) -> list[Any]:
-        return list(await self._reader.execute_fetchall(statement, values))
-
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    async def _transaction(self) -> AsyncIterator[Connection]:
         async with self._lock:
             if self._stopped:
                 raise Damaged("The keeper's store has failed. Nothing was done. Restart the keeper.")
             try:
-                await self._writer.execute("BEGIN IMMEDIATE")
+                self._writer.all("BEGIN IMMEDIATE")
                 yield self._writer
-                await self._writer.execute("COMMIT")
+                await self._writer.commit()
             except sqlite3.Error as error:
                 self._stopped = True
                 kind = Full if error.sqlite_errorcode == sqlite3.SQLITE_FULL else Damaged
@@ -323,42 +320,40 @@ class Store:
                     "is sound, and restart the keeper."
                 ) from None
             except Exception:
-                await self._writer.execute("ROLLBACK")
+                self._writer.all("ROLLBACK")
                 raise
             except BaseException:
                 self._stopped = True  # cancelled at an unknown point
                 raise
 
 
-async def _insert(db: aiosqlite.Connection, log: int, new: NewLeaves) -> None:
+def _insert(db: Connection, log: int, new: NewLeaves) -> None:
     places = range(new.start, new.start + len(new.leaves))
-    await db.executemany(
+    db.many(
         "INSERT INTO leaves VALUES (?, ?, ?)", [(log, *pair) for pair in zip(places, new.leaves, strict=True)]
     )
     # Places only grow, so of two leaves with one slot the lower one is kept.
-    await db.executemany(
+    db.many(
         "INSERT INTO slots VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         [(log, slot, place) for place, slot in zip(places, new.slots, strict=True) if slot is not None],
     )
-    await db.executemany(
-        "INSERT INTO subtrees VALUES (?, ?, ?)", [(log, *pair) for pair in new.subtrees.items()]
-    )
+    db.many("INSERT INTO subtrees VALUES (?, ?, ?)", [(log, *pair) for pair in new.subtrees.items()])
 
 
-async def _drop_drafts(db: aiosqlite.Connection, log: int) -> None:
+def _drop_drafts(db: Connection, log: int) -> None:
     for table, first in (("leaves", "size"), ("slots", "size"), ("subtrees", f"size / {WIDTH}")):
-        await db.execute(
+        db.all(
             f"DELETE FROM {table} WHERE log = ?1 AND place >= (SELECT {first} FROM logs WHERE log = ?1)",  # noqa: S608
-            (log,),
+            log,
         )
 
 
-async def _is_empty(db: aiosqlite.Connection) -> bool:
-    return not list(await db.execute_fetchall("SELECT 1 FROM sqlite_schema"))
+def _is_empty(db: Connection) -> bool:
+    return not db.all("SELECT 1 FROM sqlite_schema")
 
 
-async def _state_time(db: aiosqlite.Connection, time: int) -> None:
-    await db.execute("UPDATE keeper SET clock = max(clock, ?)", (time,))
+def _state_time(db: Connection, time: int) -> None:
+    db.all("UPDATE keeper SET clock = max(clock, ?)", time)
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -15,10 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiosqlite
-
 from crypto.errors import CoffreError, Conflict, Damaged, Full, TooMany, Unavailable
-from vault_server.store.connection import connect
+from vault_server.store.connection import Connection
 from vault_server.store.files import make_folder
 
 BATCH = 256
@@ -32,12 +30,12 @@ T = TypeVar("T")
 class Statements:
     """SQL with ``$1`` parameters on one connection."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def all(self, sql: str, *values: object) -> list[Sequence[Any]]:
         """Every row, or none for a statement that returns nothing."""
-        return list(await self._connection.execute_fetchall(_translated(sql), values))
+        return self._connection.all(_translated(sql), *values)
 
     async def one(self, sql: str, *values: object) -> Sequence[Any] | None:
         """The first row."""
@@ -46,15 +44,15 @@ class Statements:
 
     async def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
         """One statement for each of ``rows``."""
-        await (await self._connection.executemany(_translated(sql), rows)).close()
+        self._connection.many(_translated(sql), rows)
 
 
 class Transaction(Statements):
-    """The transaction of a batch. ``staged``: leaves to be written at its end; ``after``: called once it is durable."""
+    """The transaction of a batch. ``staged``: each log's leaves, written at its end; ``after``: called once it is durable."""
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self.staged: list[tuple[str, bytes]] = []
+        self.staged: dict[str, list[bytes]] = {}
         self.after: list[Callable[[], None]] = []
         self._unsaved = False
 
@@ -97,9 +95,7 @@ Integrate = Callable[[Transaction], Awaitable[None]]
 class Writer:
     """The only place that writes. ``integrate`` runs at the end of every batch, inside its transaction."""
 
-    def __init__(
-        self, connection: aiosqlite.Connection, queued: int, stop: Callable[[CoffreError], None]
-    ) -> None:
+    def __init__(self, connection: Connection, queued: int, stop: Callable[[CoffreError], None]) -> None:
         self._connection = connection
         self._queue: asyncio.Queue[tuple[Job[Any], asyncio.Future[Any]]] = asyncio.Queue(queued)
         self._stop = stop
@@ -171,12 +167,13 @@ class Writer:
             await transaction.all("BEGIN IMMEDIATE")
             for job, _ in batch:
                 outcomes.append(await self._attempt(transaction, job))
+                await asyncio.sleep(0)  # no statement waits, so between two jobs others get their turn
             later, self._later = self._later, []
             for job in later:
                 await job(transaction)
             if self.integrate is not None:
                 await self.integrate(transaction)
-            await transaction.all("COMMIT")
+            await self._connection.commit()
             for callback in transaction.after:
                 callback()
         except Exception as error:  # whatever it is, nobody may go on waiting: the outcome is unknown
@@ -192,7 +189,8 @@ class Writer:
                 future.set_exception(refusal)
 
     async def _attempt(self, transaction: Transaction, job: Job[Any]) -> tuple[Any, Exception | None]:
-        staged, after = len(transaction.staged), len(transaction.after)
+        staged = {origin: len(leaves) for origin, leaves in transaction.staged.items()}
+        after = len(transaction.after)
         value: Any = None
         refusal: Exception | None = None
         transaction.begin_job()
@@ -206,7 +204,9 @@ class Writer:
                 raise
         if refusal is not None:
             await transaction.undo_job()
-            del transaction.staged[staged:], transaction.after[after:]
+            for origin, leaves in transaction.staged.items():
+                del leaves[staged.get(origin, 0) :]
+            del transaction.after[after:]
         await transaction.end_job()
         return value, refusal
 
@@ -214,54 +214,50 @@ class Writer:
 class Database:
     """An open database. ``reader`` sees what is committed."""
 
-    def __init__(self, write: aiosqlite.Connection, read: aiosqlite.Connection) -> None:
+    def __init__(self, write: Connection, read: Connection) -> None:
         self.write = write
         self.reader = Statements(read)
         self._read = read
 
     @classmethod
-    async def open(cls, folder: Path) -> "Database":
+    def open(cls, folder: Path) -> "Database":
         """Open or make the database in ``folder``, which this process has claimed. Raises Damaged, or an OSError."""
         make_folder(folder)
         file = folder / FILE
         with file.open("ab"):
             pass  # where it cannot be written, this names the file and the reason; SQLite would not
-        write = await _connect(file)
+        write = _connect(file)
         try:
-            await _migrate(write)
-            return cls(write, await _connect(file))
+            _migrate(write)
+            return cls(write, _connect(file))
         except BaseException:
-            await write.close()
+            write.close()
             raise
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close both connections."""
-        await self._read.close()
-        await self.write.close()
+        self._read.close()
+        self.write.close()
 
 
-async def _connect(path: Path) -> aiosqlite.Connection:
+def _connect(path: Path) -> Connection:
     try:
-        return await connect(path)
+        return Connection(path)
     except sqlite3.DatabaseError:
         raise Damaged(
             "The server was not started: coffre.db is not a readable database. Restore it from a backup."
         ) from None
 
 
-async def _migrate(connection: aiosqlite.Connection) -> None:
-    await connection.execute_fetchall(
-        "CREATE TABLE IF NOT EXISTS migrations (version INTEGER NOT NULL PRIMARY KEY)"
-    )
-    done = {row[0] for row in await connection.execute_fetchall("SELECT version FROM migrations")}
+def _migrate(connection: Connection) -> None:
+    connection.all("CREATE TABLE IF NOT EXISTS migrations (version INTEGER NOT NULL PRIMARY KEY)")
+    done = {row[0] for row in connection.all("SELECT version FROM migrations")}
     if done and max(done) > len(MIGRATIONS):
         raise Damaged("The server was not started: a newer version of it has changed this database.")
     for version, name in enumerate(MIGRATIONS, 1):
         if version not in done:
             sql = resources.files("vault_server.store").joinpath(name).read_text(encoding="utf-8")
-            await connection.executescript(
-                f"BEGIN;\n{sql}\nINSERT INTO migrations (version) VALUES ({version});\nCOMMIT;"
-            )
+            connection.script(f"BEGIN;\n{sql}\nINSERT INTO migrations (version) VALUES ({version});\nCOMMIT;")
 
 
 async def _nothing(_: Transaction) -> None:

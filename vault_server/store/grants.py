@@ -1,6 +1,7 @@
 """Rows of grants: events, wraps by version, listings, keepers' policies, deliveries, answered requests."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from crypto.access_log import Disclosure
@@ -33,6 +34,18 @@ class Answer(NamedTuple):
     disclosure: Disclosure | None
 
 
+# What is asked for under one grant reads the same few rows each time.
+@lru_cache(maxsize=1024)
+def _entry(data: bytes) -> GrantEntry:
+    return decode(data, GrantEntry)
+
+
+@lru_cache(maxsize=64)
+def _event(data: bytes) -> tuple[Envelope, GrantEvent]:
+    envelope = stored.envelope(data)
+    return envelope, read_event(envelope)
+
+
 class _Chains(Body, frozen=True):
     chains: tuple[ShownChain, ...]
 
@@ -40,7 +53,7 @@ class _Chains(Body, frozen=True):
 async def grant(db: Statements, gid: bytes) -> GrantRow | None:
     """One grant."""
     row = await db.one("SELECT vault, entry FROM grants WHERE gid = $1", gid)
-    return None if row is None else GrantRow(row[0], decode(row[1], GrantEntry))
+    return None if row is None else GrantRow(row[0], _entry(row[1]))
 
 
 async def put_grant(db: Statements, vault: bytes, entry: GrantEntry) -> bool:
@@ -55,10 +68,7 @@ async def put_grant(db: Statements, vault: bytes, entry: GrantEntry) -> bool:
 async def event(db: Statements, gid: bytes, j: int) -> tuple[Envelope, GrantEvent] | None:
     """Event ``j`` of a grant."""
     row = await db.one("SELECT envelope FROM events WHERE gid = $1 AND j = $2", gid, j)
-    if row is None:
-        return None
-    envelope = stored.envelope(row[0])
-    return envelope, read_event(envelope)
+    return None if row is None else _event(row[0])
 
 
 async def sent_event(db: Statements, gid: bytes, j: int) -> tuple[Envelope, bytes] | None:

@@ -1,6 +1,7 @@
 """Rows of vaults: heads, links, documents, what opens their leaves. Every statement names one vault."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from crypto.access_log import Disclosure
 from crypto.encoding import Bytes32, SecretBody, decode, encode
@@ -9,6 +10,11 @@ from crypto.signing import Envelope
 from crypto.vault_chain import Changes, Document, Named, VaultHead, VaultView, Version
 from vault_server.store import grants, rows
 from vault_server.store.database import Statements
+
+
+@lru_cache(maxsize=1024)  # each request to one vault reads the same head
+def _head(data: bytes) -> VaultHead:
+    return decode(data, VaultHead)
 
 
 class VaultRow(SecretBody, frozen=True):
@@ -24,7 +30,7 @@ async def vault(db: Statements, vault: bytes) -> VaultRow:
     row = await db.one("SELECT head, scan_key, last FROM vaults WHERE vault = $1", vault)
     if row is None:
         raise NotFound("A record")
-    return VaultRow(head=decode(row[0], VaultHead), scan_key=row[1], last=row[2])
+    return VaultRow(head=_head(row[0]), scan_key=row[1], last=row[2])
 
 
 async def add_vault(db: Statements, row: VaultRow) -> bool:

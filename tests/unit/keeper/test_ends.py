@@ -49,7 +49,7 @@ async def test_a_logged_end_needs_no_post(story: Story) -> None:
     story.service.shard.append(random_leaf(story.maker.end_tag))
     await story.service.publish(story.keeper, LOG)
     await story.keeper.end(story.end_post())
-    assert await story.keeper._logs._store._rows("SELECT * FROM ends") == []
+    assert story.keeper._logs._store._reader.all("SELECT * FROM ends") == []
     with pytest.raises(NotFound):
         await story.keeper.release(query)
 

@@ -272,11 +272,11 @@ async def test_an_older_copy_of_the_store_is_noticed(story: Story, tmp_path: Pat
 async def test_a_full_disk_stops_the_keeper(story: Story) -> None:
     """When a head could not be stored it is not cosigned, and nothing is until the keeper is restarted."""
     store = story.keeper._logs._store
-    await store._writer.execute("PRAGMA max_page_count = 1")
+    store._writer.all("PRAGMA max_page_count = 1")
     story.service.shard.fill(3000)
     with pytest.raises(Full):
         await story.service.publish(story.keeper, LOG)
-    await store._writer.execute("PRAGMA max_page_count = 100000")
+    store._writer.all("PRAGMA max_page_count = 100000")
     with pytest.raises(Damaged):
         await story.service.publish(story.keeper, LOG)
 

@@ -156,7 +156,7 @@ async def test_a_store_whose_rows_were_changed_is_not_served(tmp_path: Path, kee
     """Leaves, tiles and signed head must agree at the start."""
     async with serving(tmp_path, keeper) as first:
         await World(first).person()
-        await first.vault._database.write.execute_fetchall("UPDATE tiles SET data = zeroblob(32)")
+        first.vault._database.write.all("UPDATE tiles SET data = zeroblob(32)")
     with pytest.raises(Damaged, match="was not started"):
         async with serving(tmp_path, keeper):
             pass
@@ -164,7 +164,7 @@ async def test_a_store_whose_rows_were_changed_is_not_served(tmp_path: Path, kee
 
 async def test_a_head_moved_by_somebody_else_stops_the_writer(running: InProcess, world: World) -> None:
     """The signed head is swapped, not overwritten."""
-    await running.vault._database.write.execute_fetchall("UPDATE logs SET root = zeroblob(32)")
+    running.vault._database.write.all("UPDATE logs SET root = zeroblob(32)")
     with pytest.raises(Damaged):
         await world.person()
     assert running.vault.stopped.done()

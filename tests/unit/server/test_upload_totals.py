@@ -19,7 +19,7 @@ STEPS = st.lists(
 @given(steps=STEPS)
 async def test_totals_follow_every_change(tmp_path: Path, steps: list[tuple[str, int, int]]) -> None:
     """Whatever begins, is committed or forgotten, in whatever order and how often, the totals are the sums."""
-    database = await Database.open(tmp_path / secrets.token_hex(8))
+    database = Database.open(tmp_path / secrets.token_hex(8))
     try:
         db, vault = Statements(database.write), secrets.token_bytes(32)
         for step, which, length in steps:
@@ -34,4 +34,4 @@ async def test_totals_follow_every_change(tmp_path: Path, steps: list[tuple[str,
         open_ones = sum(1 for _, committed in rows if not committed)
         assert await uploads.use(db, vault) == (open_ones, sum(length for length, _ in rows))
     finally:
-        await database.close()
+        database.close()

@@ -15,10 +15,10 @@ from vault_server.store.files import claimed
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     """A database with one table of this test."""
-    opened = await Database.open(tmp_path)
-    await opened.write.execute_fetchall("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
+    opened = Database.open(tmp_path)
+    opened.write.all("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
     yield opened
-    await opened.close()
+    opened.close()
 
 
 class Stopped(list[CoffreError]):
@@ -60,14 +60,14 @@ async def test_jobs_that_wait_together_are_committed_together(database: Database
 async def test_a_refused_job_undoes_only_itself(database: Database) -> None:
     """Its rows, its leaves and its callbacks go; those of its neighbours stay."""
     called: list[int] = []
-    staged: list[list[tuple[str, bytes]]] = []
+    staged: list[bytes] = []
 
     async def integrate(transaction: Transaction) -> None:
-        staged.append(list(transaction.staged))
+        staged.extend(transaction.staged.get("log", ()))
 
     async def job(transaction: Transaction, number: int) -> None:
         await add(transaction, number)
-        transaction.staged.append(("log", bytes([number])))
+        transaction.staged.setdefault("log", []).append(bytes([number]))
         transaction.after.append(lambda: called.append(number))
         if number % 2:
             raise NotPermitted("An odd number. Nothing was done.")
@@ -80,7 +80,7 @@ async def test_a_refused_job_undoes_only_itself(database: Database) -> None:
     )
     assert [isinstance(result, NotPermitted) for result in results] == [False, True] * 3
     assert await rows(database) == called == [0, 2, 4]
-    assert [leaf for batch in staged for _, leaf in batch] == [b"\0", b"\2", b"\4"]
+    assert staged == [b"\0", b"\2", b"\4"]
     await writer.close()
 
 
@@ -158,4 +158,4 @@ async def test_a_database_that_cannot_be_written_is_named(tmp_path: Path) -> Non
     """A folder in the place of the database: the start is refused with its name and the reason."""
     (tmp_path / "coffre.db").mkdir()
     with pytest.raises(IsADirectoryError, match=r"coffre\.db"):
-        await Database.open(tmp_path)
+        Database.open(tmp_path)
