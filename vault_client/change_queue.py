@@ -10,7 +10,6 @@ from collections.abc import Callable
 from crypto.errors import NotPermitted
 from vault_client.changes import AnyChange, BlockIdentity, EndGrant, QueuedChange, subject_of
 from vault_client.device_store import DeviceStore
-from vault_client.local_vault import Ending
 
 _QUEUED = "queued"
 
@@ -19,12 +18,8 @@ class ChangeQueue:
     """The queue of one profile."""
 
     def __init__(self, store: DeviceStore, clock: Callable[[], int]) -> None:
-        """Takes in the ends that an earlier version of this software noted in a way of its own."""
         self._store = store
         self._clock = clock
-        for name, ending in list(store.scan("ending", Ending)):
-            self.note(EndGrant(gid=ending.gid))
-            store.delete(name)
 
     def waiting(self) -> list[QueuedChange]:
         """What waits, in the order in which it is to be made: ends first, then blocks, then the rest as asked for."""

@@ -67,12 +67,6 @@ class LocalGrant(GrantMade, frozen=True):
     entry: GrantEntry
 
 
-class Ending(Body, frozen=True):
-    """That the end of a grant was asked for, as it was noted before there was a queue of changes."""
-
-    gid: Bytes32
-
-
 class Blocked(Body, frozen=True):
     """Whether an identity is blocked."""
 

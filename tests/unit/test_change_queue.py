@@ -16,7 +16,6 @@ from vault_client import transfer
 from vault_client.change_queue import ChangeQueue
 from vault_client.changes import BlockIdentity, DeleteDocument, EndGrant, MaskDocument, QueuedChange
 from vault_client.device_store import DeviceStore
-from vault_client.local_vault import Ending
 from vault_client.spool import opened_spool
 from vault_client.transfer import send_ciphertext
 
@@ -69,15 +68,6 @@ def test_ends_and_blocks_come_first_and_the_rest_in_order(store: DeviceStore) ->
         with pytest.raises(NotPermitted):
             queue.get(queued.id)
     assert not queue.is_ending(bytes(32))
-
-
-def test_ends_noted_by_an_earlier_version_are_taken_in(store: DeviceStore) -> None:
-    """A revocation that was cut off before there was a queue waits in it, and is noted in one way only."""
-    store.put(f"ending/{bytes(32).hex()}", Ending(gid=bytes(32)))
-    for _ in range(2):
-        (queued,) = ChangeQueue(store, lambda: 0).waiting()
-        assert queued.change == EndGrant(gid=bytes(32))
-    assert store.names("ending") == []
 
 
 def test_ciphertext_that_waits_is_not_swept(tmp_path: Path) -> None:
