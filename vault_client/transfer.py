@@ -49,30 +49,46 @@ async def send_ciphertext(
     Damaged for a part that is not the one that was encrypted; what was sent stays there, for the next time.
     """
     query = UploadQuery(vault=vault, ver=ver)
+    places = {number: pieces.part_slice(number, length) for number in range(len(part_hashes))}
     have = set((await api.upload_status(query)).parts)
-    failures = 0
+    was_cut = False
+
+    def come() -> int:
+        return sum(place.stop - place.start for number, place in places.items() if number in have)
+
+    async def send() -> None:
+        nonlocal was_cut
+        if was_cut:  # the part on its way may have arrived
+            have.update((await api.upload_status(query)).parts)
+        was_cut = True
+        _tell(progress, come(), length)
+        for number, place in places.items():
+            if number in have:
+                continue
+            data = await asyncio.to_thread(_part, spool, place, number, part_hashes[number])
+            await api.put_part(PartUpload(vault=vault, ver=ver, length=length, number=number), data)
+            have.add(number)
+            _tell(progress, come(), length)
+
+    await _again(send, come)
+
+
+async def _again(attempt: Callable[[], Awaitable[None]], come: Callable[[], int]) -> None:
+    """Make ``attempt`` until it is through, waiting before each new one. Raises Unreachable when no wait is left.
+
+    ``come``: how many bytes came until now.
+    """
+    waits, begun = iter(WAITS), come()
     while True:
         try:
-            if failures:  # the part that was cut off may have arrived
-                have |= set((await api.upload_status(query)).parts)
-            places = {number: pieces.part_slice(number, length) for number in range(len(part_hashes))}
-            done = sum(place.stop - place.start for number, place in places.items() if number in have)
-            _tell(progress, done, length)
-            for number, place in places.items():
-                if number in have:
-                    continue
-                data = await asyncio.to_thread(_part, spool, place, number, part_hashes[number])
-                await api.put_part(PartUpload(vault=vault, ver=ver, length=length, number=number), data)
-                have.add(number)
-                failures, done = 0, done + len(data)
-                _tell(progress, done, length)
+            return await attempt()
         except Unreachable:
-            if failures == len(WAITS):
+            if come() - begun >= _GOING_ON:
+                waits, begun = iter(WAITS), come()
+            wait = next(waits, None)
+            if wait is None:
                 raise
-            await asyncio.sleep(WAITS[failures])
-            failures += 1
-        else:
-            return
+        await asyncio.sleep(wait)
 
 
 def _part(spool: Path, place: slice, number: int, expected: bytes) -> bytes:
@@ -118,21 +134,14 @@ class Download:
 
         Raises Unreachable then, TooLarge when the server sends more than the document has.
         """
-        waits, begun = iter(WAITS), self._come()
-        while True:
-            try:
-                return await self._fetch()
-            except Unreachable:
-                come = self._come()
-                if come - begun >= _GOING_ON:
-                    waits, begun = iter(WAITS), come
-                wait = next(waits, None)
-                if wait is None:
-                    if not come:
-                        raise
-                    percent = come * 100 // self._length
-                    raise Unreachable(KEPT.format(percent=percent, days=KEPT_DAYS)) from None
-            await asyncio.sleep(wait)
+        try:
+            await _again(self._fetch, self._come)
+        except Unreachable:
+            come = self._come()
+            if not come:
+                raise
+            percent = come * 100 // self._length
+            raise Unreachable(KEPT.format(percent=percent, days=KEPT_DAYS)) from None
 
     async def opened(self, decipher: Callable[[], Awaitable[None]]) -> None:
         """Have ``decipher`` open the file, which is whole.
