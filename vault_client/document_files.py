@@ -1,13 +1,14 @@
 """The content of one's own documents: from the copies on this device, else from the server."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.descriptors import document_context
 from crypto.errors import CannotOpen, Damaged, Full, NotFound, Unreachable
 from crypto.secret_bytes import SecretBytes
+from crypto.vault_chain import Version
 from crypto.wire.messages import CiphertextQuery
 from vault_client.ciphertext_replica import CiphertextReplica
 from vault_client.ciphertext_spool import check_ciphertext, decrypt_file, in_thread
@@ -46,27 +47,64 @@ class DocumentFiles:
     async def write(self, document: LocalDocument, destination: Path, progress: Progress | None) -> None:
         """Write a document to ``destination``, once all of it is verified, and keep its copy here if there is room.
 
+        Raises as ``opened`` does.
+        """
+        doc, version, key = (
+            document.document.doc,
+            newest(document.document),
+            self._replica.document_key(document),
+        )
+        length = document.descriptor.length
+        async with self.opened(doc, version, key, length, destination, progress) as file:
+            if not self.is_here(document):
+                # What was asked for is done; that no copy is here is seen in the list.
+                with suppress(Full, Damaged):
+                    self.copies.keep(version.ver, file)
+
+    @asynccontextmanager
+    async def opened(
+        self,
+        doc: bytes,
+        version: Version,
+        key: SecretBytes,
+        length: int,
+        destination: Path,
+        progress: Progress | None,
+    ) -> AsyncIterator[Path]:
+        """A version of ``length`` bytes written to ``destination``, once all of it is verified. Yields its ciphertext.
+
         Raises Unreachable when it is not here and the server does not answer, CannotOpen when the server's is not what
         was signed. A copy that is not is removed, and fetched anew.
         """
-        version, key = newest(document.document), self._replica.document_key(document)
+
+        async def decipher(file: Path) -> None:
+            await in_thread(
+                lambda report: decrypt_file(
+                    file,
+                    destination,
+                    key=key,
+                    context=document_context(self._replica.vault, doc, version.ver),
+                    ct_root=version.ct_root,
+                    length=length,
+                    progress=report,
+                ),
+                progress,
+            )
+
         copy = self.copies.find(version.ver, version.length)
         if copy is not None:
             try:
-                await self._decipher(document, key, copy, destination, progress)
+                await decipher(copy)
             except CannotOpen:
                 self.copies.drop(version.ver)
             else:
+                yield copy
                 return
         await self._check_answering()
-        with fetched_spool(self._spool, version.ct_root) as file:
-            download = self._download(document, file, progress)
+        with self._fetching(version, progress) as (download, file):
             await download.fetch()
-            await download.opened(lambda: self._decipher(document, key, file, destination, progress))
-            with suppress(
-                Full, Damaged
-            ):  # what was asked for is done; that no copy is here is seen in the list
-                self.copies.keep(version.ver, file)
+            await download.opened(lambda: decipher(file))
+            yield file
 
     async def fetch_all(self, progress: Progress | None) -> ReplicaFetched:
         """Fetch the copies that are missing, and remove those that are no longer wanted.
@@ -93,9 +131,8 @@ class DocumentFiles:
 
     async def _fetch(self, document: LocalDocument, progress: Progress | None) -> None:
         version = newest(document.document)
-        with fetched_spool(self._spool, version.ct_root) as file:
+        with self._fetching(version, progress) as (download, file):
             self.copies.check_room(version.length)
-            download = self._download(document, file, progress)
             await download.fetch()
             await download.opened(
                 lambda: in_thread(
@@ -113,33 +150,11 @@ class DocumentFiles:
                 "it does."
             ) from None
 
-    def _download(self, document: LocalDocument, file: Path, progress: Progress | None) -> Download:
-        version = newest(document.document)
-        query = CiphertextQuery(vault=self._replica.vault, request=None, ver=version.ver, start=0)
-        return Download(self._service.api, file, query, version.length, progress)
-
-    async def _decipher(
-        self,
-        document: LocalDocument,
-        key: SecretBytes,
-        file: Path,
-        destination: Path,
-        progress: Progress | None,
-    ) -> None:
-        version = newest(document.document)
-        context = document_context(self._replica.vault, document.document.doc, version.ver)
-        await in_thread(
-            lambda report: decrypt_file(
-                file,
-                destination,
-                key=key,
-                context=context,
-                ct_root=version.ct_root,
-                length=document.descriptor.length,
-                progress=report,
-            ),
-            progress,
-        )
+    @contextmanager
+    def _fetching(self, version: Version, progress: Progress | None) -> Iterator[tuple[Download, Path]]:
+        with fetched_spool(self._spool, version.ct_root) as file:
+            query = CiphertextQuery(vault=self._replica.vault, request=None, ver=version.ver, start=0)
+            yield Download(self._service.api, file, query, version.length, progress), file
 
 
 def _further(progress: Progress | None, before: int, total: int) -> Callable[[int, int], None] | None:

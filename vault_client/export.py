@@ -32,6 +32,7 @@ from vault_client import trust
 from vault_client.audit import Audit
 from vault_client.audit_report import AuditReport
 from vault_client.device_store import DeviceStore
+from vault_client.document_files import DocumentFiles
 from vault_client.export_check import CheckedExport, check_export
 from vault_client.export_documents import ExportDocuments
 from vault_client.export_entries import ExportEntries
@@ -61,13 +62,18 @@ class Export:
     """Exports the record of one profile."""
 
     def __init__(
-        self, store: DeviceStore, service: Service, own: OwnIdentity, replica: VaultReplica, spool: Path
+        self,
+        store: DeviceStore,
+        service: Service,
+        own: OwnIdentity,
+        replica: VaultReplica,
+        files: DocumentFiles,
     ) -> None:
         self._store = store
         self._service = service
         self._own = own
         self._replica = replica
-        self._spool = spool
+        self._files = files
 
     async def write(self, destination: Path, progress: Progress | None) -> CheckedExport:
         """Make the folder ``destination``, which is not there yet or empty. Returns what checking it found.
@@ -168,7 +174,7 @@ class Export:
         found = sorted(self._replica.states(), key=lambda document: document.doc)
         total = sum(version.length for each in found if not each.deleted for version in each.versions)
         folder = part / exports.DOCUMENTS
-        writing = ExportDocuments(self._service, self._replica, folder, self._spool, progress, total)
+        writing = ExportDocuments(self._service, self._replica, self._files, folder, progress, total)
         documents = [await writing.write(document) for document in found]
         with _lines(part / exports.PARTS) as line:
             for parts in writing.parts:

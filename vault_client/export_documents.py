@@ -1,4 +1,4 @@
-"""The documents of an export: each version fetched, verified, and written under a name that people can read."""
+"""The documents of an export: each version verified, and written under a name that people can read."""
 
 import asyncio
 from collections import Counter
@@ -9,7 +9,6 @@ from crypto.descriptors import (
     Descriptor,
     descriptor_context,
     descriptor_key,
-    document_context,
     read_descriptor,
 )
 from crypto.errors import Refusal, TooMany, Unauthenticated, Unreachable
@@ -20,13 +19,10 @@ from crypto.sealed import content
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.vault_chain import Document, Version
-from crypto.wire.messages import CiphertextQuery
 from vault_client import vault_parts
-from vault_client.ciphertext_spool import decrypt_file, in_thread
+from vault_client.document_files import DocumentFiles
 from vault_client.progress import Progress
 from vault_client.service import Service
-from vault_client.spool import fetched_spool
-from vault_client.transfer import Download
 from vault_client.vault_replica import VaultReplica
 
 _SUFFIXES: Final = {
@@ -50,25 +46,25 @@ class _Opened(NamedTuple):
 
 
 class ExportDocuments:
-    """Writes the documents of one record below ``folder``; ``spool`` is for one ciphertext at a time."""
+    """Writes the documents of one record below ``folder``."""
 
     def __init__(
         self,
         service: Service,
         replica: VaultReplica,
+        files: DocumentFiles,
         folder: Path,
-        spool: Path,
         progress: Progress | None,
         total: int,
     ) -> None:
         self.parts: list[ExportedParts] = []
         self._service = service
         self._replica = replica
+        self._files = files
         self._folder = folder
-        self._spool = spool
         self._progress = progress
         self._total = total
-        self._done = 0
+        self._done = self._told = 0
         self._names: set[str] = set()
         self._tried: Counter[tuple[str, str]] = Counter()
 
@@ -114,25 +110,11 @@ class ExportDocuments:
         return _Opened(parts, key, read_descriptor(record))
 
     async def _content(self, doc: bytes, version: Version, opened: _Opened) -> ExportedVersion:
-        vault, name = self._replica.vault, self._name(opened.descriptor)
-        with fetched_spool(self._spool, version.ct_root) as spool:
-            query = CiphertextQuery(vault=vault, request=None, ver=version.ver, start=0)
-            download = Download(self._service.api, spool, query, version.length, self._report)
-            await download.fetch()
-            await download.opened(
-                lambda: in_thread(
-                    lambda _: decrypt_file(
-                        spool,
-                        self._folder / name,
-                        key=opened.key,
-                        context=document_context(vault, doc, version.ver),
-                        ct_root=version.ct_root,
-                        length=opened.descriptor.length,
-                    ),
-                    None,
-                )
-            )
-            header = await asyncio.to_thread(_header, spool)
+        name, length = self._name(opened.descriptor), opened.descriptor.length
+        async with self._files.opened(
+            doc, version, opened.key, length, self._folder / name, self._report
+        ) as file:
+            header = await asyncio.to_thread(_header, file)
         return ExportedVersion(
             ver=version.ver,
             ct_root=version.ct_root,
@@ -142,8 +124,10 @@ class ExportDocuments:
         )
 
     def _report(self, done: int, _: int) -> None:
+        # What is fetched is told of twice, on its way here and when it is opened.
+        self._told = max(self._told, self._done + done)
         if self._progress is not None:
-            self._progress(self._done + done, self._total)
+            self._progress(self._told, self._total)
 
     def _name(self, descriptor: Descriptor) -> str:
         """A name no other document has, on systems that tell capitals apart and on those that do not."""
@@ -156,8 +140,8 @@ class ExportDocuments:
                 return name
 
 
-def _header(spool: Path) -> bytes:
-    with spool.open("rb") as file:
+def _header(ciphertext: Path) -> bytes:
+    with ciphertext.open("rb") as file:
         return file.read(HEADER)
 
 

@@ -88,9 +88,9 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         self._sharing = Sharing(profile.store, profile.service, profile.own, self.replica, self._queue)
         waiting = [queued.change for queued in self._queue.waiting()]
         kept = {change.ver.hex() for change in waiting if isinstance(change, AddDocument)}
-        self._spool = opened_spool(folder, kept=kept)
-        self.files = DocumentFiles(profile.service, self.replica, CiphertextReplica(folder), self._spool)
-        self._adding = Adding(profile.service, self.replica, self._spool, self.files.copies)
+        spool = opened_spool(folder, kept=kept)
+        self.files = DocumentFiles(profile.service, self.replica, CiphertextReplica(folder), spool)
+        self._adding = Adding(profile.service, self.replica, spool, self.files.copies)
         self._sending = Sending(self._queue, self.replica, self._sharing, self._adding)
         self._asked: QueuedChange | None = None
         self._profile = profile.handed_over()
@@ -338,7 +338,7 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
 
     async def export(self, destination: Path, *, progress: Progress | None = None) -> CheckedExport:
         """Write the whole record into the new folder ``destination``, in the clear. See ``Export.write``."""
-        writing = Export(self._store, self.service, self.own, self.replica, self._spool)
+        writing = Export(self._store, self.service, self.own, self.replica, self.files)
         return await writing.write(destination, progress)
 
     def take_in(

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,12 +20,13 @@ from crypto.secret_bytes import SecretBytes
 from crypto.statements import RootRef
 from crypto.trust_root import card_text
 from crypto.vault_links import Genesis, export_digest
-from crypto.wire.messages import Openings
+from crypto.wire.messages import CiphertextQuery, Openings
 from tests.interop import export_second
 from tests.support.exported import PERSON, TEXTS, Exported, exported
 from tests.support.lying_vault import LyingVault
 from vault_client import __main__ as program
 from vault_client import export_entries
+from vault_client.ciphertext_replica import FOLDER
 from vault_client.device_store import DeviceStore
 from vault_client.export_check import CheckedExport, check_export
 from vault_client.export_files import FolderFiles
@@ -338,6 +339,32 @@ async def test_a_document_that_is_withheld_is_named(original: Exported, tmp_path
     assert [finding.what for finding in checked.findings] == ["missing", "missing"]
     assert look(tmp_path / "export").findings == checked.findings
     assert left_out(checked) == 2
+
+
+async def test_what_is_on_this_device_is_exported_from_there(original: Exported, tmp_path: Path) -> None:
+    """No copy that is here is asked for again; one that is wrong, or is not here, is fetched, and if withheld is named.
+
+    The control has no copies, and an honest server.
+    """
+    patient, vault = await again(original, tmp_path / "profile")
+    async with patient:
+        assert (await patient.export(tmp_path / "here")).findings == []
+        assert vault.asked("ciphertext") == []
+        copy = next((tmp_path / "profile" / FOLDER).iterdir())
+        copy.write_bytes(bytes(copy.stat().st_size))
+        assert (await patient.export(tmp_path / "wrong")).findings == []
+        assert [query.ver.hex() for query in vault.asked("ciphertext")] == [copy.name]
+        patient.files.copies.keep_only(())
+        assert (await patient.export(tmp_path / "control")).findings == []
+        vault.serve_ciphertext(withheld)
+        checked = await patient.export(tmp_path / "export")
+    assert [finding.what for finding in checked.findings] == ["missing", "missing"]
+
+
+async def withheld(query: CiphertextQuery) -> AsyncIterator[bytes]:
+    """No ciphertext."""
+    raise NotFound("A ciphertext")
+    yield b""
 
 
 async def test_an_entry_that_is_withheld_stops_the_export(
