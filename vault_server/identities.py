@@ -5,7 +5,6 @@ lately, so "live at this head of the directory" costs a search in a short list.
 """
 
 from bisect import bisect_left
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from crypto import access_log as entries
@@ -34,6 +33,7 @@ from crypto.wire.keeper_api import MAX_CHAIN_QUESTION
 from crypto.wire.messages import Logged, PublishLink
 from vault_server.access_log import AccessLog
 from vault_server.instance import Instance
+from vault_server.recent import Recent
 from vault_server.second_gate import SecondGate, ends_every_device
 from vault_server.store import identities as rows
 from vault_server.store.database import Statements, Transaction, Writer
@@ -75,7 +75,7 @@ class Identities:
         self._log = log
         self._gate = gate
         self._registrars = instance.root.registrar_keys()
-        self._folded: OrderedDict[bytes, _Folded] = OrderedDict()
+        self._folded = Recent[bytes, _Folded](REMEMBERED)
         self._added = 0
 
     async def known_at(self, identity: bytes, size: int) -> Known:
@@ -189,7 +189,7 @@ class Identities:
     async def _fold(self, identity: bytes) -> _Folded:
         folded = self._folded.get(identity)
         if folded is not None:
-            self._folded.move_to_end(identity)
+            self._folded[identity] = folded
             return folded
         added = -1
         while (
@@ -204,8 +204,6 @@ class Identities:
             folded.add(_known(identity, state, link), link)
         if folded.known:
             self._folded[identity] = folded
-        while len(self._folded) > REMEMBERED:
-            self._folded.popitem(last=False)
         return folded
 
     def _remember(self, identity: bytes, known: Known, link: DisclosedLink) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import ipaddress
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from crypto.errors import TooMany
+from vault_server.recent import Recent
 from vault_server.settings import Rate
 
 REMEMBERED = 65536
@@ -20,17 +21,15 @@ class Buckets:
     def __init__(self, rate: Rate, clock: Callable[[], float]) -> None:
         self._rate = rate
         self._clock = clock
-        self._levels: OrderedDict[str | bytes, tuple[float, float]] = OrderedDict()
+        self._levels = Recent[str | bytes, tuple[float, float]](REMEMBERED)
 
     def take(self, party: str | bytes, tokens: float = 1) -> None:
         """Count one request of ``party``. Raises TooMany when it has none left."""
         now = self._clock()
-        level, since = self._levels.pop(party, (float(self._rate.at_once), now))
+        level, since = self._levels.get(party, (float(self._rate.at_once), now))
         level = min(self._rate.at_once, level + max(0.0, now - since) * self._rate.a_second)
         enough = level >= tokens
         self._levels[party] = (level - tokens if enough else level, now)
-        while len(self._levels) > REMEMBERED:
-            self._levels.popitem(last=False)
         if not enough:
             raise TooMany("Too many requests came from here, so this one was not looked at. Wait a little.")
 

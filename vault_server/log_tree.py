@@ -4,13 +4,13 @@ Appending touches the edge only. Proofs are made from tiles by ``crypto.merkle``
 fetched and the proof made again, so making one needs no knowledge of which tiles it will ask for.
 """
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from crypto.errors import Damaged
 from crypto.merkle import HASH_SIZE, Frontier, SubtreeHash, root_of
 from crypto.tiles import HEIGHT, WIDTH, Tile, decode_tile, subtree_reader, tiles_of
+from vault_server.recent import Recent
 
 FULL_TILE = WIDTH * HASH_SIZE
 # Consecutive proofs need a few for each log; all together they take about five MiB.
@@ -86,16 +86,12 @@ class TileCache:
 
     def __init__(self, fetch: Callable[[TileName], Awaitable[bytes | None]], tiles: int = 1024) -> None:
         self._fetch = fetch
-        self._most = tiles
-        self._tiles: OrderedDict[TileName, bytes] = OrderedDict()
+        self._tiles = Recent[TileName, bytes](tiles)
         self._nodes: dict[tuple[str, int, int], bytes] = {}
 
     def put(self, name: TileName, data: bytes) -> None:
         """Remember a tile that has just been written."""
         self._tiles[name] = data
-        self._tiles.move_to_end(name)
-        while len(self._tiles) > self._most:
-            self._tiles.popitem(last=False)
 
     async def prove(self, origin: str, size: int, make: Callable[[SubtreeHash], T]) -> T:
         """What ``make`` makes of the tree of ``size`` leaves. Raises Damaged when the store lacks one of its tiles."""

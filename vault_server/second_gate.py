@@ -4,9 +4,7 @@ A device alone cannot change who gets at the account. The kit's root can, withou
 of its own, shown to every device in the directory, and the rules of the identity chain make it wait where it must.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection
-from typing import TypeVar
 
 from crypto.errors import NeedsPasskey
 from crypto.identity_links import (
@@ -21,13 +19,12 @@ from crypto.identity_links import (
 from crypto.identity_state import IdentityState
 from crypto.signing import key_id
 from crypto.wire.passkeys import RelyingParty
+from vault_server.recent import Recent
 from vault_server.store import passkeys as rows
 from vault_server.store.database import Statements, Transaction
 
 RAISED_SECONDS = 300
 REMEMBERED = 65536
-
-Kept = TypeVar("Kept")
 
 _CHANGES_ACCESS = (AddDevice, UnlockKey, RemoveUnlockKey, RotateRoot, Recover)
 
@@ -58,13 +55,13 @@ class SecondGate:
         self._party = party
         self._reader = reader
         self._clock = clock
-        self._shown: OrderedDict[bytes, float] = OrderedDict()
-        self._each: OrderedDict[bytes, bool] = OrderedDict()
+        self._shown = Recent[bytes, float](REMEMBERED)
+        self._each = Recent[bytes, bool](REMEMBERED)
 
     def note_shown(self, session: bytes) -> int:
         """A passkey was shown in ``session``. Returns until when that counts for what needs it to be recent."""
         now = self._clock()
-        _remember(self._shown, session, now)
+        self._shown[session] = now
         return int(now) + RAISED_SECONDS
 
     def is_raised(self, session: bytes) -> bool:
@@ -84,7 +81,7 @@ class SecondGate:
 
     def note_each_session(self, identity: bytes, *, required: bool) -> None:
         """Each session of an account needs a passkey, or no longer."""
-        _remember(self._each, identity, required)
+        self._each[identity] = required
 
     async def check_link(
         self,
@@ -108,10 +105,3 @@ class SecondGate:
         """An account's passkeys count no more."""
         await rows.forget(transaction, identity)
         transaction.after.append(lambda: self.note_each_session(identity, required=False))
-
-
-def _remember(kept: "OrderedDict[bytes, Kept]", name: bytes, value: Kept) -> None:
-    kept[name] = value
-    kept.move_to_end(name)
-    while len(kept) > REMEMBERED:
-        kept.popitem(last=False)

@@ -6,7 +6,6 @@ root's session may ask for is ``vault``'s to say.
 
 import base64
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -29,6 +28,7 @@ from crypto.wire.messages import (
 )
 from vault_server.challenges import Challenges
 from vault_server.identities import Identities
+from vault_server.recent import Recent
 from vault_server.second_gate import SecondGate
 from vault_server.store import identities as rows
 from vault_server.store.database import Statements, Transaction, Writer
@@ -73,7 +73,7 @@ class Sessions:
         self._writer = writer
         self._clock = clock
         self._nonces = Challenges[bytes, LoginRequest | RootLoginRequest](clock)
-        self._accounts: OrderedDict[bytes, Account] = OrderedDict()
+        self._accounts = Recent[bytes, Account](REMEMBERED)
 
     def challenge(self, query: LoginRequest | RootLoginRequest) -> Challenge:
         """A single-use nonce, whether or not there is such a key."""
@@ -124,7 +124,7 @@ class Sessions:
             stored = await rows.session(self._reader, name)
             account = None if stored is None else Account(name, *stored)
         if account is not None and now < account.until:
-            self._remember(name, account)
+            self._accounts[name] = account
             state = await self._newest(account.identity)
             if state is not None and account.device in state.devices:
                 return replace(account, is_held=await self._gate.is_held(name, account.identity))
@@ -156,14 +156,8 @@ class Sessions:
             await rows.add_session(transaction, name, identity, key, until)
 
         await self._writer.run(job)
-        self._remember(name, Account(name, identity, key, until))
+        self._accounts[name] = Account(name, identity, key, until)
         return token
-
-    def _remember(self, name: bytes, account: Account) -> None:
-        self._accounts[name] = account
-        self._accounts.move_to_end(name)
-        while len(self._accounts) > REMEMBERED:
-            self._accounts.popitem(last=False)
 
     async def _live_device(self, identity: bytes, device: bytes) -> dict[bytes, VerifyKey]:
         """The key of a device by its id, if it is live; else nothing."""

@@ -6,7 +6,6 @@ when it cosigned the heads around each link.
 """
 
 import hashlib
-from collections import OrderedDict
 
 from crypto import labels, trust_root
 from crypto.checkpoint import TEN_MINUTES
@@ -22,6 +21,7 @@ from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.store import LogRow
 from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
+from vault_server.recent import Recent
 
 # The directory is asked for anew once in this many seconds, so that the answer is about now.
 WITHIN = 1
@@ -37,7 +37,7 @@ class IdentityHeads:
     ) -> None:
         self._key, self._clock = key, clock
         self._trust, self._logs, self._witness = trust, logs, witness
-        self._folded: OrderedDict[bytes, Known] = OrderedDict()
+        self._folded = Recent[bytes, Known](MAX_FOLDED)
 
     async def identity_head(self, query: IdentityHeadQuery) -> IdentityHeadAnswer:
         """A signed statement that the chain is complete at the newest directory head.
@@ -87,10 +87,8 @@ class IdentityHeads:
         part = chain.at(size)
         current = self._trust.current
         name = hashlib.sha256(current.ref.digest + encode(part)).digest()
-        known = self._folded.pop(name, None)
+        known = self._folded.get(name)
         if known is None:
             known = known_at(part, size, current.root.directory_origin, self._trust.registrars)
-            if len(self._folded) >= MAX_FOLDED:
-                self._folded.popitem(last=False)
         self._folded[name] = known
         return known
