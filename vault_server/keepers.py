@@ -7,7 +7,7 @@ from crypto.errors import Malformed, Refusal, Unreachable
 from crypto.trust_root import Keeper
 from vault_server.http_client import HttpClient
 from vault_server.media_types import TEXT, TREE_SIZE
-from vault_server.publisher import Behind
+from vault_server.publisher import Behind, OtherRoot
 
 MAX_ANSWER = 1 << 14
 
@@ -36,7 +36,10 @@ class HttpKeeper:
         await self._client.close()
 
     async def add_checkpoint(self, body: bytes) -> bytes:
-        """Signature lines. Raises Behind with the size the keeper knows, Unreachable without a useful answer."""
+        """Signature lines.
+
+        Raises Behind with the size the keeper knows, OtherRoot, Unreachable without a useful answer.
+        """
         try:
             answer = await self._client.post("/add-checkpoint", TEXT, body, MAX_ANSWER)
             behind = answer.status == 409 and answer.kind == TREE_SIZE
@@ -45,6 +48,8 @@ class HttpKeeper:
             raise Unreachable("A keeper's answer was not one.") from None
         if behind:
             raise Behind(size)
+        if answer.status == 409:
+            raise OtherRoot
         if answer.status != 200:
             raise Unreachable(f"A keeper answered with status {answer.status}.")
         return answer.body

@@ -27,6 +27,10 @@ class Behind(Exception):
         self.size = size
 
 
+class OtherRoot(Exception):
+    """A keeper knows the log at the size we took, under another root."""
+
+
 class Cosigner(Protocol):
     """A keeper, as far as heads go."""
 
@@ -36,7 +40,7 @@ class Cosigner(Protocol):
         ...
 
     async def add_checkpoint(self, body: bytes) -> bytes:
-        """Its signature lines. Raises Behind, or Unreachable when there was no useful answer."""
+        """Its signature lines. Raises Behind, OtherRoot, or Unreachable when there was no useful answer."""
         ...
 
 
@@ -167,12 +171,12 @@ class Publisher:
                         "have been acknowledged to people. Nothing new was signed. Restore a newer backup. If there is none, "
                         "only a successor of the log could take its place, and this version cannot make one."
                     ) from None
-                if behind.size == old == head.size:
-                    raise Damaged(
-                        "The server stopped: a keeper knows another head of its log than the one stored here. The data "
-                        "folder was changed. Restore the newest copy of it; nothing new was signed."
-                    ) from None
                 old = behind.size
+            except OtherRoot:
+                raise Damaged(
+                    "The server stopped: a keeper knows another head of its log than the one stored here. The data "
+                    "folder was changed. Restore the newest copy of it; nothing new was signed."
+                ) from None
             except Unreachable:
                 return None
             else:

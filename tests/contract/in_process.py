@@ -18,7 +18,7 @@ from crypto.wire.keeper_api import KeeperCard
 from tests.contract.vault_story import Person
 from vault_server import instance as instances
 from vault_server.instance import read_key
-from vault_server.publisher import Behind
+from vault_server.publisher import Behind, OtherRoot
 from vault_server.settings import Settings
 from vault_server.vault import Vault, VaultSession
 
@@ -71,8 +71,10 @@ class CosigningKeeper:
         head = Checkpoint.parse(parse_note(request.note).text)
         known = self.heads.get(head.origin)
         size = 0 if known is None else known.size
-        if request.old != size or (known is not None and head.size == size and head.root != known.root):
+        if request.old != size:
             raise Behind(size)
+        if known is not None and head.size == size and head.root != known.root:
+            raise OtherRoot
         self.heads[head.origin] = head
         return cosign(head, "keeper-1", self.signing, int(self.clock()))
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +102,30 @@ async def test_a_store_older_than_what_a_keeper_knows_is_not_served(
         assert "Restore a newer backup" in str(why)
         with pytest.raises(Unavailable, match="has stopped"):
             await World(old).person()
+    assert keeper.heads == heads
+    async with serving(data, keeper) as newest:
+        await World(newest).person()
+
+
+async def test_a_store_that_went_another_way_is_not_served(tmp_path: Path, keeper: CosigningKeeper) -> None:
+    """A copy with as many entries as the keeper has seen, but not all the same, stops in words; the other is served."""
+    data = tmp_path / "data"
+    async with serving(data, keeper) as first:
+        await World(first).person()
+    shutil.copytree(data, tmp_path / "other")
+    unaware = replace(keeper, heads=dict(keeper.heads))
+    async with serving(tmp_path / "other", unaware) as other:
+        await World(other).person()
+    async with serving(data, keeper) as first:
+        await World(first).person()
+    heads = dict(keeper.heads)
+    assert {origin: head.size for origin, head in unaware.heads.items()} == {
+        origin: head.size for origin, head in heads.items()
+    }
+    async with serving(tmp_path / "other", keeper, confirm=False, receipt_seconds=0.05) as other:
+        why = await asyncio.wait_for(other.vault.stopped, 5)
+        assert isinstance(why, Damaged)
+        assert "a keeper knows another head of its log" in str(why)
     assert keeper.heads == heads
     async with serving(data, keeper) as newest:
         await World(newest).person()

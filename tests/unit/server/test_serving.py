@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import structlog
 
 from crypto import labels, trust_root
+from crypto.checkpoint import Checkpoint, parse_note, sign_checkpoint
 from crypto.encoding import decode, encode
 from crypto.identity_links import Chain, DisclosedLink
 from crypto.signing import SigningKey
@@ -25,9 +27,10 @@ from tests.contract.vault_story import Person, World
 from vault_server.__main__ import main
 from vault_server.directory_client import connected
 from vault_server.http_client import HttpClient
+from vault_server.instance import read_key
 from vault_server.keepers import HttpKeepers
 from vault_server.media_types import JSON
-from vault_server.publisher import Behind
+from vault_server.publisher import Behind, OtherRoot
 from vault_server.register import NAME
 from vault_server.serve import announce
 
@@ -171,6 +174,12 @@ async def test_the_program_serves_certifies_stops_and_goes_on(
     with pytest.raises(Behind) as behind:
         await keepers.keepers[0].add_checkpoint(b"old 0\n\n" + note)
     assert behind.value.size == 2
+    head = Checkpoint.parse(parse_note(note).text)
+    other = sign_checkpoint(
+        replace(head, root=bytes(32)), read_key(tmp_path / "server" / "keys" / "directory.key")
+    )
+    with pytest.raises(OtherRoot):
+        await keepers.keepers[0].add_checkpoint(b"old 2\n\n" + other)
     await keepers.close()
     assert "too few keepers" not in await stop(process)
 
