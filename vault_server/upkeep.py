@@ -39,14 +39,15 @@ class Upkeep:
     def start(self) -> None:
         """Begin."""
         recosign = self._settings.recosign_seconds
-        jobs: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-            (min(recosign, MINUTE) / 4, self.recosign),
-            (MINUTE, self.forget),
-            (DAY, self.sweep),
+        jobs = [
+            _repeat(min(recosign, MINUTE) / 4, self.recosign),
+            _repeat(MINUTE, self.forget),
+            _repeat(DAY, self.sweep),
         ]
         if self._settings.cover_leaves_a_day:
-            jobs.append((DAY / self._settings.cover_leaves_a_day, self.cover))
-        self._tasks = [asyncio.create_task(_repeat(seconds, job)) for seconds, job in jobs]
+            # Not at once: nothing is logged before the keepers have confirmed the logs.
+            jobs.append(_repeat(DAY / self._settings.cover_leaves_a_day, self.cover, at_once=False))
+        self._tasks = [asyncio.create_task(job) for job in jobs]
 
     async def close(self) -> None:
         """Stop."""
@@ -90,7 +91,9 @@ class Upkeep:
         await self._uploads.sweep(int(self._clock()) - DAY)
 
 
-async def _repeat(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
+async def _repeat(seconds: float, job: Callable[[], Awaitable[None]], *, at_once: bool = True) -> None:
+    if not at_once:
+        await asyncio.sleep(seconds)
     while True:
         try:
             await job()

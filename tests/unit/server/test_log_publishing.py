@@ -14,9 +14,10 @@ from tests.contract.grant_story import granted
 from tests.contract.in_process import CosigningKeeper, InProcess, serving
 from tests.contract.record_story import Stored, everything
 from tests.contract.vault_story import Person, World, fresh, leaves, leaves_after
-from vault_server import publisher
+from vault_server import publisher, upkeep
 from vault_server.access_log import AccessLog
 from vault_server.log_tree import Edge, edge_tiles
+from vault_server.store.database import Transaction
 
 
 async def test_a_silent_keeper_delays_proofs_and_loses_nothing(
@@ -265,6 +266,26 @@ async def test_cover_leaves_fill_a_quiet_shard(running: InProcess, world: World)
     size = await leaves(world, origin)
     await running.vault._upkeep.cover()
     assert await leaves(world, origin) == size
+
+
+async def test_a_start_puts_nothing_off(
+    tmp_path: Path, keeper: CosigningKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first cover leaf has time: it is not asked for while the keepers have still to confirm the logs."""
+    said: list[str] = []
+    monkeypatch.setattr(upkeep, "note", lambda event, **_: said.append(event))
+
+    async def nothing(transaction: Transaction) -> None: ...
+
+    async with serving(tmp_path, keeper):
+        pass
+    keeper.silent = True
+    async with serving(tmp_path, keeper, confirm=False, cover_leaves_a_day=300) as second:
+        for _ in range(3):  # whatever was begun at the start is through
+            await second.vault.writer.run(nothing)
+        assert said == []
+        with pytest.raises(Unreachable):  # what there would have been to put off
+            await second.vault._upkeep.cover()
 
 
 async def test_a_full_shard_is_followed_by_the_next(tmp_path: Path, keeper: CosigningKeeper) -> None:
