@@ -7,15 +7,8 @@ import asyncio
 import secrets
 from pathlib import Path
 
-from crypto.descriptors import (
-    Descriptor,
-    descriptor_context,
-    descriptor_key,
-    descriptor_record,
-    document_context,
-)
+from crypto.descriptors import Descriptor, document_context
 from crypto.errors import Damaged, Full, NotPermitted
-from crypto.sealed import content
 from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import part_hash
@@ -25,6 +18,7 @@ from vault_client.changes import AddDocument, AnyChange
 from vault_client.ciphertext_replica import CiphertextReplica
 from vault_client.ciphertext_spool import encrypt_file, in_thread
 from vault_client.file_description import check_source, describe
+from vault_client.own_versions import seal_descriptor
 from vault_client.progress import Progress
 from vault_client.service import Service
 from vault_client.transfer import send_ciphertext
@@ -64,15 +58,12 @@ class Adding:
                 date=description.date,
                 length=sealed.length,
             )
-        context = descriptor_context(vault, doc, ver)
         return AddDocument(
             doc=doc,
             ver=ver,
             key=key.reveal(),
             descriptor=descriptor,
-            sealed_descriptor=content.seal(
-                descriptor_key(key, context), context, descriptor_record(descriptor)
-            ),
+            sealed_descriptor=seal_descriptor(key, vault, doc, ver, descriptor),
             length=sealed.ciphertext_length,
             part_hashes=sealed.part_hashes,
         )

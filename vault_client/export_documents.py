@@ -5,22 +5,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from crypto.descriptors import (
-    Descriptor,
-    descriptor_context,
-    descriptor_key,
-    read_descriptor,
-)
+from crypto.descriptors import Descriptor
 from crypto.errors import Refusal, TooMany, Unauthenticated, Unreachable
 from crypto.exports import DOCUMENTS, ExportedDocument, ExportedParts, ExportedVersion
 from crypto.file_names import safe_name
 from crypto.pieces import HEADER
-from crypto.sealed import content
-from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.vault_chain import Document, Version
 from vault_client import vault_parts
 from vault_client.document_files import DocumentFiles
+from vault_client.own_versions import open_descriptor, open_key
 from vault_client.progress import Progress
 from vault_client.service import Service
 from vault_client.vault_replica import VaultReplica
@@ -102,12 +96,9 @@ class ExportDocuments:
         names, vault = (version.self_wrap, version.descriptor), self._replica.vault
         found = await vault_parts.fetched(self._service, vault, names)
         self_wrap, sealed = (found[name] for name in names)
-        wrapper = SelfWrapper(SecretBytes(self._replica.epoch(version.epoch).secret), vault)
-        key = wrapper.unwrap(self_wrap, doc, version.ver, version.ct_root)
-        context = descriptor_context(vault, doc, version.ver)
-        record = content.open(descriptor_key(key, context), context, sealed)
+        key = open_key(self._replica.epoch(version.epoch), vault, doc, version, self_wrap)
         parts = ExportedParts(doc=doc, ver=version.ver, self_wrap=self_wrap, descriptor=sealed)
-        return _Opened(parts, key, read_descriptor(record))
+        return _Opened(parts, key, open_descriptor(key, vault, doc, version.ver, sealed))
 
     async def _content(self, doc: bytes, version: Version, opened: _Opened) -> ExportedVersion:
         name, length = self._name(opened.descriptor), opened.descriptor.length

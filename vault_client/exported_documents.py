@@ -8,25 +8,18 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from crypto import exports
-from crypto.descriptors import (
-    Descriptor,
-    descriptor_context,
-    descriptor_key,
-    document_context,
-    read_descriptor,
-)
+from crypto.descriptors import Descriptor, document_context
 from crypto.encoding import decode
 from crypto.errors import Malformed, NotPermitted, NotProven
 from crypto.exports import ExportedParts, ExportManifest, versions
-from crypto.sealed import content
 from crypto.sealed.keyring import VaultKeyring, check_epoch
-from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import part_hash
 from crypto.vault_chain import Version
 from vault_client.ciphertext_spool import sealed_root
 from vault_client.export_files import ExportFiles, read_lines, read_whole
 from vault_client.exported_chain import ExportedChain
+from vault_client.own_versions import open_descriptor, open_key
 from vault_client.progress import Progress
 
 
@@ -99,11 +92,8 @@ class ExportedDocuments:
         Raises CannotOpen or NotProven.
         """
         doc, version = stated.doc, self._versions[stated.doc, stated.ver]
-        wrapper = SelfWrapper(SecretBytes(keyring.epochs[version.epoch].secret), self._vault)
-        key = wrapper.unwrap(part.self_wrap, doc, version.ver, version.ct_root)
-        context = descriptor_context(self._vault, doc, version.ver)
-        record = content.open(descriptor_key(key, context), context, part.descriptor)
-        if read_descriptor(record) != stated.descriptor:
+        key = open_key(keyring.epochs[version.epoch], self._vault, doc, version, part.self_wrap)
+        if open_descriptor(key, self._vault, doc, version.ver, part.descriptor) != stated.descriptor:
             raise NotProven("The manifest describes it otherwise than the record does.")
         return OpenedVersion(version, key)
 

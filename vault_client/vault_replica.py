@@ -10,15 +10,12 @@ from dataclasses import dataclass
 import msgspec
 
 from crypto import labels
-from crypto.descriptors import descriptor_context, descriptor_key, read_descriptor
 from crypto.encoding import decode
 from crypto.errors import BrokenChain, Conflict, Malformed, NotPermitted, NotProven, Refusal, TooLarge
 from crypto.identity_chain import Known
 from crypto.locators import Locator
-from crypto.sealed import content
 from crypto.sealed.keyring import EpochKeys, VaultKeyring, check_vault_keyring, open_keyring
 from crypto.sealed.unsealing import UnsealingKey
-from crypto.sealed.wrapping import SelfWrapper
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, sign
 from crypto.vault_chain import Changes, Document, VaultHead, VaultView, follow, named
@@ -41,6 +38,7 @@ from vault_client.local_vault import (
     newest,
 )
 from vault_client.own_identity import OwnIdentity
+from vault_client.own_versions import open_descriptor, open_key
 from vault_client.service import Service
 
 _TRIES = 4
@@ -140,8 +138,8 @@ class VaultReplica(KeptGrants):
     def document_key(self, document: LocalDocument) -> SecretBytes:
         """The key of a document's newest version."""
         version = newest(document.document)
-        wrapper = SelfWrapper(SecretBytes(self.epoch(version.epoch).secret), self.vault)
-        return wrapper.unwrap(document.self_wrap, document.document.doc, version.ver, version.ct_root)
+        epoch = self.epoch(version.epoch)
+        return open_key(epoch, self.vault, document.document.doc, version, document.self_wrap)
 
     def is_restoring(self) -> bool:
         """Whether the record is being restored: links and log were not compared to the end yet."""
@@ -365,12 +363,10 @@ class VaultReplica(KeptGrants):
             return msgspec.structs.replace(known, document=document)
         if not {version.self_wrap, version.descriptor} <= parts.keys():
             return None
-        self_wrap = parts[version.self_wrap]
-        wrapper = SelfWrapper(SecretBytes(self.epoch(version.epoch).secret), self.vault)
-        key = wrapper.unwrap(self_wrap, document.doc, version.ver, version.ct_root)
-        context = descriptor_context(self.vault, document.doc, version.ver)
-        record = content.open(descriptor_key(key, context), context, parts[version.descriptor])
-        return LocalDocument(document=document, self_wrap=self_wrap, descriptor=read_descriptor(record))
+        doc, self_wrap, sealed = document.doc, parts[version.self_wrap], parts[version.descriptor]
+        key = open_key(self.epoch(version.epoch), self.vault, doc, version, self_wrap)
+        descriptor = open_descriptor(key, self.vault, doc, version.ver, sealed)
+        return LocalDocument(document=document, self_wrap=self_wrap, descriptor=descriptor)
 
 
 def logged_bodies(envelope: Envelope, intent: Intent) -> Iterator[Envelope]:
