@@ -40,9 +40,9 @@ from vault_client.local_vault import (
 from vault_client.own_identity import OwnIdentity
 from vault_client.own_versions import open_descriptor, open_key
 from vault_client.service import Service
+from vault_client.unanswered_links import UnansweredLinks
 
 _TRIES = 4
-_UNANSWERED = "unanswered"
 
 # What people read
 RESTORING = (
@@ -78,6 +78,7 @@ class VaultReplica(KeptGrants):
         self._own = own
         self._kit = kit
         self._elsewhere = GrantsElsewhere(store, service)
+        self._unanswered = UnansweredLinks(store)
 
     @property
     def local(self) -> LocalVault:
@@ -158,14 +159,14 @@ class VaultReplica(KeptGrants):
             local = self.local
             if intent.on not in {None, local.head.link}:
                 raise Conflict("The record has moved. Nothing was added. Try again.")
-            lost = self._lost(local.head, intent.operations)
+            lost = self._unanswered.find(local.head, intent.operations)
             envelope = lost or await self._signed(local.head, intent)
             link = decode(envelope.body, VaultLink)
             changes = None
             if envelope.digest != local.head.link:  # else a sync took it in, and only its proof is missing
                 signers = await self._signers(link)
                 changes = follow(self._view(local.head, link.operations), envelope, signers)
-            self._store.put(_unanswered(envelope), envelope)
+            self._unanswered.note(envelope)
             submission = LinkSubmission(
                 envelope=envelope,
                 scan_key=intent.scan_key,
@@ -176,13 +177,13 @@ class VaultReplica(KeptGrants):
             try:
                 accepted = await self._service.api.append_link(submission)
             except Conflict:
-                self._store.delete(_unanswered(envelope))
+                self._unanswered.forget(envelope)
                 await self.sync()
                 continue
             except Refusal as refusal:
                 # An answer that cannot be read is not the server's word that nothing was done.
                 if lost is not None or not isinstance(refusal, Malformed | TooLarge):
-                    self._store.delete(_unanswered(envelope))
+                    self._unanswered.forget(envelope)
                 if lost is None:
                     raise
                 continue  # signed too long ago, perhaps: it is signed anew
@@ -195,41 +196,14 @@ class VaultReplica(KeptGrants):
                     changes,
                     await vault_parts.of_link(self._service, link, intent.parts),
                 )
-            self._store.delete(_unanswered(envelope))
-            self._forget_overtaken()
+            self._unanswered.forget(envelope)
+            self._unanswered.forget_overtaken(self.local.head)
             return indexes
         raise Conflict("Other devices kept writing to this record. Nothing was added. Try again in a moment.")
 
     def unanswered(self) -> tuple[AnyOperation, ...]:
-        """What was sent and is neither refused nor proved and kept: it may be in the record. Empty otherwise.
-
-        Of several links that were sent on the same head, one at most is in the record: which one is not known.
-        """
-        head = self.local.head
-        return tuple(
-            operation
-            for _, envelope, link in self._sent()
-            if _may_be_in(head, envelope, link)
-            for operation in link.operations
-        )
-
-    def _lost(self, head: VaultHead, operations: tuple[AnyOperation, ...]) -> Envelope | None:
-        """The link with ``operations`` that was sent and not answered, if it stands at ``head`` or follows it."""
-        for _, envelope, link in self._sent():
-            if link.operations == operations and _may_be_in(head, envelope, link):
-                return envelope
-        return None
-
-    def _forget_overtaken(self) -> None:
-        """Forget the links that were sent on an earlier head and are not the newest: another has their place."""
-        head = self.local.head
-        for name, envelope, link in list(self._sent()):
-            if not _may_be_in(head, envelope, link):
-                self._store.delete(name)
-
-    def _sent(self) -> Iterator[tuple[str, Envelope, VaultLink]]:
-        for name, envelope in self._store.scan(_UNANSWERED, Envelope):
-            yield name, envelope, decode(envelope.body, VaultLink)
+        """What was sent and is neither refused nor proved and kept: it may be in the record. Empty otherwise."""
+        return self._unanswered.operations(self.local.head)
 
     async def _signed(self, head: VaultHead, intent: Intent) -> Envelope:
         view = await self._service.view(head.origin)
@@ -377,15 +351,6 @@ def logged_bodies(envelope: Envelope, intent: Intent) -> Iterator[Envelope]:
             yield next(events).envelope
         elif isinstance(operation, End):
             yield envelope
-
-
-def _may_be_in(head: VaultHead, envelope: Envelope, link: VaultLink) -> bool:
-    """Whether a link that was sent stands at ``head`` or follows it."""
-    return head.link in (envelope.digest, link.prev)
-
-
-def _unanswered(envelope: Envelope) -> str:
-    return f"{_UNANSWERED}/{envelope.digest.hex()}"
 
 
 def _document(doc: bytes) -> str:
