@@ -1,4 +1,7 @@
-"""``enrol``: what patients and practitioners are asked for, and what both are told when it is done."""
+"""``enrol``: what patients and practitioners are asked for, and what both are told when it is done.
+
+``restoring`` asks for the same server, and says who it is with the same words.
+"""
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator
@@ -12,6 +15,8 @@ from vault_client.commands.secrets_input import add_kit
 
 if TYPE_CHECKING:
     from vault_client.commands import Command, Subcommands
+    from vault_client.patient import Patient
+    from vault_client.practitioner import Practitioner
 
 # What people read
 FINGERPRINT = "Fingerprint: {fingerprint}"
@@ -24,12 +29,17 @@ def add_enrol(
     parser = commands(name, run, purpose)
     add_profile(parser)
     add_kit(parser)
-    server = parser.add_mutually_exclusive_group(required=True)
+    add_server(parser, required=True)
+    return parser
+
+
+def add_server(parser: ArgumentParser, *, required: bool) -> None:
+    """The options that name a server that this profile has not met yet."""
+    server = parser.add_mutually_exclusive_group(required=required)
     server.add_argument(
         "--server", type=server_url, metavar="URL", help="the address of the server: trust on first use"
     )
     server.add_argument("--card", type=Path, metavar="FILE", help="the server's instance card")
-    return parser
 
 
 @asynccontextmanager
@@ -40,7 +50,6 @@ async def enrolled(
 
     ``more``: what only this SDK is told.
     """
-    from crypto.wire.cards import fingerprint
     from vault_client.commands.profiles import folder, fresh_store, instance_card
     from vault_client.commands.secrets_input import KIT_WRITTEN, kit_keeper
     from vault_client.commands.trust_line import show_trust
@@ -50,15 +59,18 @@ async def enrolled(
     async with await sdk.begin(
         store, place, url=arguments.server, card=instance, keep_kit=keep_kit, **more
     ) as member:
-        print_of = fingerprint(member.own.identity)
-        screen.result |= {
-            "identity": member.own.identity.hex(),
-            "fingerprint": print_of,
-            "folder": str(place),
-        }
-        screen.say(done.format(folder=place))
-        screen.say(FINGERPRINT.format(fingerprint=print_of))
+        introduce(screen, member, place, done)
         if arguments.kit is not None:
             screen.say(KIT_WRITTEN.format(path=arguments.kit))
         yield member
         show_trust(screen, member.service)
+
+
+def introduce(screen: Screen, member: "Patient | Practitioner", place: Path, done: str) -> None:
+    """Say that a profile is there, ``done``, and whose it is."""
+    from crypto.wire.cards import fingerprint
+
+    print_of = fingerprint(member.own.identity)
+    screen.result |= {"identity": member.own.identity.hex(), "fingerprint": print_of, "folder": str(place)}
+    screen.say(done.format(folder=place))
+    screen.say(FINGERPRINT.format(fingerprint=print_of))

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vault_client.commands.confirmation import add_yes, check_answerable, confirm
+from vault_client.commands.enrolment import add_server, introduce
 from vault_client.commands.output import Screen, Usage
-from vault_client.commands.profiles import Member, add_profile, server_url
+from vault_client.commands.profiles import Member, add_profile
 
 if TYPE_CHECKING:
     from vault_client.commands import Command, Subcommands
@@ -24,7 +25,6 @@ CONFIRM = (
     "This removes every other device from your identity, at once and for ever: what is on them still opens what they "
     "hold, and nothing new. Patients and practitioners you know will be asked to compare again that you are you."
 )
-FINGERPRINT = "Fingerprint: {fingerprint}"
 KIT_STAYS = "The kit stays good: put it away again, apart from this computer."
 
 
@@ -35,11 +35,7 @@ def add_restore(commands: "Subcommands", run: "Command", purpose: str) -> Argume
     add_profile(parser)
     parser.add_argument("--kit", type=Path, metavar="FILE", help="the recovery kit's file")
     parser.add_argument("--kit-fd", type=int, metavar="N", help="read the kit's text from file descriptor N")
-    server = parser.add_mutually_exclusive_group()
-    server.add_argument(
-        "--server", type=server_url, metavar="URL", help="the address of the server: trust on first use"
-    )
-    server.add_argument("--card", type=Path, metavar="FILE", help="the server's instance card")
+    add_server(parser, required=False)
     add_yes(parser)
     return parser
 
@@ -49,7 +45,6 @@ async def restored(
     arguments: Namespace, screen: Screen, sdk: type[Member], done: str
 ) -> AsyncIterator[Member]:
     """Restore and say so, ``done`` first; what the block says comes before the line on trust."""
-    from crypto.wire.cards import fingerprint
     from vault_client.commands.profiles import folder, store_to_restore_in
     from vault_client.commands.trust_line import show_trust
 
@@ -58,14 +53,7 @@ async def restored(
     confirm(arguments, CONFIRM)
     store, place = store_to_restore_in(arguments), folder(arguments)
     async with await sdk.restore(store, place, **how) as member:
-        print_of = fingerprint(member.own.identity)
-        screen.result |= {
-            "identity": member.own.identity.hex(),
-            "fingerprint": print_of,
-            "folder": str(place),
-        }
-        screen.say(done.format(folder=place))
-        screen.say(FINGERPRINT.format(fingerprint=print_of))
+        introduce(screen, member, place, done)
         yield member
         screen.say(KIT_STAYS)
         show_trust(screen, member.service)
