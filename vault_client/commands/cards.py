@@ -22,8 +22,7 @@ FINGERPRINT = "Fingerprint, to compare in person: {fingerprint}"
 
 def add_card(commands: "Subcommands", run: "Command", purpose: str) -> None:
     """The command ``card`` of a noun."""
-    parser = commands("card", run, purpose)
-    add_profile(parser)
+    parser = add_profile(commands("card", run, purpose))
     add_output(parser, "the file to write, or one's older card", required=False)
 
 

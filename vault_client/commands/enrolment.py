@@ -26,8 +26,7 @@ def add_enrol(
     commands: "Subcommands", run: "Command", purpose: str, *, name: str = "enrol"
 ) -> ArgumentParser:
     """The command ``enrol`` of a noun, or one that enrols on its way."""
-    parser = commands(name, run, purpose)
-    add_profile(parser)
+    parser = add_profile(commands(name, run, purpose))
     add_kit(parser)
     add_server(parser, required=True)
     return parser

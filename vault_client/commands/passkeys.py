@@ -33,8 +33,7 @@ HERE, SYNCED = "on this device", "copied by its maker"
 
 def add_passkeys(commands: "Subcommands") -> ArgumentParser:
     """The command ``passkeys`` of a noun."""
-    parser = commands("passkeys", passkeys, "list, add or remove the account's passkeys")
-    add_profile(parser)
+    parser = add_profile(commands("passkeys", passkeys, "list, add or remove the account's passkeys"))
     parser.add_argument("action", nargs="?", choices=("list", "add", "remove"), default="list")
     parser.add_argument("passkey", nargs="?", metavar="PASSKEY", help=f"to remove: {NAME}")
     parser.add_argument("--each-session", choices=("on", "off"), help="whether each session needs a passkey")

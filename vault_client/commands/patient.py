@@ -42,29 +42,42 @@ def add(commands: "Subcommands") -> None:
     parser.add_argument(
         "--name", default="", help="whose record it is: everybody you share with will be told"
     )
-
     add_restore(commands, restore, "get a lost record back with its recovery kit")
     add_devices(commands, devices)
+    _add_documents(commands)
+    add_card(commands, card, "show one's own card")
+    _add_sharing(commands)
+    _add_queue(commands)
+    add_profile(commands("log", patient_log.log, "read and check who did what"))
+    add_passkeys(commands)
+    _add_exports(commands)
 
-    parser = commands("add", patient_documents.add_files, "encrypt files here and add them")
-    add_profile(parser)
+
+def _add_documents(commands: "Subcommands") -> None:
+    parser = add_profile(commands("add", patient_documents.add_files, "encrypt files here and add them"))
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
 
     add_profile(commands("list", patient_documents.list_documents, "list the documents"))
 
-    parser = commands("show", patient_documents.show, "say what is known of a document")
-    add_profile(parser)
-    parser.add_argument("document", metavar="DOC", help=NAME)
+    for name, run, purpose in (
+        ("show", patient_documents.show, "say what is known of a document"),
+        ("get", patient_documents.get, "fetch a document, verify it, write it to a file"),
+        ("mask", patient_documents.mask, "leave a document out of every new grant"),
+        ("unmask", patient_documents.unmask, "allow a document to be granted again"),
+        ("delete", patient_documents.delete, "delete a document for ever"),
+    ):
+        parser = add_profile(commands(name, run, purpose))
+        parser.add_argument("document", metavar="DOC", help=NAME)
+        if run is patient_documents.get:
+            add_output(parser, "the new file to write")
+        elif run is patient_documents.delete:
+            add_yes(parser)
 
-    parser = commands("get", patient_documents.get, "fetch a document, verify it, write it to a file")
-    add_profile(parser)
-    parser.add_argument("document", metavar="DOC", help=NAME)
-    add_output(parser, "the new file to write")
 
-    add_card(commands, card, "show one's own card")
-
-    parser = commands("authorise", patient_sharing.authorise, "let a practitioner open documents")
-    add_profile(parser)
+def _add_sharing(commands: "Subcommands") -> None:
+    parser = add_profile(
+        commands("authorise", patient_sharing.authorise, "let a practitioner open documents")
+    )
     parser.add_argument("card", type=Path, metavar="CARD", help="the file of the practitioner's card")
     parser.add_argument("documents", nargs="+", metavar="DOC", help=NAME)
     parser.add_argument(
@@ -80,48 +93,35 @@ def add(commands: "Subcommands") -> None:
     )
     add_yes(parser)
 
-    parser = commands("extend", patient_sharing.extend, "add documents to a grant")
-    add_profile(parser)
+    parser = add_profile(commands("extend", patient_sharing.extend, "add documents to a grant"))
     parser.add_argument("grant", metavar="GRANT", help=NAME)
     parser.add_argument("documents", nargs="+", metavar="DOC", help=NAME)
 
     add_profile(commands("grants", patient_sharing.grants, "list who may open what"))
 
-    parser = commands("revoke", patient_sharing.revoke, "end a grant")
-    add_profile(parser)
+    parser = add_profile(commands("revoke", patient_sharing.revoke, "end a grant"))
     parser.add_argument("grant", metavar="GRANT", help=NAME)
-
-    for name, run, purpose in (
-        ("mask", patient_documents.mask, "leave a document out of every new grant"),
-        ("unmask", patient_documents.unmask, "allow a document to be granted again"),
-        ("delete", patient_documents.delete, "delete a document for ever"),
-    ):
-        parser = commands(name, run, purpose)
-        add_profile(parser)
-        parser.add_argument("document", metavar="DOC", help=NAME)
-        if run is patient_documents.delete:
-            add_yes(parser)
 
     for name, run, purpose in (
         ("block", patient_sharing.block, "grant nothing more to someone"),
         ("unblock", patient_sharing.unblock, "allow grants to someone again"),
     ):
-        parser = commands(name, run, purpose)
-        add_profile(parser)
+        parser = add_profile(commands(name, run, purpose))
         parser.add_argument("identity", metavar="IDENTITY", help="a card's file, an id, or a fingerprint")
 
+
+def _add_queue(commands: "Subcommands") -> None:
     purpose = "send the changes that wait on this device, and take in those of other devices"
     add_profile(commands("sync", patient_queue.sync, purpose))
 
-    parser = commands("cancel", patient_queue.cancel, "take back a change that waits on this device")
-    add_profile(parser)
+    purpose = "take back a change that waits on this device"
+    parser = add_profile(commands("cancel", patient_queue.cancel, purpose))
     parser.add_argument("change", metavar="CHANGE", help=NAME)
 
-    add_profile(commands("log", patient_log.log, "read and check who did what"))
-    add_passkeys(commands)
 
-    parser = commands("export", patient_export.export, "write the whole record into a folder, in the clear")
-    add_profile(parser)
+def _add_exports(commands: "Subcommands") -> None:
+    purpose = "write the whole record into a folder, in the clear"
+    parser = add_profile(commands("export", patient_export.export, purpose))
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new folder, or an empty one")
 
     parser = commands("verify-export", patient_export.verify_export, "check an export, without a server")

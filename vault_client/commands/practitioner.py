@@ -53,8 +53,9 @@ def add(commands: "Subcommands") -> None:
     add_card(commands, card, "show one's own card, for patients and the registrar")
     add_profile(commands("list", list_documents, "list what was granted"))
 
-    parser = commands("read", read, "open a document into a file; the patient sees it in the log")
-    add_profile(parser)
+    parser = add_profile(
+        commands("read", read, "open a document into a file; the patient sees it in the log")
+    )
     parser.add_argument("document", metavar="DOC", help=NAME)
     add_output(parser, "the new file to write")
     add_passkeys(commands)

@@ -43,8 +43,8 @@ def add_output(parser: ArgumentParser, what: str, *, required: bool = True) -> N
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", required=required, help=what)
 
 
-def add_profile(parser: ArgumentParser) -> None:
-    """The options that choose and open a profile."""
+def add_profile(parser: ArgumentParser) -> ArgumentParser:
+    """The options that choose and open a profile. Returns the parser of the command they were added to."""
     parser.add_argument(
         "--home",
         type=Path,
@@ -52,6 +52,7 @@ def add_profile(parser: ArgumentParser) -> None:
         help="the folder of the profile (default: COFFRE_HOME, else the system's folder for one's own data)",
     )
     add_passphrase(parser)
+    return parser
 
 
 def server_url(text: str) -> str:
