@@ -56,6 +56,19 @@ def registrar(story: Story) -> SigningKey:
     return read_key(Settings(data=story.instance.data).operator_folder / "registrar.key")
 
 
+def with_link(story: Story, chain: Chain, envelope: Envelope) -> Chain:
+    """``chain`` and one link more, as a server shows it that has logged it."""
+    origin = story.patient.service.root.directory_origin
+    disclosure = Disclosure(
+        index=chain.links[-1].disclosure.index + 1,
+        slot_one=directory_slot(origin, chain.ref.identity, len(chain.links)),
+        slot_two=fresh(),
+        salt=fresh(),
+        part=ServerPart(body=envelope.digest, time=int(time.time()), outcome="accepted", prev=FIRST),
+    )
+    return Chain(links=(*chain.links, DisclosedLink(envelope=envelope, disclosure=disclosure)))
+
+
 def vouch_for_anything(story: Story, chain: Chain) -> None:
     """Have the keeper, which the operator owns, vouch that ``chain`` is complete."""
     origin = story.patient.service.root.directory_origin
@@ -103,22 +116,13 @@ async def test_a_device_that_its_owner_did_not_add_gets_nothing(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A23: a link that adds a device, signed by a stranger or by another identity, is refused, keeper's word or not."""
-    chain, origin = story.reader.own.profile.chain, story.patient.service.root.directory_origin
+    chain = story.reader.own.profile.chain
     rogue = SigningKey.generate()
     added = AddDevice(signing=rogue.public.raw, sealing=UnsealingKey.generate().public)
     service = story.patient.service
     for signer in (rogue, story.patient.own.device):
         envelope = await next_link(story, chain, added, signers=(signer,))
-        part = ServerPart(body=envelope.digest, time=int(time.time()), outcome="accepted", prev=FIRST)
-        slot = directory_slot(origin, chain.ref.identity, len(chain.links))
-        disclosure = Disclosure(
-            index=chain.links[-1].disclosure.index + 1,
-            slot_one=slot,
-            slot_two=fresh(),
-            salt=fresh(),
-            part=part,
-        )
-        longer = Chain(links=(*chain.links, DisclosedLink(envelope=envelope, disclosure=disclosure)))
+        longer = with_link(story, chain, envelope)
         story.patient_vault.replay("identity_chain", longer)
         await not_shared(story, story.reader, CoffreError)
         vouch_for_anything(story, longer)
@@ -138,7 +142,7 @@ async def test_a_device_that_its_owner_did_not_add_gets_nothing(
 
         twin.setattr(identity_chain, "verify", trusting)
         size = longer.links[-1].disclosure.index + 1
-        known = trust.known_at(longer, size, origin, service.root.registrar_keys())
+        known = trust.known_at(longer, size, service.root.directory_origin, service.root.registrar_keys())
         assert rogue.public.key_id in known.state.devices
 
 
@@ -226,17 +230,7 @@ async def test_without_a_certificate_of_this_instance_nothing_is_shared(
             link = await next_link(story, chain, statement, signers=(key,))
             with pytest.raises(CoffreError):
                 await story.patient_vault.honest.publish_link(PublishLink(envelope=link, parts=()))
-            service = story.patient.service
-            part = ServerPart(body=link.digest, time=now, outcome="accepted", prev=FIRST)
-            slot = directory_slot(service.root.directory_origin, chain.ref.identity, 1)
-            disclosure = Disclosure(
-                index=chain.links[-1].disclosure.index + 1,
-                slot_one=slot,
-                slot_two=fresh(),
-                salt=fresh(),
-                part=part,
-            )
-            longer = Chain(links=(*chain.links, DisclosedLink(envelope=link, disclosure=disclosure)))
+            longer = with_link(story, chain, link)
             story.patient_vault.replay("identity_chain", longer)
             honest = story.patient_keeper.honest
             vouch_for_anything(story, longer)

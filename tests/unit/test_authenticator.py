@@ -1,7 +1,7 @@
 """The client's own passkey: real ceremonies with the real server, cuts, older copies, and a server that asks too much."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +11,6 @@ import pytest
 
 from crypto.encoding import encode
 from crypto.errors import Conflict, NeedsPasskey, NotPermitted, Unreachable
-from crypto.secret_bytes import SecretBytes
 from crypto.wire import messages as m
 from crypto.wire.passkeys import Confirmed, EachSession, PasskeyAnswer, PasskeyChallenge, RelyingParty
 from crypto.wire.problems import problem_bytes
@@ -32,13 +31,6 @@ async def server(tmp_path: Path) -> AsyncIterator[InProcess]:
     """A vault server."""
     async with serving(tmp_path / "data", CosigningKeeper(Clock())) as running:
         yield running
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[DeviceStore]:
-    """A profile's store."""
-    with DeviceStore.create_with_key(tmp_path / "profile", SecretBytes.random()) as opened:
-        yield opened
 
 
 def passkeys_in(store: DeviceStore, clock: Clock, party: RelyingParty = PARTY) -> Passkeys:

@@ -1,6 +1,5 @@
 """The queue of changes on a device, and sending a ciphertext in parts."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from crypto import pieces
 from crypto.encoding import decode, encode
 from crypto.errors import Damaged, Malformed, NotPermitted, Unreachable
-from crypto.secret_bytes import SecretBytes
 from crypto.wire.messages import PartUpload, UploadQuery, UploadStatus
 from tests.strategies import bodies, flips
 from vault_client import transfer
@@ -24,13 +22,6 @@ CIPHERTEXT = bytes(range(256)) * (LENGTH // 256) + bytes(LENGTH % 256)
 PLACES = [pieces.part_slice(number, LENGTH) for number in range(3)]
 HASHES = tuple(pieces.upload_part_hash(CIPHERTEXT[place], number) for number, place in enumerate(PLACES))
 MASK, UNMASK = (MaskDocument(doc=bytes(16), masked=masked) for masked in (True, False))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[DeviceStore]:
-    """A profile's store."""
-    with DeviceStore.create_with_key(tmp_path / "profile", SecretBytes.random()) as opened:
-        yield opened
 
 
 @settings(max_examples=20)

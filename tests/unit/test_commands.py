@@ -6,7 +6,6 @@ import stat
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +17,6 @@ import pytest
 from crypto.errors import Conflict, Damaged, Full, NotFound, NotPermitted, Unavailable, Unreachable
 from crypto.labels import SUITE
 from crypto.sealed.recovery import Kit, KitFile, read_kit_file
-from crypto.secret_bytes import SecretBytes
 from crypto.statements import RootRef
 from crypto.vault_links import AnyOperation, Block, Mask
 from vault_client import __main__ as program
@@ -41,13 +39,6 @@ from vault_client.device_store import DeviceStore
 from vault_client.local_vault import GrantedVersion
 
 NOBODY = "http://127.0.0.1:1"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[DeviceStore]:
-    """A profile's store."""
-    with DeviceStore.create_with_key(tmp_path / "profile", SecretBytes.random()) as opened:
-        yield opened
 
 
 @pytest.fixture(autouse=True)

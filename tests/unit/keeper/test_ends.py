@@ -1,6 +1,5 @@
 """Ends posted to a keeper before they are in the log."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -12,16 +11,9 @@ from crypto.sealed.policy_blob import seal_policy
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import read, verify_keys
 from crypto.wire.keeper_api import EndAcknowledgement
-from tests.support.keeper_story import Story, keeper_story, open_keeper
+from tests.support.keeper_story import Story, open_keeper
 from tests.support.people import HOST, LOG, NOW, fresh
 from tests.support.small_log import random_leaf
-
-
-@pytest.fixture
-async def story(tmp_path: Path) -> AsyncIterator[Story]:
-    """A granted document and its keeper."""
-    async with keeper_story(tmp_path / "keeper") as made:
-        yield made
 
 
 async def test_an_end_is_acknowledged(story: Story) -> None:

@@ -1,6 +1,5 @@
 """Signed answers that an identity's chain is complete."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -17,13 +16,6 @@ from tests.support.keeper_story import Story, keeper_story, open_keeper
 from tests.support.people import DAY, NOW, Device, Person, fresh, keyring_step
 from tests.support.small_log import random_leaf
 from vault_server.keeper.followed_logs import FollowedLogs
-
-
-@pytest.fixture
-async def story(tmp_path: Path) -> AsyncIterator[Story]:
-    """A patient and a certified practitioner in a directory that a keeper follows."""
-    async with keeper_story(tmp_path / "keeper") as made:
-        yield made
 
 
 async def test_a_complete_chain_is_vouched_for(story: Story) -> None:

@@ -1,8 +1,5 @@
 """Leaves that are counted and never looked up: version 2, reserved for a map root; and the first of a log that follows."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from crypto.errors import NotFound, NotProven
@@ -12,16 +9,9 @@ from crypto.signing import SigningKey
 from crypto.statements import Head
 from crypto.trust_root import Successor
 from crypto.wire.keeper_api import IdentityHeadQuery
-from tests.support.keeper_story import Story, keeper_story
+from tests.support.keeper_story import Story
 from tests.support.people import HOST, LOG, fresh
 from tests.support.small_log import SmallLog, random_leaf
-
-
-@pytest.fixture
-async def story(tmp_path: Path) -> AsyncIterator[Story]:
-    """A granted document and its keeper."""
-    async with keeper_story(tmp_path / "keeper") as made:
-        yield made
 
 
 def _map_root(*, slot_one: bytes = b"", slot_two: bytes = b"") -> bytes:

@@ -1,6 +1,6 @@
 """What a keeper releases, and everything for which it does not."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,6 @@ from tests.support.people import DAY, LOG, NOW, Device, KeeperKeys, Person, fres
 from tests.support.small_log import random_leaf
 
 Questions = Callable[[Story], Awaitable[ReleaseQuery]]
-
-
-@pytest.fixture
-async def story(tmp_path: Path) -> AsyncIterator[Story]:
-    """A granted document and its keeper, one of one."""
-    async with keeper_story(tmp_path / "keeper") as made:
-        yield made
 
 
 async def test_an_honest_request_is_answered(story: Story) -> None:
