@@ -8,7 +8,7 @@ for each set of n-k+1 keepers, given to its members only: any k keepers have all
 from collections.abc import Sequence
 
 from crypto import labels
-from crypto.derivation import Deriver, Mac
+from crypto.derivation import Deriver, Mac, derive
 from crypto.encoding import number, pae, version_parts
 from crypto.grants import Act, ReleasePolicy, subset_name
 from crypto.secret_bytes import SecretBytes
@@ -16,17 +16,17 @@ from crypto.secret_bytes import SecretBytes
 
 def grant_key(epoch_first: SecretBytes, gid: bytes) -> SecretBytes:
     """Kg: finds the readings of a grant. Known to patient, recipient and keepers."""
-    return SecretBytes(Deriver(epoch_first.reveal()).derive(pae(labels.GRANT_KEY, gid)))
+    return SecretBytes(derive(epoch_first.reveal(), pae(labels.GRANT_KEY, gid)))
 
 
 def end_key(epoch_first: SecretBytes, gid: bytes) -> SecretBytes:
     """Ke: tags the events and the end of a grant. Known to patient and keepers, never to the recipient."""
-    return SecretBytes(Deriver(epoch_first.reveal()).derive(pae(labels.END_KEY, gid)))
+    return SecretBytes(derive(epoch_first.reveal(), pae(labels.END_KEY, gid)))
 
 
 def share_a(epoch: SecretBytes, gid: bytes, rekey: int) -> SecretBytes:
     """A: the recipient's half for one rekey."""
-    return SecretBytes(Deriver(epoch.reveal()).derive(pae(labels.SHARE_A, gid, number(rekey))))
+    return SecretBytes(derive(epoch.reveal(), pae(labels.SHARE_A, gid, number(rekey))))
 
 
 def seeds(epoch: SecretBytes, gid: bytes, rekey: int, policy: ReleasePolicy) -> list[SecretBytes]:
