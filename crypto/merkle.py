@@ -63,7 +63,7 @@ class Frontier:
             or any(len(subtree) != HASH_SIZE for subtree in subtrees)
         ):
             raise Malformed(
-                f"The stored edge of a tree of {size} leaves was refused: its hashes do not fit its size."
+                f"The stored edge of a tree of size {size} was refused: its hashes do not fit its size."
             )
         self.size = size
         self._subtrees = list(subtrees)
@@ -84,7 +84,7 @@ class Frontier:
         """
         if len(subtree) != HASH_SIZE or self.size & ((1 << level) - 1):
             raise Malformed(
-                f"A subtree of level {level} was not added: it does not fit after {self.size} leaves."
+                f"A subtree of level {level} was not added: it does not fit a tree of size {self.size}."
             )
         complete = self.size >> level
         while complete & 1:
@@ -124,7 +124,7 @@ def consistency_path(old: int, new: int, hash_of_subtree: SubtreeHash) -> list[b
     Empty from an empty tree and between equal trees. Raises NotProven when ``old`` is the larger.
     """
     if not 0 <= old <= new:
-        raise NotProven(f"No proof was made: a tree of {old} leaves is no prefix of one of {new}.")
+        raise NotProven(f"No proof was made: a tree of size {old} is no prefix of one of size {new}.")
     if old in {0, new}:
         return []
     begin, end = 0, new
@@ -174,7 +174,7 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pat
     """
     if not 0 <= old <= new:
         raise NotProven(
-            f"A consistency proof was refused: a tree of {old} leaves is no prefix of one of {new}."
+            f"A consistency proof was refused: a tree of size {old} is no prefix of one of size {new}."
         )
     _check_hashes(old_root, new_root, *path)
     if old in {0, new}:

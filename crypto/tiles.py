@@ -87,14 +87,14 @@ def decode_bundle(data: bytes, width: int) -> list[bytes]:
         position = begin + int.from_bytes(data[position:begin], "big")
         entries.append(data[begin:position])
     if position != len(data) or len(entries) != width:
-        raise Malformed(f"An entry bundle was refused: it does not hold exactly {width} entries.")
+        raise Malformed(f"An entry bundle was refused: the number of its entries is not {width}.")
     return entries
 
 
 def decode_tile(data: bytes, width: int) -> list[bytes]:
     """The ``width`` hashes of a tile. Raises Malformed for any other length."""
     if len(data) != width * HASH_SIZE:
-        raise Malformed(f"A tile was refused: it does not hold exactly {width} hashes.")
+        raise Malformed(f"A tile was refused: the number of its hashes is not {width}.")
     return [data[start : start + HASH_SIZE] for start in range(0, len(data), HASH_SIZE)]
 
 
@@ -116,7 +116,7 @@ def subtree_reader(size: int, read_tile: Callable[[Tile], bytes]) -> SubtreeHash
 
     def hash_of_subtree(level: int, index: int) -> bytes:
         if not 0 <= index < size >> level:
-            raise NotProven(f"No proof was made: the tree of {size} leaves does not reach that far.")
+            raise NotProven(f"No proof was made: the tree of size {size} does not reach that far.")
         tile_level, height = divmod(level, HEIGHT)
         n, first = divmod(index << height, WIDTH)
         return root_of(hashes(tile_level, n)[first : first + (1 << height)])

@@ -1,7 +1,8 @@
 """French from English: every sentence a program can say, and what stands for it.
 
-``french.toml`` holds each French text under its English one. A name in braces stands for what varies; in the French,
-``{name:spoken}`` is a part that is looked up in its turn. A text is taken apart into sentences that are there; one that
+``french.toml`` holds each French text under its English one. A name in braces stands for what varies. In the French,
+``{name:spoken}`` is a part that is looked up in its turn, ``{name:day}`` begins with a day, and of ``{name:one|many}``
+the number that the part begins with chooses. A text is taken apart into sentences that are there; one that
 is not known stays English. So what a server answers in English is shown in French too, and nothing is ever shown empty
 or half. A test holds the texts in the code and those in the catalogue to each other.
 """
@@ -13,8 +14,11 @@ from importlib import resources
 from typing import NamedTuple
 
 from languages.choice import language
+from languages.written import day, is_singular_in_french
 
 NAME = re.compile(r"\{(\w+)\}")
+# Names that say what they stand for: a number, alone or with its thing; one word.
+SHAPES = {"count": re.compile(r"\d"), "id": re.compile(r"\S+\Z")}
 LONGEST = 2048  # a text that somebody else sent may be as long as they like: it is then shown as it is
 
 _STOP = re.compile(r"[.:?!] (?=\S)|\n+")
@@ -39,7 +43,7 @@ class Template(NamedTuple):
             if stop < 0 or found.setdefault(name, text[at:stop]) != text[at:stop]:
                 return None
             at = stop + len(literal)
-        return found
+        return found if all(SHAPES[name].match(found[name]) for name in SHAPES.keys() & found) else None
 
 
 class Catalogue(NamedTuple):
@@ -50,11 +54,16 @@ class Catalogue(NamedTuple):
 
 
 class _Part(str):
-    """What a name stands for. As ``{name:spoken}`` it is looked up in its turn."""
+    """What a name stands for, and what is made of it where the French asks for more than to have it as it is."""
 
     __slots__ = ()
 
     def __format__(self, kind: str) -> str:
+        one, is_choice, many = kind.partition("|")
+        if is_choice:
+            return one if is_singular_in_french(self) else many
+        if kind == "day":
+            return day(str(self))
         return _found(self) or str(self) if kind == "spoken" else str(self)
 
 

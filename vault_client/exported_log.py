@@ -67,7 +67,10 @@ class ExportedLog:
             except Refusal as refusal:
                 self.problems.append((entry.index, str(refusal)))
         if count != self._manifest.entries:
-            raise BrokenChain(f"There are {count} entries, and the manifest says {self._manifest.entries}.")
+            raise BrokenChain(
+                "It holds another number of entries than its manifest says: "
+                f"{count}, and not {self._manifest.entries}."
+            )
         if self._next_link != len(self._chain.links):
             raise BrokenChain(f"Change {self._next_link} of the record is not in the log.")
         if self._due:

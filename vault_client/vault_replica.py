@@ -130,10 +130,10 @@ class VaultReplica(KeptGrants):
         for _, document in self._store.scan("withheld", Document):
             yield document
 
-    def documents(self) -> Iterator[LocalDocument]:
-        """Every document that is not deleted."""
+    def documents(self, *, deleted: bool = False) -> Iterator[LocalDocument]:
+        """Every document that is not deleted; or those that are, as far as this device had them before."""
         for _, document in self._store.scan("document", LocalDocument):
-            if not document.document.deleted:
+            if document.document.deleted is deleted:
                 yield document
 
     def document_key(self, document: LocalDocument) -> SecretBytes:

@@ -74,7 +74,7 @@ def _add_ciphertext(archive: ArchiveWriter, server: Path, folder: Path) -> Path:
             return copy
         if lost := missing & gone:
             raise Damaged(
-                f"{server / _name(min(lost))} is gone, and the database names it; so are {len(lost) - 1} others. No "
+                f"{server / _name(min(lost))} is gone, and the database names it; gone in all: {len(lost)}. No "
                 "backup was made. Take them from an earlier backup, which is a tar archive, and begin again."
             )
         # They were deleted since the copy was made, or are lost: the next copy tells.

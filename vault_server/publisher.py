@@ -167,7 +167,7 @@ class Publisher:
                 if behind.size > head.size:
                     raise Stale(
                         f"The server stopped: its data folder is older than what was published. Of {origin} a keeper "
-                        f"has seen {behind.size} entries, and this copy has {head.size}. What is missing may "
+                        f"has seen size {behind.size}, and this copy has size {head.size}. What is missing may "
                         "have been acknowledged to people. Nothing new was signed. Restore a newer backup. If there is none, "
                         "only a successor of the log could take its place, and this version cannot make one."
                     ) from None

@@ -19,7 +19,10 @@ from crypto.signing import SigningKey
 from crypto.statements import RootRef
 
 MAX_FILE = 4096
+GROUPS = 14
+_GROUP = 4
 _CHECK = 3
+_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 
 
 class Kit:
@@ -49,14 +52,13 @@ class Kit:
         """The kit as 14 groups of four characters."""
         seed = self._seed.reveal()
         text = base64.b32encode(seed + _checksum(seed)).decode().rstrip("=")
-        return "-".join(text[at : at + 4] for at in range(0, len(text), 4))
+        return "-".join(_grouped(text))
 
     @classmethod
     def from_text(cls, text: str) -> "Kit":
         """Read a kit. Raises Malformed for a mistyped one; nothing is tried with it."""
-        compact = text.strip().upper().replace("-", "").replace(" ", "")
         try:
-            data = base64.b32decode(compact)
+            data = base64.b32decode(_compact(text))
         except ValueError:
             data = b""
         seed, check = data[:32], data[32:]
@@ -86,6 +88,20 @@ class KitFile(SecretBody, frozen=True):
         return Kit.from_text(self.text)
 
 
+def kit_groups(text: str) -> list[str]:
+    """The groups in a part of a kit's text, as ``Kit.to_text`` writes them. Raises Malformed for what no kit can hold.
+
+    That is all that one group shows by itself: whether all belong together, ``Kit.from_text`` checks.
+    """
+    compact = _compact(text)
+    if not compact or len(compact) % _GROUP or not _ALPHABET.issuperset(compact):
+        raise Malformed(
+            "A group of a recovery kit has four characters: letters, and digits from 2 to 7. What looks like 0 is the "
+            "letter O, like 1 the letter I or L, like 8 the letter B. Type it again."
+        )
+    return _grouped(compact)
+
+
 def kit_file_text(file: KitFile) -> str:
     """A kit as the text of its file."""
     return encode(file).decode()
@@ -97,6 +113,14 @@ def read_kit_file(text: str) -> KitFile:
     if file.kit.to_text() != file.text:
         raise Malformed("A recovery kit's file is not in the one accepted form. Nothing was tried.")
     return file
+
+
+def _compact(text: str) -> str:
+    return text.strip().upper().replace("-", "").replace(" ", "")
+
+
+def _grouped(compact: str) -> list[str]:
+    return [compact[at : at + _GROUP] for at in range(0, len(compact), _GROUP)]
 
 
 def _checksum(seed: bytes) -> bytes:

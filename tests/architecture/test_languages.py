@@ -102,6 +102,8 @@ ARGPARSE = {
     "one of the arguments {} is required",
     "argument {}: {}",
 }
+IN_FRENCH = re.compile(r"\{(?P<name>\w+)(?::(?P<form>\w+))?\}")
+CHOICE = re.compile(r"\{(?P<name>\w+):(?P<one>[^{}|]+)\|(?P<many>[^{}|]+)\}")
 KNOWN = {NAME.sub("{}", english) for english in entries()}
 
 
@@ -146,9 +148,93 @@ def test_nothing_is_in_the_catalogue_that_is_said_nowhere():
 def test_names_are_the_same_in_both_languages(english):
     """What varies in the English stands in the French too, and nothing else does."""
     french = entries()[english]
-    assert sorted(set(NAME.findall(english))) == sorted(set(re.findall(r"\{(\w+)(?::spoken)?\}", french)))
+    assert set(NAME.findall(english)) == {each["name"] for each in IN_FRENCH.finditer(french)}
+    assert {each["form"] for each in IN_FRENCH.finditer(french)} <= {None, "spoken", "day"}
+    assert "{" not in CHOICE.sub("", IN_FRENCH.sub("", french)), "a form that is none"
     assert re.search(r"[A-Za-z]{2}", NAME.sub("", english)), "nothing but names would match everything"
     assert not re.search(r"\}\{", english), "two names side by side cannot be told apart"
+
+
+# Names of a number, or of a number with its thing; those of a limit (in capitals) are many by what they are.
+NUMBERS = {
+    "alarms",
+    "changes",
+    "count",
+    "days",
+    "documents",
+    "done",
+    "entries",
+    "files",
+    "grants",
+    "held",
+    "limit",
+}
+NUMBERS |= {"new", "old", "percent", "seen", "size", "width", "bytes"}
+THINGS = (
+    r"bytes|cards|changes|days|devices|documents|entries|files|grants|hashes|keepers|leaves|others|signatures"
+)
+MANY = {
+    "A message of {v1} bytes was refused: at most {limit} are read here.",  # more than a limit
+    "A note of {v1} bytes was refused: at most {MAX_NOTE} are read here.",
+    "A note with {v1} signatures was refused: at most {MAX_SIGNATURES} are read here.",
+    "A proof of {v1} hashes was refused: no tree needs more than {MAX_HASHES}.",
+    "A record of {v1} bytes was not stored: at most {MAX_RECORD} are kept in one.",
+    "A request was refused: at most {limit} bytes are read here.",  # a limit
+    "A text of {v1} bytes was refused: at most {MAX_TEXT} are read here.",
+    "An answer was longer than {limit} bytes.",
+    "it is longer than {limit} bytes.",
+    "The server was restored into {server}: {files} files, every one verified.",  # keys, a database, trust roots
+    "There are {count} groups in all, and one is typed at a time.",
+    "What came of the document stays for {days} days: the same command goes on from there.",  # KEPT_DAYS
+    "{percent} % of the document is here and stays for {days} days.",
+    "{to} is a whole backup of the server: {files} files, {size} bytes.",
+}
+
+
+def test_a_number_that_may_be_one_has_no_plural_behind_it():
+    """In English so many things are said by ``counted``, or the number stands where it governs nothing."""
+    plural = re.compile(rf"\{{[a-z]\w*\}} (\w+ )?({THINGS})\b")
+    lacking = [english for english in entries() if plural.search(english) and english not in MANY]
+    assert [each for each in lacking if not each.startswith("{count} ")] == []
+
+
+@pytest.mark.parametrize("english", [each for each in entries() if NUMBERS & set(NAME.findall(each))])
+def test_french_agrees_with_its_numbers(english):
+    """What follows a number that may be 0 or 1 is not in the plural, or it is chosen by the number."""
+    if english in MANY:
+        return
+    french = entries()[english]
+    for name in NUMBERS & set(NAME.findall(english)):
+        plural = rf"\{{{name}(:spoken)?\}} (ne |n'|à )?(?!dans\b)(sont|ont|\w+[sx])\b"
+        assert not re.search(plural, french), french
+        assert not re.search(rf"\{{{name}(:spoken)?\}}.*\w(és|ées)\b", CHOICE.sub("", french)), french
+    for choice in CHOICE.finditer(french):
+        assert choice["name"] in NUMBERS
+        assert choice["one"] != choice["many"]
+
+
+# One word for one thing: where the English has the first, the French has the second, and the other way round.
+GLOSSARY = [
+    (r"folders?", r"répertoires?"),
+    (r"records?", r"dossiers?|enregistrements?"),
+    (r"keepers?", r"gardiens?"),
+    (r"practitioners?", r"soignants?"),
+    (r"devices?", r"appareils?"),
+    (r"passphrases?", r"phrases? secrètes?"),
+    (r"(recovery )?kits?", r"kits?"),
+]
+
+
+@pytest.mark.parametrize(("word", "mot"), GLOSSARY)
+def test_one_thing_has_one_name(word, mot):
+    """A patient's record is a «dossier» and a folder of files a «répertoire», and neither is ever called the other."""
+    typed = re.compile(r"coffre [a-z]+( [a-z-]+)*|--?\w[\w-]*|\{\w+(:\w+)?\}|`[^`]*`")
+
+    def has(pattern, text):
+        return re.search(rf"\b({pattern})\b", typed.sub("", text), re.IGNORECASE) is not None
+
+    odd = [english for english, french in entries().items() if has(word, english) != has(mot, french)]
+    assert odd == []
 
 
 def test_no_two_texts_look_the_same():
@@ -160,7 +246,7 @@ def test_no_two_texts_look_the_same():
 def test_french_is_written_as_french_is():
     """A no-break space before : ; ? ! and inside « », none of it doubled, and no text is empty."""
     for english, french in entries().items():
-        bare = re.sub(r"\{\w+(:spoken)?\}|https?://\S*|\w+:\w+|HOST:PORT|%\(default\)s", "", french)
+        bare = re.sub(r"\{\w+(:\w+)?\}|\{\w+:|https?://\S*|\w+:\w+|HOST:PORT|%\(default\)s", "", french)
         assert french.strip(), english
         assert not re.search(r"(?<!\N{NO-BREAK SPACE})[:;?!»](?=\s|$)", bare), french
         assert not re.search(r"«(?!\N{NO-BREAK SPACE})", french), french

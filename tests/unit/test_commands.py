@@ -283,11 +283,11 @@ async def test_sharing_names_the_documents(
     both = [each.doc.hex() for each in (first, second)]
     words = Namespace(card="card", documents=both, days=1, met_again=False, yes=False, json=False)
     await patient_sharing.authorise(words, Screen(as_json=False))
-    assert (told[0], "2 documents: letter, signed; scan. The fingerprint on it is ABCD" in told[1]) == (
+    assert (told[0], "2 documents: letter, signed · scan. The fingerprint on it is ABCD" in told[1]) == (
         "opened",
         True,
     )
-    assert "until 1970-01-01: letter, signed; scan. Grant 00000000." in capsys.readouterr().out
+    assert "until 1970-01-01: letter, signed · scan. Grant 00000000." in capsys.readouterr().out
     more = Namespace(grant=grant.entry.gid.hex(), documents=both[1:])
     granted.clear()
     await patient_sharing.extend(more, Screen(as_json=False))
@@ -304,8 +304,8 @@ def _grant(gid: int, *, ended: bool = False, recipient: bytes = bytes(32)) -> Si
     [
         ([], ""),
         ([_grant(1, ended=True), _grant(2, recipient=b"\1" * 32)], ""),
-        ([_grant(1)], "1 other grant to this person is in force."),
-        ([_grant(1), _grant(2)], "2 other grants to this person are in force."),
+        ([_grant(1)], "In force for this person besides: 1 other grant."),
+        ([_grant(1), _grant(2)], "In force for this person besides: 2 other grants."),
     ],
 )
 async def test_what_goes_on_after_an_end_is_said(
@@ -332,7 +332,7 @@ async def test_what_goes_on_after_an_end_is_said(
     monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
     await patient_sharing.revoke(Namespace(grant=grant.entry.gid.hex()), Screen(as_json=False))
     shown = capsys.readouterr().out
-    assert ("to this person" in shown, said in shown) == (bool(said), True)
+    assert ("for this person" in shown, said in shown) == (bool(said), True)
 
 
 @pytest.mark.parametrize(("in_force", "said"), [(True, "is ended"), (False, "not yet in force")])
@@ -577,23 +577,6 @@ def test_a_kit_without_room_leaves_nothing_in_its_way(
     assert path.exists()
 
 
-@pytest.mark.parametrize(("answer", "kept"), [("OK", True), ("ok ", True), ("", False), ("later", False)])
-def test_a_kit_on_the_terminal_is_confirmed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, kept: bool
-) -> None:
-    """The kit is shown once, and enrolment goes on only after OK."""
-    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setattr("builtins.input", lambda _: answer)
-    kit, keep = a_kit(), secrets_input.kit_keeper(Namespace(kit=None, json=False))
-    if kept:
-        keep(kit)
-    else:
-        with pytest.raises(NotPermitted):
-            keep(kit)
-    assert capsys.readouterr().out.count(kit.text) == 1
-
-
 def test_a_document_is_named_by_number_or_beginning(store: DeviceStore) -> None:
     """Up to three digits are a number of the last list, four characters the beginning of an id."""
     first, second = bytes.fromhex("1234" + "00" * 14), bytes.fromhex("12ab" + "00" * 14)
@@ -642,10 +625,10 @@ def test_words_are_not_broken_at_a_terminal(
 
 @pytest.mark.parametrize(
     ("names", "shown"),
-    [([], ""), (["a"], "a"), (["a, b", "c"], "a, b; c"), (["a", "b", "c", "d", "e"], "a; b; c; and 2 more")],
+    [([], ""), (["a"], "a"), (["a, b", "c"], "a, b · c"), (["a", "b", "c", "d", "e"], "a · b · c · … (5)")],
 )
 def test_a_few_names_stand_for_many(names: list[str], shown: str) -> None:
-    """The first three are named and the others counted; a comma in a name divides nothing."""
+    """The first three are named, and all counted when there are more; a comma in a name divides nothing."""
     assert several(names) == shown
 
 

@@ -18,6 +18,7 @@ from crypto.encoding import acceptable
 from crypto.errors import Unavailable
 from languages.catalogue import spoken
 from languages.choice import language
+from languages.written import day as written_day
 from vault_client.progress import Progress
 
 _LAST_MOMENT = 253402300799
@@ -28,7 +29,6 @@ UNSHOWN = (
     "What there was to say could not be written out ({why}). What was done by then stays done: look before you do it "
     "again."
 )
-AND_MORE = "; and {count} more"
 
 
 class Usage(Exception):
@@ -151,14 +151,14 @@ def counted(count: int, thing: str, things: str = "") -> str:
 
 
 def several(names: Sequence[str]) -> str:
-    """The first few of ``names``, and how many more there are."""
-    more = len(names) - _NAMED
-    return "; ".join(names[:_NAMED]) + (spoken(AND_MORE.format(count=more)) if more > 0 else "")
+    """The first few of ``names``, and how many there are when those are not all: the same in every language."""
+    more = [f"… ({len(names)})"] if len(names) > _NAMED else []
+    return " · ".join([*names[:_NAMED], *more])
 
 
 def day(time: int) -> str:
     """A day, as it is shown (UTC)."""
-    return _date(time).strftime("%d/%m/%Y" if language() == "fr" else "%Y-%m-%d")
+    return written_day(f"{_date(time):%Y-%m-%d}")
 
 
 def moment(time: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from languages.catalogue import spoken
+from languages.written import day, label
 from vault_client.commands.names import pick, remember, short
 from vault_client.commands.output import Screen, Usage, amount
 from vault_client.commands.patient_queue import show_waiting, unless_kept
@@ -16,7 +17,7 @@ DOCUMENTS = "documents"
 
 # What people read
 ADDED = "Added {id}  {title} ({size})"
-SO_FAR = "{done} of {count} are known to be added."
+SO_FAR = "Known to be added: {done} of {count}."
 REALLY_DELETE = "{title} will be deleted for ever."
 NO_DOCUMENTS = "There is no document in this record yet. Add one: coffre patient add FILE"
 WRITTEN = "{title} was verified and written to {path}."
@@ -26,6 +27,7 @@ DELETED = "{title} is deleted for ever."
 KEPT = "What came of the document stays for {days} days: the same command goes on from there."
 NOT_HERE = "There was no room to keep a copy on this device: without the server it cannot be opened."
 GONE = "This document is no longer in the record. Nothing was done. Show the list again."
+IS_MASKED, IS_HERE = "masked for new grants", "on this device"
 
 
 async def add_files(arguments: Namespace, screen: Screen) -> None:
@@ -96,14 +98,14 @@ async def show(arguments: Namespace, screen: Screen) -> None:
         lines = {
             "Title": descriptor.title,
             "Category": descriptor.category,
-            "Date": descriptor.date,
+            "Date": day(descriptor.date),
             "Type": descriptor.mime,
             "Size": amount(descriptor.length),
             "Id": document.doc.hex(),
             "Left out of new grants": spoken("yes" if document.masked else "no"),
             "On this device": spoken("yes" if document.here else "no"),
         }
-        shown = {f"{spoken(name)}:": value for name, value in lines.items()}
+        shown = {label(spoken(name)): value for name, value in lines.items()}
         for name, value in shown.items():
             screen.say(f"{name:<{max(map(len, shown))}} {value}")
         show_trust(screen, record.service)
@@ -199,11 +201,11 @@ def _described(document: "PatientDocument") -> dict[str, Any]:
 
 def _row(number: int, document: "PatientDocument") -> Sequence[str]:
     descriptor = document.descriptor
-    states = ((spoken("masked"), document.masked), (spoken("on this device"), document.here))
+    states = ((spoken(IS_MASKED), document.masked), (spoken(IS_HERE), document.here))
     return (
         str(number),
         short(document.doc),
-        descriptor.date,
+        day(descriptor.date),
         descriptor.category,
         descriptor.title,
         amount(descriptor.length),

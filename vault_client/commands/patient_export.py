@@ -33,6 +33,7 @@ WRONG = {
     "unchecked": "NOT CHECKED: {name}: {why}",
     "foreign": "NOT OF THE EXPORT: {name}: {why}",
 }
+TITLED = "{path}, called “{title}”"
 NO_FOLDER = "There is no folder {path}. Nothing was checked. Name the folder of an export."
 BROKEN = (
     "The export does not hold: see above. What is not named is as it was. Use another copy of "
@@ -107,7 +108,8 @@ def show_root(screen: Screen, checked: "CheckedExport") -> None:
 def show_findings(screen: Screen, checked: "CheckedExport") -> None:
     """Everything that is wrong with an export, by name."""
     for finding in checked.findings:
-        name = f"{finding.path} (“{finding.title}”)" if finding.title else finding.path
+        titled = TITLED.format(path=finding.path, title=finding.title)
+        name = titled if finding.title else finding.path
         screen.say(WRONG[finding.what].format(name=name, why=finding.why))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from languages.catalogue import spoken
 from vault_client.commands.names import short
 from vault_client.commands.output import Screen, amount, counted, day, moment, several
+from vault_client.commands.titles import called
 
 if TYPE_CHECKING:
     from vault_client.export_check import CheckedExport
@@ -24,13 +25,13 @@ REALLY = (
     "can."
 )
 TAKEN = "Imported {id}  {title} ({size})"
-DONE = "{count} of the export are in the record. Its earlier log: coffre patient history"
+DONE = "The record has {count} of the export. Its earlier log: coffre patient history"
 LEFT_OUT = "{count} could not be imported: missing or changed in the export."
 UNSURE = "The import was cut off. Repeat the same command: it goes on where it stopped."
 GRANTS = "Grants are not carried over. These were in force; whoever shall read here must be authorised anew:"
 NO_HISTORY = "This record does not go on from an earlier one. There is nothing to show."
 HISTORY = (
-    "The earlier record {vault} as its export of {time} UTC shows it: {entries}, each checked again just now, without a "
+    "The earlier record {vault} as its export of {time} UTC shows it: {entries}, checked again just now, without a "
     "server."
 )
 NOT_HELD = "The earlier record does not hold: see above. Keep the export it came from."
@@ -91,6 +92,7 @@ async def history(arguments: Namespace, screen: Screen) -> None:
             screen.say(NO_HISTORY)
             return
         titles = _titles(checked)
+        deleted = {document.doc: "" for document in checked.manifest.documents if document.deleted}
         screen.result["history"] = described(checked)
         screen.result["entries"] = [
             {
@@ -113,7 +115,7 @@ async def history(arguments: Namespace, screen: Screen) -> None:
                 if entry.kind == "change"
                 else entry.name or (short(entry.identity) if entry.identity else ""),
                 deed(entry),
-                several([titles.get(doc) or short(doc) for doc in entry.documents if entry.act != "list"]),
+                several([called(doc, titles, deleted) for doc in entry.documents if entry.act != "list"]),
             )
             for number, entry in enumerate(checked.entries, 1)
         ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from languages.catalogue import spoken
 from vault_client.commands.names import short
 from vault_client.commands.output import Screen, counted, moment, several
+from vault_client.commands.titles import called
 
 if TYPE_CHECKING:
     from vault_client.audit_report import AuditReport, Entry
@@ -40,7 +41,7 @@ PURPOSES = {"TREAT": "treatment"}
 YOU = "You"
 UNKNOWN = "unknown"
 HOLDS = (
-    "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All were checked: each holds and follows from "
+    "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All was checked: each entry holds and follows from "
     "the one before."
 )
 UNCHECKED = "The log was not checked now."
@@ -74,7 +75,8 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         titles = {document.doc: document.descriptor.title for document in record.documents()}
         screen.result |= report_object(report)
         columns = ("", "When (UTC)", "Who", "What", "Documents", "Why")
-        rows = [_row(entry, titles, record.own.identity) for entry in report.entries]
+        deleted = record.deleted_titles()
+        rows = [_row(entry, titles, deleted, record.own.identity) for entry in report.entries]
         screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
         for alarm in report.alarms:
             screen.say(ALARM.format(code=alarm.code, text=alarm.text))
@@ -114,13 +116,13 @@ def report_object(report: "AuditReport") -> dict[str, Any]:
     }
 
 
-def _row(entry: "Entry", titles: dict[bytes, str], own: bytes) -> tuple[str, ...]:
+def _row(entry: "Entry", titles: dict[bytes, str], deleted: dict[bytes, str], own: bytes) -> tuple[str, ...]:
     who = spoken(YOU) if entry.identity == own else entry.name
     if not who:
         who = short(entry.identity) if entry.identity is not None else spoken(UNKNOWN)
     # A listing is opened as a document of its own, which the record does not name.
     named = () if entry.act == "list" else entry.documents
-    documents = several([titles.get(doc) or short(doc) for doc in named])
+    documents = several([called(doc, titles, deleted) for doc in named])
     return (moment(entry.time), who, deed(entry), documents, _why(entry, PURPOSES))
 
 

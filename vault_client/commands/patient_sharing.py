@@ -35,7 +35,7 @@ SENT = (
     "coffre patient log"
 )
 REVOKED = "Grant {id} is ended. What {name} opened already cannot be unread."
-OTHERS = "{grants} to this person {are} in force."
+OTHERS = "In force for this person besides: {grants}."
 BLOCKED = "Nothing more will be granted to {who}. Grants in force are ended one by one, with revoke."
 UNBLOCKED = "{who} may be granted documents again."
 NOBODY = (
@@ -149,8 +149,7 @@ async def revoke(arguments: Namespace, screen: Screen) -> None:
         said = REVOKED if grant.end_in_force else SENT
         screen.say(said.format(id=short(grant.entry.gid), name=grant.name))
         if others := _others_in_force(grant, record):
-            grants = counted(others, "other grant")
-            screen.say(OTHERS.format(grants=grants, are="is" if others == 1 else "are"))
+            screen.say(OTHERS.format(grants=counted(others, "other grant")))
         show_trust(screen, record.service)
 
 

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
+from languages.written import day as written_day
 from vault_client.commands.cards import add_card
 from vault_client.commands.devices import add_devices
 from vault_client.commands.enrolment import add_enrol, enrolled
@@ -131,7 +132,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
                         str(number),
                         short(each.document.doc),
                         short(each.vault),
-                        each.document.date,
+                        written_day(each.document.date),
                         each.document.category,
                         each.document.title,
                         amount(each.document.length),

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from languages.catalogue import spoken
-from vault_client.commands.output import Usage, at_terminal, wrapped
+from vault_client.commands import kit_screen
+from vault_client.commands.output import Usage, at_terminal
 from vault_client.stop_signals import ended_at_once
 
 if TYPE_CHECKING:
@@ -32,17 +33,9 @@ NO_KIT = "There is no terminal to type the recovery kit at. Nothing was done. Us
 NO_PLACE_FOR_KIT = (
     "There is no terminal to show the recovery kit on. Nothing was done. Give it a file with --kit FILE."
 )
-KIT = (
-    "Your recovery kit. It is shown this once and kept nowhere. With it, and this server's address, what is yours is "
-    "restored on a new computer: by you, or by whoever has it. Write it down and put it away."
-)
 KIT_WRITTEN = (
     "The recovery kit is in {path}. With it what is yours is restored on a new computer: by you, or by whoever has it. "
     "Keep it apart from this computer."
-)
-KIT_CONFIRM = "Type OK when it is written down: "
-KIT_UNCONFIRMED = (
-    "The recovery kit was not confirmed. Nobody was enrolled. Start again when you can write it down."
 )
 KIT_THERE = (
     "{path} exists already and was not touched. Nothing was done. If an enrolment was cut short, see whether it is "
@@ -97,16 +90,19 @@ def kit_keeper(arguments: Namespace) -> Callable[["KitFile"], None]:
         return lambda kit: _write_kit(path, kit)
     if arguments.json or not at_terminal(sys.stdin, sys.stdout):
         raise Usage(NO_PLACE_FOR_KIT)
-    return _show_kit
+    return kit_screen.show_kit
 
 
 def typed_kit(arguments: Namespace) -> str:
-    """The text of a recovery kit, from a file descriptor or typed. Raises Usage when there is no way to get it."""
+    """The text of a recovery kit, from a file descriptor or typed. Raises Usage when there is no way to get it.
+
+    It is seen while it is typed, on a terminal that can be wiped; elsewhere it is typed unseen.
+    """
     if arguments.kit_fd is not None:
         return _from_descriptor(arguments.kit_fd)
     if not at_terminal(sys.stdin):
         raise Usage(NO_KIT)
-    return _asked(ASK_KIT)
+    return kit_screen.typed_kit() if kit_screen.can_wipe() else _asked(ASK_KIT)
 
 
 def _asked(question: str) -> str:
@@ -167,13 +163,3 @@ def _write_kit(path: Path, kit: "KitFile") -> None:
         raise Conflict(KIT_TAKEN.format(path=path)) from None
     except OSError as error:
         raise Unavailable(KIT_UNWRITTEN.format(path=path, why=error.strerror)) from None
-
-
-def _show_kit(kit: "KitFile") -> None:
-    from crypto.errors import NotPermitted
-
-    print(f"{wrapped(spoken(KIT), sys.stdout)}\n\n    {kit.text}\n")
-    with ended_at_once():
-        answer = input(spoken(KIT_CONFIRM))
-    if answer.strip().upper() != "OK":
-        raise NotPermitted(KIT_UNCONFIRMED)

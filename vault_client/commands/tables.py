@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from languages.catalogue import spoken
+from languages.written import label
 from vault_client.commands.output import at_terminal
 
 # Columns whose cells are compared or copied, and those of short cells, are never broken into lines.
@@ -79,7 +80,7 @@ def _foldable(cells: Sequence[str]) -> int:
 
 def _lines(columns: Sequence[str], row: Sequence[str], width: int) -> str:
     named = zip(columns, row, strict=True)
-    lines = (f"{spoken(column)}: {cell}" if column else cell for column, cell in named if cell)
+    lines = (f"{label(spoken(column))} {cell}" if column else cell for column, cell in named if cell)
     return "\n".join(
         textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         for line in lines

@@ -43,8 +43,8 @@ LINES = {
         "{name}, certified by the demo's registrar",
     ),
     "encrypted": (
-        "{count} documents chiffrés ici, chacun avec sa clé, puis envoyés",
-        "{count} documents encrypted here, each with its own key, then sent",
+        "Documents chiffrés ici, chacun avec sa clé, puis envoyés\N{NO-BREAK SPACE}: {count}",
+        "Documents encrypted here, each with its own key, then sent: {count}",
     ),
     "granted": (
         "Documents confiés à {name}\N{NO-BREAK SPACE}: {count}, rien d'autre",

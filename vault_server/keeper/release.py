@@ -167,7 +167,7 @@ class Releases:
     def _check_cosigned(self, head: Proven, k: int) -> None:
         if dated_together(cosignatures(head.note, self._trust.cosigners).values(), k) is None:
             raise NotProven(
-                f"A head of {head.checkpoint.size} entries lacks cosignatures of one time. Nothing was opened."
+                f"A head of size {head.checkpoint.size} lacks cosignatures of one time. Nothing was opened."
             )
 
     async def _check_in_force(self, log: LogRow, blob: PolicyBlob) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from crypto import labels
 from crypto.errors import Malformed, TooLarge
-from crypto.sealed.recovery import Kit, KitFile, kit_file_text, read_kit_file
+from crypto.sealed.recovery import GROUPS, Kit, KitFile, kit_file_text, kit_groups, read_kit_file
 from crypto.sealing import seal
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import RootRef
@@ -38,6 +38,26 @@ def test_a_kit_is_read_as_people_type():
     text = KIT.to_text()
     for typed in (text.lower(), text.replace("-", " "), text.replace("-", ""), f"  {text}\n"):
         assert Kit.from_text(typed).root.public.raw == KIT.root.public.raw
+
+
+def test_groups_are_read_one_by_one_or_together():
+    """A part of a kit's text gives its groups as they are written, however it was typed."""
+    groups = KIT.to_text().split("-")
+    assert len(groups) == GROUPS
+    for group in groups:
+        assert kit_groups(f" {group.lower()}\n") == [group]
+    for joint in ("-", " ", ""):
+        assert kit_groups(joint.join(groups[3:6])) == groups[3:6]
+    assert kit_groups(KIT.to_text()) == groups
+
+
+@pytest.mark.parametrize(
+    "typed", ["", " ", "-", "ABC", "ABCDE", "AB1C", "ABC0", "ABC8", "ABC9", "ÀBCD", "AB=="]
+)
+def test_what_cannot_be_a_group_is_refused(typed):
+    """Half a group, and characters that no kit has, are Malformed."""
+    with pytest.raises(Malformed):
+        kit_groups(typed)
 
 
 def test_every_mistyped_character_is_noticed():

@@ -1,14 +1,19 @@
 """How French is made from English at the edge of a program."""
 
 import argparse
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from languages.catalogue import LONGEST, entries, spoken
+from languages.catalogue import LONGEST, NAME, entries, spoken
 from languages.choice import language
 from languages.help import SpokenParser
+from languages.written import day, is_singular_in_french, label
+from vault_client.commands.output import counted
+from vault_client.commands.patient_documents import IS_MASKED
+from vault_client.commands.patient_log import CHANGES
 
 
 @pytest.fixture
@@ -60,6 +65,106 @@ def test_a_text_is_found_whole_or_by_sentences(in_french, english, french):
     assert spoken(english).replace("\N{NO-BREAK SPACE}", " ") == french
 
 
+@pytest.mark.parametrize(
+    ("english", "french"),
+    [
+        ("The record has {} of the export.", ("Le dossier a 0 document de l'export.", "Le dossier a 1 document de l'export.", "Le dossier a 2 documents de l'export.")),
+        (
+            "{} cannot be imported and will be missing from the new record; all others can.",
+            (
+                "0 document ne peut pas être importé et manquera dans le nouveau dossier ; tous les autres le peuvent.",
+                "1 document ne peut pas être importé et manquera dans le nouveau dossier ; tous les autres le peuvent.",
+                "2 documents ne peuvent pas être importés et manqueront dans le nouveau dossier ; tous les autres le peuvent.",
+            ),
+        ),
+        (
+            "{} could not be imported: missing or changed in the export.",
+            (
+                "0 document n'a pas pu être importé : manquant ou modifié dans l'export.",
+                "1 document n'a pas pu être importé : manquant ou modifié dans l'export.",
+                "2 documents n'ont pas pu être importés : manquants ou modifiés dans l'export.",
+            ),
+        ),
+        (
+            "{} fetched, to be read without the server too.",
+            (
+                "0 document pris ici, pour être lu aussi sans le serveur.",
+                "1 document pris ici, pour être lu aussi sans le serveur.",
+                "2 documents pris ici, pour être lus aussi sans le serveur.",
+            ),
+        ),
+        ("It holds {}.", ("Il contient 0 document.", "Il contient 1 document.", "Il contient 2 documents.")),
+    ],
+)  # fmt: skip
+def test_french_agrees_with_the_number(in_french, english, french):
+    """None and one take the singular in French, and only one does in English."""
+    said = [spoken(english.format(counted(count, "document"))) for count in range(3)]
+    assert tuple(each.replace("\N{NO-BREAK SPACE}", " ") for each in said) == french
+    assert [counted(count, "document") for count in range(3)] == ["0 documents", "1 document", "2 documents"]
+
+
+def test_a_number_decides_whatever_it_is(in_french):
+    """Numbers of many digits are many, also when they begin with a 1; what begins with no number is many."""
+    for count, word in ((10, "entrées"), (1, "entrée"), (100_000, "entrées")):
+        assert spoken(f"{count} entries") == f"{count} {word}"
+    assert not is_singular_in_french("some")
+
+
+@pytest.mark.parametrize(
+    ("text", "french"),
+    [
+        ("2026-11-21", "21/11/2026"),
+        ("2026-11-21 08:00:01", "21/11/2026 08:00:01"),
+        ("", ""),
+        ("in 2026-11-21", "in 2026-11-21"),
+    ],
+)
+def test_a_day_is_written_as_it_is_read(monkeypatch, text, french):
+    """A day is written in the French order in French, and as it is in English."""
+    for wanted, shown in (("en", text), ("fr", french)):
+        monkeypatch.setenv("COFFRE_LANG", wanted)
+        assert day(text) == shown
+
+
+def test_a_day_in_a_sentence_is_french_too(in_french):
+    """The server says a day as programs write it; a person reads it in their language."""
+    english = "demo:1 is certified for another identity, ABCD, until 2027-02-01."
+    assert spoken(english).endswith("jusqu'au 01/02/2027.")
+
+
+def test_a_label_has_its_colon(monkeypatch):
+    """French puts a no-break space before a colon, English does not."""
+    for wanted, shown in (("en", "x:"), ("fr", "x\N{NO-BREAK SPACE}:")):
+        monkeypatch.setenv("COFFRE_LANG", wanted)
+        assert label("x") == shown
+
+
+def test_a_state_is_no_deed(in_french):
+    """A document that is masked, and that somebody masked one, are two things in French."""
+    assert spoken(IS_MASKED).startswith("masqué ")
+    assert spoken(CHANGES["masked"]) == "a masqué"
+
+
+@pytest.mark.parametrize("english", [each for each in entries() if NAME.search(each)])
+def test_a_text_is_taken_for_no_other(in_french, english):
+    """A sentence is found as itself, and not as a shorter one of which a name stands for the rest of it."""
+    numbers = ("alarms", "changes", "documents", "entries", "grants")
+    parts = {name: "2 documents" if name in numbers else "2ab" for name in NAME.findall(english)}
+    french = spoken(english.format_map(parts))
+    words = re.sub(r"\{[^}]*\}", "\n", entries()[english]).split("\n")
+    assert french.startswith(words[0])
+    assert french.endswith(words[-1])
+
+
+def test_a_reason_behind_a_sentence_is_found_with_it(in_french):
+    """A sentence that begins as a shorter one does, with a reason of ours behind it, is French to the end."""
+    english = (
+        "Grant 1a2b goes on under keys that a removed device knows: it could not be keyed anew. Try again."
+    )
+    assert spoken(english).startswith("Le partage 1a2b continue")
+    assert spoken(english).endswith("Réessayez.")
+
+
 def test_what_a_person_named_is_not_translated(in_french):
     """A document that is called like a word of ours keeps its name."""
     assert spoken("masked was verified and written to yes.") == "masked a été vérifié et écrit dans yes."
@@ -95,7 +200,7 @@ def test_help_and_mistyped_words_are_french(in_french, capsys):
     parser.add_argument("--days", type=int, required=True, help="end a grant")
     text = parser.format_help().replace("\N{NO-BREAK SPACE}", " ")
     assert text.startswith("usage :")
-    for said in ("Un dossier de santé", "termine un partage", "affiche cette aide"):
+    for said in ("Un dossier médical", "termine un partage", "affiche cette aide"):
         assert said in text
     with pytest.raises(SystemExit):
         parser.parse_args([])

@@ -99,7 +99,7 @@ async def test_a_store_older_than_what_a_keeper_knows_is_not_served(
     async with serving(tmp_path / "old", keeper, confirm=False, receipt_seconds=0.05) as old:
         why = await asyncio.wait_for(old.vault.stopped, 5)
         assert isinstance(why, Stale)
-        assert "a keeper has seen 2 entries, and this copy has 1" in str(why)
+        assert "a keeper has seen size 2, and this copy has size 1" in str(why)
         assert "Restore a newer backup" in str(why)
         with pytest.raises(Unavailable, match="has stopped"):
             await World(old).person()
