@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from languages.catalogue import spoken
+from languages.written import label
 
 
 class SpokenHelp(argparse.HelpFormatter):
     """Lays help out as argparse does, with every text looked up before it is wrapped."""
 
     def start_section(self, heading: str | None) -> None:
-        """Begin a section under ``heading``."""
-        super().start_section(spoken(heading) if heading else heading)
+        """Begin a section under ``heading``, to which argparse adds a colon."""
+        super().start_section(label(spoken(heading)).removesuffix(":") if heading else heading)
 
     def add_text(self, text: str | None) -> None:
         """A description or an epilog."""

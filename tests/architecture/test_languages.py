@@ -1,6 +1,8 @@
 """Everything a person reads is in the catalogue, in both languages: texts of the code and of the catalogue are held together."""
 
 import ast
+import errno
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -102,6 +104,7 @@ ARGPARSE = {
     "one of the arguments {} is required",
     "argument {}: {}",
 }
+SYSTEM = {os.strerror(number) for number in errno.errorcode}
 IN_FRENCH = re.compile(r"\{(?P<name>\w+)(?::(?P<form>\w+))?\}")
 CHOICE = re.compile(r"\{(?P<name>\w+):(?P<one>[^{}|]+)\|(?P<many>[^{}|]+)\}")
 KNOWN = {NAME.sub("{}", english) for english in entries()}
@@ -115,7 +118,7 @@ def test_what_people_read_is_there_in_french(path):
 
 
 def test_nothing_is_in_the_catalogue_that_is_said_nowhere():
-    """A text that left the code leaves the catalogue; those of argparse itself are its own."""
+    """A text that left the code leaves the catalogue; those of argparse and of the system are their own."""
     literals = {
         NAME.sub("{}", template(node)).strip()
         for path in SOURCES
@@ -140,7 +143,9 @@ def test_nothing_is_in_the_catalogue_that_is_said_nowhere():
         "{} alarms",
         "{} other grant",
     }
-    unused = [english for english in entries() if NAME.sub("{}", english) not in said | made | ARGPARSE]
+    unused = [
+        english for english in entries() if NAME.sub("{}", english) not in said | made | ARGPARSE | SYSTEM
+    ]
     assert not unused, "\n".join(unused)
 
 
@@ -233,7 +238,8 @@ def test_one_thing_has_one_name(word, mot):
     def has(pattern, text):
         return re.search(rf"\b({pattern})\b", typed.sub("", text), re.IGNORECASE) is not None
 
-    odd = [english for english, french in entries().items() if has(word, english) != has(mot, french)]
+    ours = {english: french for english, french in entries().items() if english not in SYSTEM}
+    odd = [english for english, french in ours.items() if has(word, english) != has(mot, french)]
     assert odd == []
 
 

@@ -623,6 +623,23 @@ def test_words_are_not_broken_at_a_terminal(
         assert (len(lines) > 1, max(map(len, lines)) <= 20) == (is_terminal, is_terminal)
 
 
+def test_a_bar_speaks_french(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """How much of a file is done is said in the units of everything else, and without those of the library."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COFFRE_LANG", "fr")
+    monkeypatch.setenv("COLUMNS", "200")
+    with Screen(as_json=False).progress("[b]scan") as progress:
+        assert progress is not None
+        progress(1_500_000, 3_000_000)
+    shown = capsys.readouterr().err
+    assert ("1,5 Mo / 3,0 Mo" in shown, "[b]scan" in shown, "MB" in shown, "bytes" in shown) == (
+        True,
+        True,
+        False,
+        False,
+    )
+
+
 @pytest.mark.parametrize(
     ("names", "shown"),
     [([], ""), (["a"], "a"), (["a, b", "c"], "a, b · c"), (["a", "b", "c", "d", "e"], "a · b · c · … (5)")],

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from crypto.sealed.recovery import KitFile
 
 _SECOND, _FIRST, _CLEAR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[H\x1b[2J"
-_ROWS = 7
 
 # What people read
 SHOWN = (
@@ -53,7 +52,7 @@ def show_kit(kit: "KitFile") -> None:
     from crypto.errors import NotPermitted
 
     with _wiped(sys.stdout), ended_at_once():
-        print(f"{wrapped(spoken(SHOWN), sys.stdout)}\n\n{_grid(kit.text.split('-'))}\n")
+        print(f"{wrapped(spoken(SHOWN), sys.stdout)}\n\n{_numbered(kit.text.split('-'))}\n")
         answer = input(spoken(CONFIRM))
     if answer.strip().upper() != "OK":
         raise NotPermitted(UNCONFIRMED)
@@ -75,7 +74,7 @@ def typed_kit() -> str:
                 break
             except Malformed:
                 _say(COMPARE)
-            print(_grid(groups), file=sys.stderr)
+            print(_numbered(groups), file=sys.stderr)
             wrong = _wrong(len(groups))
             groups[wrong - 1 : wrong] = _typed(wrong, 1)
     _say(WIPED)
@@ -105,10 +104,9 @@ def _wrong(count: int) -> int:
             return int(word[:3])
 
 
-def _grid(groups: Sequence[str]) -> str:
-    """Groups with their numbers, in columns to be read downwards."""
-    cells = [f"{number:>4}  {group}" for number, group in enumerate(groups, 1)]
-    return "\n".join("  ".join(cells[row::_ROWS]) for row in range(_ROWS))
+def _numbered(groups: Sequence[str]) -> str:
+    """One line for each group: of two columns nobody knows which way to read them."""
+    return "\n".join(f"{number:>4}  {group}" for number, group in enumerate(groups, 1))
 
 
 def _say(text: str) -> None:

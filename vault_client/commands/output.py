@@ -68,18 +68,19 @@ class Screen:
             yield None
             return
         from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+        from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as Bars
 
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            DownloadColumn(),
-            TransferSpeedColumn(),
+            TextColumn("{task.fields[amounts]}", markup=False),
         )
         with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-            task = bars.add_task(acceptable(what), total=None)
-            yield lambda done, total: bars.update(task, completed=done, total=total)
+            task = bars.add_task(acceptable(what), total=None, amounts="")
+            yield lambda done, total: bars.update(
+                task, completed=done, total=total, amounts=f"{amount(done)} / {amount(total)}"
+            )
 
     @contextmanager
     def unless_done(self, meaning: Callable[[], str]) -> Iterator[None]:

@@ -102,7 +102,7 @@ async def show(arguments: Namespace, screen: Screen) -> None:
             "Type": descriptor.mime,
             "Size": amount(descriptor.length),
             "Id": document.doc.hex(),
-            "Left out of new grants": spoken("yes" if document.masked else "no"),
+            "Masked for new grants": spoken("yes" if document.masked else "no"),
             "On this device": spoken("yes" if document.here else "no"),
         }
         shown = {label(spoken(name)): value for name, value in lines.items()}

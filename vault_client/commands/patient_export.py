@@ -19,11 +19,11 @@ IN_THE_CLEAR = (
 )
 WRITTEN = "The export is in {path}: {documents} and {entries} of the log."
 GONE = "Of {count} deleted before there is nothing to show."
-TRY_IT = "It can be checked at any time, without a server: coffre patient verify-export {path}"
+TRY_IT = "The export can be checked at any time, without a server: coffre patient verify-export {path}"
 NOT_WHOLE = "The export in {path} is written, but it is not whole: see above. Keep it, and ask the operator about the rest."
 WHOLE = "The export is whole: nothing is missing and nothing was changed."
 MOMENT = "It shows the record as it was at {time} UTC, with {entries} of the log, confirmed by the keepers at {confirmed} UTC."
-TRUST = "It starts from the trust root {digest} of {hosts}."
+TRUST = "The export starts from the trust root {digest} of {hosts}."
 COMPARE = "Compare that with the service's card, or name the card: --card FILE."
 PINNED = "That is the one on the card."
 ALARM = "When it was exported, its log had the alarm {code}: {text}"

@@ -91,8 +91,7 @@ async def history(arguments: Namespace, screen: Screen) -> None:
             screen.result["history"] = None
             screen.say(NO_HISTORY)
             return
-        titles = _titles(checked)
-        deleted = {document.doc: "" for document in checked.manifest.documents if document.deleted}
+        titles, deleted = _titles(checked), _deleted(checked)
         screen.result["history"] = described(checked)
         screen.result["entries"] = [
             {
@@ -164,11 +163,16 @@ async def _take_in(arguments: Namespace, screen: Screen, record: "Patient", chec
                     grant.name or short(grant.recipient),
                     grant.subject,
                     day(grant.expiry) if grant.expiry is not None else "",
-                    several([titles.get(doc) or short(doc) for doc in grant.documents]),
+                    several([called(doc, titles, _deleted(checked)) for doc in grant.documents]),
                 )
                 for grant in grants
             ],
         )
+
+
+def _deleted(checked: "CheckedExport") -> dict[bytes, str]:
+    """The documents that were deleted. An export has nothing of them: their titles neither."""
+    return {document.doc: "" for document in checked.manifest.documents if document.deleted}
 
 
 def _titles(checked: "CheckedExport") -> dict[bytes, str]:

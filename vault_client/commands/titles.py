@@ -7,7 +7,7 @@ from vault_client.commands.names import short
 
 # What people read
 DELETED = "{title} (deleted)"
-UNTITLED = "{id} (deleted; its title is not known here)"
+UNTITLED = "{id} (deleted, title unknown)"
 
 
 def called(doc: bytes, there: Mapping[bytes, str], deleted: Mapping[bytes, str]) -> str:
