@@ -62,8 +62,8 @@ def _add_documents(commands: "Subcommands") -> None:
     for name, run, purpose in (
         ("show", patient_documents.show, "say what is known of a document"),
         ("get", patient_documents.get, "fetch a document, verify it, write it to a file"),
-        ("mask", patient_documents.mask, "leave a document out of every new grant"),
-        ("unmask", patient_documents.unmask, "allow a document to be granted again"),
+        ("mask", patient_documents.mask, "have a document opened by nobody else, and granted to nobody new"),
+        ("unmask", patient_documents.unmask, "let a document be granted and opened again"),
         ("delete", patient_documents.delete, "delete a document for ever"),
     ):
         parser = add_profile(commands(name, run, purpose))

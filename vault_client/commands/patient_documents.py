@@ -21,13 +21,13 @@ SO_FAR = "Known to be added: {done} of {count}."
 REALLY_DELETE = "{title} will be deleted for ever."
 NO_DOCUMENTS = "There is no document in this record yet. Add one: coffre patient add FILE"
 WRITTEN = "{title} was verified and written to {path}."
-MASKED = "{title} is left out of every new grant. Grants in force are ended one by one, with revoke."
-UNMASKED = "{title} may be granted again."
+MASKED = "{title} is left out of every new grant, and the service hands it to nobody. Only ending a grant is certain: revoke."
+UNMASKED = "{title} may be granted, and opened by those who were granted it, again."
 DELETED = "{title} is deleted for ever."
 KEPT = "What came of the document stays for {days} days: the same command goes on from there."
 NOT_HERE = "There was no room to keep a copy on this device: without the server it cannot be opened."
 GONE = "This document is no longer in the record. Nothing was done. Show the list again."
-IS_MASKED, IS_HERE = "masked for new grants", "on this device"
+IS_MASKED, IS_HERE = "masked from others", "on this device"
 
 
 async def add_files(arguments: Namespace, screen: Screen) -> None:
@@ -102,7 +102,7 @@ async def show(arguments: Namespace, screen: Screen) -> None:
             "Type": descriptor.mime,
             "Size": amount(descriptor.length),
             "Id": document.doc.hex(),
-            "Masked for new grants": spoken("yes" if document.masked else "no"),
+            "Masked from others": spoken("yes" if document.masked else "no"),
             "On this device": spoken("yes" if document.here else "no"),
         }
         shown = {label(spoken(name)): value for name, value in lines.items()}
