@@ -8,14 +8,22 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Required, Self, TypedDict
 
+from crypto.errors import NotPermitted
 from crypto.sealed.recovery import Kit, KitFile
 from crypto.trust_root import InstanceCard
 from vault_client.account_passkeys import AccountPasskeys
 from vault_client.device_store import DeviceStore
+from vault_client.identity_enrolment import enrol_identity, forget, is_begun, resumed
 from vault_client.identity_recovery import recover_identity
-from vault_client.local_vault import ToBeRestored
+from vault_client.local_vault import ToBeFounded, ToBeRestored
 from vault_client.own_identity import OwnIdentity, Role
-from vault_client.service import Service
+from vault_client.service import Service, TrustRecord
+
+# What people read
+BEGUN = (
+    "An enrolment was begun in this profile, and its recovery kit handed out. Nothing was done. Finish it with: coffre {role} "
+    "list. To begin anew, choose another folder."
+)
 
 
 class Enrolment(TypedDict, total=False):
@@ -62,18 +70,22 @@ class OpenProfile:
         self._held = held
 
     @classmethod
-    async def enrol(cls, store: DeviceStore, role: Role, how: Enrolment) -> Self:
+    async def enrol(
+        cls, store: DeviceStore, role: Role, how: Enrolment, founding: ToBeFounded | None = None
+    ) -> Self:
         """Make an identity and keep it in ``store``, in which nobody is enrolled.
 
-        What an enrolment that did not come through believed of a server is forgotten: the one named now is meant.
+        What an enrolment that did not come through believed of a server is forgotten: the one named now is meant. Of one
+        that handed out its kit, NotPermitted is raised. ``founding``: the record that is to be founded, kept until it is.
         """
         async with AsyncExitStack() as held:
             held.callback(store.close)
-            OwnIdentity.check_nobody(store, role)
-            Service.forget(store)
+            _begin_anew(store, role, _address(how))
+            if founding is not None:
+                store.put("founding", founding)
             connected = await Service.connect(store, url=how.get("url"), card=how.get("card"))
             service = await held.enter_async_context(connected)
-            own = await OwnIdentity.enrol(store, service, role, how["keep_kit"])
+            own = await enrol_identity(store, service, role, how["keep_kit"])
             return await cls._gated(store, service, own, held)
 
     @classmethod
@@ -85,8 +97,7 @@ class OpenProfile:
         async with AsyncExitStack() as held:
             held.callback(store.close)
             if role != "patient" or store.get("restoring", ToBeRestored) is None:
-                OwnIdentity.check_nobody(store, role)
-                Service.forget(store)
+                _begin_anew(store, role, _address(how))
             connected = await Service.connect(store, url=how.get("url"), card=how.get("card"))
             service = await held.enter_async_context(connected)
             own = await recover_identity(
@@ -96,12 +107,16 @@ class OpenProfile:
 
     @classmethod
     async def resume(cls, store: DeviceStore, role: Role) -> Self:
-        """Go on as the owner of ``store``. Raises NotPermitted when nobody is enrolled in it, or in the other role."""
+        """Go on as the owner of ``store``; an enrolment that was cut off after its kit was handed out is finished.
+
+        Raises NotPermitted when nobody is enrolled in it, or in the other role.
+        """
         async with AsyncExitStack() as held:
             held.callback(store.close)
-            own = OwnIdentity.load(store, role)
+            if not is_begun(store, role):
+                OwnIdentity.load(store, role)
             service = await held.enter_async_context(await Service.connect(store))
-            service.use_account(own.account(service))
+            own = await resumed(store, service, role)
             return await cls._gated(store, service, own, held)
 
     @classmethod
@@ -128,3 +143,21 @@ class OpenProfile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _begin_anew(store: DeviceStore, role: Role, server: str | None) -> None:
+    """Forget what an enrolment or a restore that did not come through left: the server named now is meant.
+
+    Raises NotPermitted when somebody is enrolled, or would be once an enrolment at ``server`` is finished.
+    """
+    OwnIdentity.check_nobody(store, role)
+    known = store.get("trust", TrustRecord)
+    if is_begun(store, role) and known is not None and known.url == server:
+        raise NotPermitted(BEGUN.format(role=role))
+    forget(store)
+    Service.forget(store)
+
+
+def _address(how: Enrolment | Restoration) -> str | None:
+    card = how.get("card")
+    return card.url if card is not None else how.get("url")

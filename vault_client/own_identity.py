@@ -1,6 +1,5 @@
-"""This person's own identity on this device: enrolment, keys, and the chain as the server shows it."""
+"""This person's own identity on this device: its keys, and the chain as the server shows it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -11,25 +10,16 @@ from crypto.encoding import Bytes32, SecretBody
 from crypto.errors import NotPermitted, NotProven
 from crypto.identity_chain import Known, known_at
 from crypto.identity_links import (
-    AddDevice,
     Chain,
-    IdentityLink,
-    ReadingKey,
-    Root,
-    UnlockKey,
-    identity_id,
 )
 from crypto.sealed.keyring import (
     IdentityKeyring,
-    ReadingSeed,
     check_identity_keyring,
     open_keyring,
-    seal_keyring,
 )
-from crypto.sealed.recovery import Kit, KitFile
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
-from crypto.signing import SigningKey, sign
+from crypto.signing import SigningKey
 from crypto.statements import Head, part_hash
 from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import IdentityQuery, PartQuery
@@ -37,7 +27,6 @@ from vault_client import trust
 from vault_client.device_store import DeviceStore
 from vault_client.http_vault import Account
 from vault_client.identity_history import IdentityHistory, history
-from vault_client.identity_publishing import publish
 from vault_client.service import Service
 
 Role = Literal["patient", "practitioner"]
@@ -85,58 +74,6 @@ class OwnIdentity:
                 "This profile already belongs to someone. Nothing was done. An enrolment that was cut short is "
                 f"finished by: coffre {role} list. Otherwise choose another folder."
             )
-
-    @classmethod
-    async def enrol(
-        cls, store: DeviceStore, service: Service, role: Role, keep_kit: Callable[[KitFile], None]
-    ) -> Self:
-        """Make an identity, publish its first link, and keep it in ``store``, in which nobody is enrolled.
-
-        ``keep_kit`` receives the recovery kit before anything is published: it exists nowhere else.
-        """
-        kit, device = Kit.generate(), SigningKey.generate()
-        unsealing, reading = UnsealingKey.generate(), UnsealingKey.generate()
-        keyring = IdentityKeyring(reading_keys=(ReadingSeed(number=0, seed=reading.seed.reveal()),))
-        sealed = seal_keyring(labels.IDENTITY_KEYRING, keyring, [unsealing.public, kit.unlock.public])
-        link = IdentityLink(
-            suite=labels.SUITE,
-            identity=None,
-            n=0,
-            prev=None,
-            operations=(
-                Root(kind="person", key=kit.root.public.raw, random=SecretBytes.random().reveal()),
-                AddDevice(signing=device.public.raw, sealing=unsealing.public),
-                UnlockKey(kind="device", key=unsealing.public, recovery=None),
-                UnlockKey(kind="kit", key=kit.unlock.public, recovery=None),
-                ReadingKey(number=0, key=reading.public, keyring=part_hash(sealed)),
-            ),
-            view=None,
-        )
-        envelope = sign(labels.IDENTITY_LINK, link, kit.root, device)
-        identity = identity_id(envelope)
-        keep_kit(
-            KitFile(
-                suite=labels.SUITE,
-                url=service.record.url,
-                root=service.accepted.ref,
-                identity=identity,
-                vault=None,
-                text=kit.to_text(),
-            )
-        )
-        published = await publish(service, identity, 0, envelope, (sealed,))
-        profile = Profile(
-            role=role,
-            identity=identity,
-            signing=device.seed.reveal(),
-            sealing=unsealing.seed.reveal(),
-            chain=Chain(links=(published,)),
-            keyring=keyring,
-        )
-        store.put("profile", profile)
-        own = cls.of(profile)
-        service.use_account(own.account(service))
-        return own
 
     @classmethod
     def of(cls, profile: Profile) -> Self:

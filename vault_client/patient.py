@@ -120,8 +120,8 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
 
         ``continues``: the export that the new record goes on from (``importing.continuation``).
         """
-        async with await OpenProfile.enrol(store, "patient", how) as profile:
-            store.put("founding", ToBeFounded(name=acceptable(person).strip()[:256], continues=continues))
+        founding = ToBeFounded(name=acceptable(person).strip()[:256], continues=continues)
+        async with await OpenProfile.enrol(store, "patient", how, founding) as profile:
             await found_vault(store, profile.service, profile.own)
             return cls(profile, folder)
 

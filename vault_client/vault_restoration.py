@@ -2,8 +2,8 @@
 
 Every link is followed from the genesis, each rotation's keyring opened with the kit and checked against the one before
 it. Then the witnessed log is scanned with the keys found: what the server left out of the links stands there. Only when
-all agree is a new epoch started, which whoever has a lost device knows nothing of. A cut leaves a record that can be
-read and not written; the same run again starts with the genesis.
+all agree is a new epoch started, which whoever has a lost device knows nothing of, and each grant keyed anew under it. A
+cut leaves a record that can be read and not written; the same run again starts with the genesis.
 """
 
 from crypto import labels, vault_chain
@@ -17,11 +17,13 @@ from crypto.wire.messages import Empty, LinkQuery
 from vault_client import trust, vault_parts
 from vault_client.audit import Audit
 from vault_client.audit_report import Alarm
+from vault_client.change_queue import ChangeQueue
 from vault_client.device_store import DeviceStore
 from vault_client.identity_recovery import RECOVERING
 from vault_client.local_vault import LocalVault, ToBeRestored
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
+from vault_client.sharing import Sharing
 from vault_client.trust import BelievedHead
 from vault_client.vault_replica import VaultReplica
 from vault_client.vault_rotation import rotate
@@ -48,6 +50,8 @@ async def restore_vault(store: DeviceStore, service: Service, own: OwnIdentity, 
     report = await Audit(store, service, own, replica).run()
     _check_agreement([alarm for alarm in report.alarms if alarm.code in DISAGREEMENTS])
     await rotate(service, own, replica)
+    # What is refused stays under the old keys, which ``renew`` says again whenever it is asked.
+    await Sharing(store, service, own, replica, ChangeQueue(store, service.now)).renew()
     with store.transaction():
         store.delete("restoring")
         store.delete(RECOVERING)

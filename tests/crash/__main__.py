@@ -1,6 +1,7 @@
 """``python -m tests.crash [--rounds N] [--seed N]``: prints what was cut, acknowledged and lost; ends with 1 if anything was.
 
-The rounds are kills; after them the disk fails: power, room, syncs. What this machine cannot do is said in one line.
+The rounds are kills, one in ten of them of somebody who enrols or restores; after them disks fail, the server's and the
+clients': power, room, syncs, writes. What this machine cannot do is said in one line.
 """
 
 import argparse
@@ -9,79 +10,76 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
-from tests.crash import disks
-from tests.crash.disks import CannotError, Disk
+from tests.crash.coming import come_under_fire
+from tests.crash.disks import failing
 from tests.crash.founding import found_under_fire
-from tests.crash.rounds import Story, Told
+from tests.crash.rounds import Side, Story, Told
 
 A_STORY: Final = 40
-DISKS: Final[dict[str, Callable[[Path], AbstractContextManager[Disk]]]] = {
-    "power cut": disks.powered,
-    "full disk": disks.small,
-    "failing syncs": partial(disks.refusing, how="error"),
-    "slow syncs": partial(disks.refusing, how="slow"),
-}
+FOUNDINGS: Final = 4
 
 
 def main() -> int:
-    """Stories of forty rounds, each on a service of its own, until there were as many as asked for; then the disks."""
+    """Stories, each on a service of its own, until there were as many rounds as asked for; then what came of all."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--rounds", type=int, default=400, help="how often somebody is killed (400)")
-    parser.add_argument("--disk-rounds", type=int, default=10, help="how often each disk fails (10)")
+    parser.add_argument("--disk-rounds", type=int, default=10, help="how often each disk fails each way (10)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 32), help="to cut the same again")
     options = parser.parse_args()
-    begun, sum_ = time.monotonic(), Told()
-    for number, start in enumerate(range(0, options.rounds, A_STORY)):
-        rounds = min(A_STORY, options.rounds - start)
-        if not _holds(sum_, f"story {number + 1}", options.seed + number, rounds):
-            return 1
-    for name, disk in DISKS.items() if options.disk_rounds else ():
-        if not _holds(sum_, name, options.seed, options.disk_rounds, disk):
-            return 1
-    for kind, rounds in sorted(sum_.rounds.items()):
-        print(f"{kind:>14}: {rounds:4} rounds, {sum_.acknowledged[kind]:6} acknowledged before, 0 lost")
+    begun, sum_, seed = time.monotonic(), Told(), options.seed
+    print(f"seed {seed}", flush=True)
+    coming = options.rounds // 10
+    for number, start in enumerate(range(0, options.rounds - coming, A_STORY), 1):
+        rounds = min(A_STORY, options.rounds - coming - start)
+        _tell(sum_, f"story {number}", partial(_kills, seed=seed + number, rounds=rounds))
+    if coming:
+        _tell(sum_, "enrolments and restores", partial(come_under_fire, seed=seed, rounds=coming))
+    for of in get_args(Side) if options.disk_rounds else ():
+        _tell(sum_, f"disk of {of}", partial(_disk, seed=seed, rounds=options.disk_rounds, of=of))
+    print(f"{'':28}{'rounds':>8}{'acknowledged':>14}{'lost':>6}")
+    for kind, rounds in sum_.rounds.items():
+        print(f"{kind:28}{rounds:8}{sum_.acknowledged[kind]:14}{sum_.lost[kind]:6}")
     took = time.monotonic() - begun
-    print(f"{sum_.rounds.total()} rounds, {sum_.acknowledged.total()} acknowledged, 0 lost, in {took:.0f} s")
-    return 0
+    totals = f"{sum_.rounds.total():8}{sum_.acknowledged.total():14}{sum_.lost.total():6}"
+    print(f"{'in all':28}{totals}  in {took:.0f} s; {len(sum_.broken)} things did not hold")
+    return 1 if sum_.broken else 0
 
 
-def _holds(
-    sum_: Told,
-    name: str,
-    seed: int,
-    rounds: int,
-    disk: Callable[[Path], AbstractContextManager[Disk]] | None = None,
-) -> bool:
+def _tell(sum_: Told, name: str, play: Callable[[Path], Told]) -> None:
     """Play one story and add it to ``sum_``. Says what does not hold."""
-    print(f"{name}: seed {seed}", flush=True)
+    begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="coffre-crash-") as folder:
-        if disk is None:
-            founding = Path(folder) / "founding"
-            founding.mkdir()
-            broken = found_under_fire(founding, seed, 4)
-            told = Story(Path(folder), seed).play(rounds)
-            told.broken += broken
-        else:
-            try:
-                with disk(Path(folder)) as failing:
-                    told = Story(Path(folder), seed, failing).play(rounds)
-            except CannotError as error:
-                print(error, flush=True)
-                return True
-            for counted in (told.rounds, told.acknowledged):
-                counted[name] = counted.pop("disk", 0)
-    sum_.rounds += told.rounds
-    sum_.acknowledged += told.acknowledged
-    if told.broken:
-        print("\n".join(["What does not hold:", *told.broken]), flush=True)
-    else:
-        print(f"  {told.rounds.total()} rounds, {told.acknowledged.total()} acknowledged, 0 lost", flush=True)
-    return not told.broken
+        try:
+            told = play(Path(folder))
+        except RuntimeError as error:
+            told = Told(broken=[str(error)])
+    sum_.add(told)
+    numbers = (
+        f"{told.rounds.total()} rounds, {told.acknowledged.total()} acknowledged, {told.lost.total()} lost"
+    )
+    print(f"{name}: {numbers}, {time.monotonic() - begun:.0f} s", flush=True)
+    for each in told.broken:
+        print(f"  Does not hold: {each}", flush=True)
+
+
+def _kills(folder: Path, seed: int, rounds: int) -> Told:
+    founding = folder / "founding"
+    founding.mkdir()
+    told = Told(broken=found_under_fire(founding, seed, FOUNDINGS))
+    told.rounds["founding"] += FOUNDINGS
+    told.add(Story(folder, seed).play(rounds - FOUNDINGS))
+    return told
+
+
+def _disk(folder: Path, seed: int, rounds: int, of: Side) -> Told:
+    with failing(folder) as disk:
+        for why in disk.cannot:
+            print(f"  {why}", flush=True)
+        return Story(folder, seed, disk, of=of).play(rounds * len(disk.faults)) if disk.faults else Told()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m tests.crash.doctor_at_work FOLDER SEED``: a practitioner who reads what was granted until killed."""
+"""``python -m tests.crash.doctor_at_work FOLDER PROFILE SEED``: a practitioner who reads what was granted until killed."""
 
 import asyncio
 import random
@@ -27,6 +27,7 @@ class AtWork:
         for refusal in self._practitioner.set_aside().values():
             if not isinstance(refusal, NotFound):  # that is how an end shows that came meanwhile
                 self._ledger.write("problem", kind="listing", text=str(refusal))
+        self._ledger.write("looked", granted=len(granted))
         if not granted:
             return
         document = random.choice(granted)
@@ -41,13 +42,12 @@ class AtWork:
         to.unlink()
 
 
-async def main(folder: Path) -> None:
+async def main(place: Place) -> None:
     """Work until killed."""
-    place = Place(folder)
-    practitioner = await until_there(place.ledger, lambda: Practitioner.resume(place.open(), place.profile))
-    await work(place.ledger, AtWork(place, practitioner).act)
+    practitioner = await until_there(place, lambda: Practitioner.resume(place.open(), place.profile))
+    await work(place, AtWork(place, practitioner).act)
 
 
 if __name__ == "__main__":
-    random.seed(sys.argv[2])
-    asyncio.run(main(Path(sys.argv[1])))
+    random.seed(sys.argv[3])
+    asyncio.run(main(Place(Path(sys.argv[1]), Path(sys.argv[2]))))

@@ -1,16 +1,18 @@
-"""``python -m tests.crash.patient_at_work FOLDER SEED``: a patient who adds, shares, opens, ends and deletes until killed."""
+"""``python -m tests.crash.patient_at_work FOLDER PROFILE SEED``: a patient who adds, shares, opens, ends and deletes until killed."""
 
 import asyncio
 import random
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
+from crypto.errors import CoffreError
 from crypto.wire.cards import IdentityCard, read_identity_card
 from tests.crash import documents
 from tests.crash.place import Place
 from tests.crash.work import until_there, work
-from vault_client.changes import AddDocument, Authorise, DeleteDocument, EndGrant, ExtendGrant
+from vault_client.changes import AddDocument, AnyChange, Authorise, DeleteDocument, EndGrant, ExtendGrant
 from vault_client.local_vault import LocalGrant
 from vault_client.patient import Patient, PatientDocument
 
@@ -31,27 +33,25 @@ class AtWork:
             await self._go_on()
             return
         names, weights = zip(*SHARES, strict=True)
-        await getattr(self, f"_{random.choices(names, weights)[0]}")()
+        before = self._patient.asked
+        try:
+            await getattr(self, f"_{random.choices(names, weights)[0]}")()
+        except CoffreError:
+            queued = self._patient.asked
+            if queued is not None and queued is not before:  # as a person is told: no need to type it again
+                self._ledger.write("queued", **_told(queued.change))
+            raise
 
     async def _go_on(self) -> None:
         """Finish what was cut; what is in the record now is acknowledged as if it had never been."""
         outcome = self._patient.outcome
-        told = len(outcome.sent)
+        before = len(outcome.sent)
         try:
             await self._patient.send_waiting()
         finally:
-            for queued in outcome.sent[told:]:
-                match queued.change:
-                    case AddDocument(doc=doc, descriptor=descriptor):
-                        self._ledger.write("added", title=descriptor.title, doc=doc.hex())
-                    case DeleteDocument(doc=doc):
-                        self._ledger.write("deleted", doc=doc.hex())
-                    case Authorise(gid=gid, documents=docs):
-                        self._ledger.write("authorised", gid=gid.hex(), docs=[doc.hex() for doc in docs])
-                    case ExtendGrant(gid=gid, documents=docs):
-                        self._ledger.write("extended", gid=gid.hex(), docs=[doc.hex() for doc in docs])
-                    case EndGrant(gid=gid):
-                        self._ledger.write("revoked", gid=gid.hex())
+            for queued in outcome.sent[before:]:
+                told = _told(queued.change)
+                self._ledger.write(told.pop("what"), **told)
         if outcome.unreached is not None:
             raise outcome.unreached
 
@@ -116,14 +116,30 @@ class AtWork:
         return random.choice(open_) if open_ else None
 
 
-async def main(folder: Path) -> None:
+def _told(change: AnyChange) -> dict[str, Any]:
+    """What is written down of a change that waited: ``what`` will have been done, and to what."""
+    match change:
+        case AddDocument(doc=doc, descriptor=descriptor):
+            return {"what": "added", "title": descriptor.title, "doc": doc.hex()}
+        case DeleteDocument(doc=doc):
+            return {"what": "deleted", "doc": doc.hex()}
+        case Authorise(gid=gid, documents=docs):
+            return {"what": "authorised", "gid": gid.hex(), "docs": [doc.hex() for doc in docs]}
+        case ExtendGrant(gid=gid, documents=docs):
+            return {"what": "extended", "gid": gid.hex(), "docs": [doc.hex() for doc in docs]}
+        case EndGrant(gid=gid):
+            return {"what": "revoked", "gid": gid.hex()}
+        case _:
+            raise TypeError(change)
+
+
+async def main(place: Place) -> None:
     """Work until killed."""
-    place = Place(folder)
-    patient = await until_there(place.ledger, lambda: Patient.resume(place.open(), place.profile))
+    patient = await until_there(place, lambda: Patient.resume(place.open(), place.profile))
     doctor = read_identity_card(place.doctor.read_text())
-    await work(place.ledger, AtWork(place, patient, doctor).act)
+    await work(place, AtWork(place, patient, doctor).act)
 
 
 if __name__ == "__main__":
-    random.seed(sys.argv[2])
-    asyncio.run(main(Path(sys.argv[1])))
+    random.seed(sys.argv[3])
+    asyncio.run(main(Place(Path(sys.argv[1]), Path(sys.argv[2]))))

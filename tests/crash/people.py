@@ -18,12 +18,17 @@ PATIENTS = 2
 class People:
     """Two patients and the practitioner they share with."""
 
-    def __init__(self, folder: Path) -> None:
-        self.doctor = Place(folder / "doctor")
-        self.patients = [Place(folder / f"patient-{number}") for number in range(PATIENTS)]
+    def __init__(self, folder: Path, profiles: Path, environment: dict[str, str]) -> None:
+        """``profiles``: the disk of their profiles. ``environment``: of their programs."""
+        self.doctor = Place(folder / "doctor", profiles / "doctor-profile")
+        names = [f"patient-{number}" for number in range(PATIENTS)]
+        self.patients = [Place(folder / name, profiles / f"{name}-profile") for name in names]
         self.programs = [
             Program(
-                [f"tests.crash.{work}", str(place.folder)], folder / f"{place.folder.name}.log", seeded=True
+                [f"tests.crash.{work}", str(place.folder), str(place.profile)],
+                folder / f"{place.folder.name}.log",
+                environment,
+                seeded=True,
             )
             for work, places in (("patient_at_work", self.patients), ("doctor_at_work", [self.doctor]))
             for place in places
@@ -51,6 +56,10 @@ class People:
     def acknowledged(self) -> int:
         """How much was acknowledged to all of them so far."""
         return sum(place.ledger.acknowledged() for place in self.places)
+
+    def stirred(self) -> list[int]:
+        """How much each of them has written down so far: who waits for ever writes nothing."""
+        return [place.ledger.length() for place in self.places]
 
     def problems(self) -> list[str]:
         """What any of them called a problem."""

@@ -10,14 +10,10 @@ from vault_client.device_store import DeviceStore
 
 @dataclass(frozen=True)
 class Place:
-    """One person's folder."""
+    """One person's folder, and that of the profile, which may be on a disk of its own."""
 
     folder: Path
-
-    @property
-    def profile(self) -> Path:
-        """The folder of the profile."""
-        return self.folder / "profile"
+    profile: Path
 
     @property
     def sources(self) -> Path:
@@ -33,6 +29,11 @@ class Place:
     def doctor(self) -> Path:
         """The card of whom the patients share with."""
         return self.folder.parent / "doctor-card.json"
+
+    @property
+    def faults(self) -> Path:
+        """How often the disk of the profiles failed or was mended: while that is odd, it fails."""
+        return self.folder.parent / "faults"
 
     @property
     def ledger(self) -> Ledger:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
 
 from crypto.errors import NotFound
 from crypto.wire.messages import LinkQuery
@@ -14,24 +15,31 @@ from vault_client.patient import Patient
 from vault_client.practitioner import TREATMENT, Practitioner
 
 
-async def broken(people: People) -> list[str]:
-    """What does not hold, in words."""
-    found: list[str] = []
+class Broken(NamedTuple):
+    """What does not hold, in words. ``at``: when it was acknowledged, if that is what was lost."""
+
+    words: str
+    at: float | None = None
+
+
+async def broken(people: People) -> list[Broken]:
+    """What does not hold."""
+    found: list[Broken] = []
     async with await Practitioner.resume(people.doctor.open(), people.doctor.profile) as doctor:
-        found += [f"a delivery was refused: {why}" for why in await doctor.sync()]
+        found += [Broken(f"a delivery was refused: {why}") for why in await doctor.sync()]
         await doctor.listing()
         refused = doctor.set_aside().values()  # NotFound is how an end shows that came before the list
-        found += [f"a list was set aside: {why}" for why in refused if not isinstance(why, NotFound)]
+        found += [Broken(f"a list was set aside: {why}") for why in refused if not isinstance(why, NotFound)]
         for place in people.patients:
             async with await Patient.resume(place.open(), place.profile) as patient:
                 await patient.send_waiting()
                 await patient.sync()
                 found += [
-                    f"{place.folder.name}: {each}"
+                    Broken(f"{place.folder.name}: {each.words}", each.at)
                     async for each in _Checked(people, place, patient, doctor).all()
                 ]
                 await _goes_on(people, place, patient, doctor)
-    found += _left_over(people)
+    found += map(Broken, _left_over(people))
     return found
 
 
@@ -56,43 +64,70 @@ class _Checked:
         self._gone = {line["doc"] for line in place.ledger.read("deleting")}
         self._ending = {line["gid"] for line in place.ledger.read("revoking")}
 
-    async def all(self) -> AsyncIterator[str]:
+    async def all(self) -> AsyncIterator[Broken]:
         """What does not hold."""
-        for check in (self._waiting, self._documents, self._chain, self._grants, self._ends, self._log):
+        for check in (
+            self._waiting,
+            self._queued,
+            self._documents,
+            self._chain,
+            self._grants,
+            self._ends,
+            self._log,
+        ):
             async for problem in check():
                 yield problem
 
-    async def _waiting(self) -> AsyncIterator[str]:
+    async def _waiting(self) -> AsyncIterator[Broken]:
         """What a cut left waiting was finished by the next opening; only for a deleted document, or an ended grant, it is void."""
         outcome = self._patient.outcome
         for queued in self._patient.waiting():
-            yield f"{queued.change} still waits: {outcome.unreached}"
+            yield Broken(f"{queued.change} still waits: {outcome.unreached}")
         for queued, why in outcome.refused:
-            yield f"{queued.change} was refused: {why}"
+            yield Broken(f"{queued.change} was refused: {why}")
         for queued, why in outcome.dropped:
             if not isinstance(queued.change, Authorise | ExtendGrant | MaskDocument):
-                yield f"{queued.change} was dropped: {why}"
+                yield Broken(f"{queued.change} was dropped: {why}")
 
-    async def _documents(self) -> AsyncIterator[str]:
+    async def _queued(self) -> AsyncIterator[Broken]:
+        """Every change that a person was told waits on the device is made, or void by what they did since."""
+        there = {each.doc.hex() for each in self._patient.documents()}
+        known = {grant.entry.gid.hex(): grant for grant in self._patient.grants()}
+        for line in self._place.ledger.read("queued"):
+            match line:
+                case {"what": "added", "doc": doc}:
+                    held = doc in there or doc in self._gone
+                case {"what": "deleted", "doc": doc}:
+                    held = doc not in there
+                case {"what": "revoked", "gid": gid}:
+                    held = known[gid].entry.ended
+                case {"gid": gid, "docs": docs}:
+                    given = {version.doc.hex() for version in self._patient.granted(bytes.fromhex(gid))}
+                    void = gid in self._ending or not self._gone.isdisjoint(docs)
+                    held = void or (gid in known and given.issuperset(docs))
+            if not held:
+                yield _lost(line, "was told to wait on the device, and was never made")
+
+    async def _documents(self) -> AsyncIterator[Broken]:
         """Every document that was added is there with its bytes, once; none that was deleted is."""
         there = {each.doc.hex(): each for each in self._patient.documents()}
         titles = Counter(each.descriptor.title for each in there.values())
         for title, times in titles.items():
             if times > 1:
-                yield f"{title} is there {times} times"
+                yield Broken(f"{title} is there {times} times")
         for line in self._place.ledger.read("added"):
             if line["doc"] not in there and line["doc"] not in self._gone:
-                yield f"{line} is lost"
+                yield _lost(line, "is lost")
         for line in self._place.ledger.read("deleted"):
             if line["doc"] in there:
-                yield f"{line} came back"
+                yield _lost(line, "came back")
         for document in there.values():
             to = self._place.received / "own.bin"
             await self._patient.get(document.doc, to)
             if to.read_bytes() != documents.content(document.descriptor.title):
-                yield f"{document.doc.hex()} has other bytes"
+                yield Broken(f"{document.doc.hex()} has other bytes")
 
-    async def _chain(self) -> AsyncIterator[str]:
+    async def _chain(self) -> AsyncIterator[Broken]:
         """The chain that is served is the one that was kept, link by link."""
         head, expected, prev = self._patient.replica.local.head, 0, None
         while True:
@@ -102,9 +137,11 @@ class _Checked:
             if not answer.more:
                 break
         if (expected, prev) != (head.n + 1, head.link):
-            yield f"the server has {expected} links, {head.n + 1} were kept here, or they end otherwise"
+            yield Broken(
+                f"the server has {expected} links, {head.n + 1} were kept here, or they end otherwise"
+            )
 
-    async def _grants(self) -> AsyncIterator[str]:
+    async def _grants(self) -> AsyncIterator[Broken]:
         """Every grant that was made, and not ended, is in force, and one of its documents opens."""
         known = {grant.entry.gid.hex(): grant for grant in self._patient.grants()}
         listed = {(each.gid.hex(), each.document.doc.hex()): each for each in self._doctor.documents()}
@@ -113,24 +150,24 @@ class _Checked:
             if gid in self._ending:
                 continue
             if gid not in known or known[gid].entry.ended:
-                yield f"{line} is not in force"
+                yield _lost(line, "is not in force")
             elif missing := [doc for doc in docs if (gid, doc) not in listed]:
-                yield f"{line} does not list {missing}"
+                yield _lost(line, f"does not list {missing}")
             elif docs:
                 document = listed[gid, docs[0]]
                 to = self._people.doctor.received / "granted.bin"
                 await self._doctor.read(document, to)
                 if to.read_bytes() != documents.content(document.document.title):
-                    yield f"{line} opens other bytes"
+                    yield _lost(line, "opens other bytes")
 
-    async def _ends(self) -> AsyncIterator[str]:
+    async def _ends(self) -> AsyncIterator[Broken]:
         """A grant that was ended opens nothing."""
         known = {grant.entry.gid.hex(): grant for grant in self._patient.grants()}
         granted = {line["gid"]: line["docs"][0] for line in self._place.ledger.read("authorised")}
         for line in self._place.ledger.read("revoked"):
             gid = line["gid"]
             if not known[gid].entry.ended:
-                yield f"{line}: the record does not say so"
+                yield _lost(line, "the record does not say so")
             if gid not in granted:
                 continue
             received = self._doctor.grants.get(bytes.fromhex(gid))
@@ -141,13 +178,13 @@ class _Checked:
                 await opener.request(received, [wanted], "release", TREATMENT)
             except NotFound:
                 continue
-            yield f"{line}: it was opened"
+            yield _lost(line, "it was opened")
 
-    async def _log(self) -> AsyncIterator[str]:
+    async def _log(self) -> AsyncIterator[Broken]:
         """The log is whole, and every reading that was acknowledged is in it."""
         report = await self._patient.log()
         for alarm in report.alarms:
-            yield f"alarm {alarm.code}: {alarm.text}"
+            yield Broken(f"alarm {alarm.code}: {alarm.text}")
         opened = Counter(
             doc.hex()
             for entry in report.entries
@@ -155,9 +192,14 @@ class _Checked:
             for doc in entry.documents
         )
         own = {line["doc"] for line in self._place.ledger.read("added")}
-        read = Counter(line["doc"] for line in self._people.doctor.ledger.read("read") if line["doc"] in own)
-        for doc, times in (read - opened).items():
-            yield f"{doc} was read {times} times more than its log says"
+        for line in self._people.doctor.ledger.read("read"):
+            opened[line["doc"]] -= 1
+            if line["doc"] in own and opened[line["doc"]] < 0:
+                yield _lost(line, "was read more often than its log says")
+
+
+def _lost(line: dict[str, Any], how: str) -> Broken:
+    return Broken(f"{line} {how}", line["at"])
 
 
 def _left_over(people: People) -> Iterator[str]:

@@ -1,10 +1,12 @@
 """The server and the keeper under fire: two programs on loopback, each killed by itself, and the heads they showed."""
 
 import hashlib
+import random
 import socket
 import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +17,8 @@ from tests.crash.programs import Program
 from tests.support.instance import Instance
 
 START_SECONDS = 60
+# Below those that systems give to connections by themselves: from 32768 on, or 49152.
+PORTS = range(16384, 32768)
 
 
 class Shown(NamedTuple):
@@ -108,5 +112,12 @@ def _until(ready: Callable[[], bool], program: Program) -> None:
 
 
 def _free_ports() -> tuple[int, int]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+    """Two ports that no connection is given while their programs are down: nobody could be reached on one that was."""
+    with _listening() as one, _listening() as other:
         return one.getsockname()[1], other.getsockname()[1]
+
+
+def _listening() -> socket.socket:
+    while True:
+        with suppress(OSError):  # in use
+            return socket.create_server(("127.0.0.1", random.choice(PORTS)))

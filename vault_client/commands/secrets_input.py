@@ -131,24 +131,29 @@ def note_vault(path: Path, vault: bytes) -> None:
 
     from crypto.errors import Unavailable
     from crypto.sealed.recovery import read_kit_file
+    from vault_client.durable_folder import sync_folder
 
     whole = path.with_name(f"{path.name}.new")
     try:
         kit = msgspec.structs.replace(read_kit_file(path.read_text(encoding="utf-8")), vault=vault)
+        whole.unlink(missing_ok=True)  # of a run that was killed here
         _write_new(whole, kit)
         os.replace(whole, path)
+        sync_folder(path.parent)
     except OSError as error:
         raise Unavailable(KIT_UNNOTED.format(path=path, why=error.strerror)) from None
 
 
 def _write_new(path: Path, kit: "KitFile") -> None:
     from crypto.sealed.recovery import kit_file_text
+    from vault_client.durable_folder import sync_folder
 
     with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         try:
             file.write(f"{kit_file_text(kit)}\n".encode())
             file.flush()
             os.fsync(file.fileno())
+            sync_folder(path.parent)
         except OSError:
             path.unlink()  # half a kit would only stand in the way of the next try
             raise
