@@ -15,8 +15,9 @@
     │   ├── Unauthenticated   no session, or one that has ended
     │   ├── TooMany           too many requests in a short time
     │   └── NotFound          unknown, masked, revoked or not granted: one answer for all
-    └── Unavailable           nobody lied; something could not be reached or stored
+    └── Unavailable           nothing was decided; something could not be reached or stored
         ├── Unreachable       no answer from a server or keeper
+        │   └── Distrusted    a server that is not asked: what it first showed is not to be believed
         ├── Damaged           a local store that cannot be read
         └── Full              no room left
 
@@ -91,11 +92,15 @@ class NotFound(Refusal):
 
 
 class Unavailable(CoffreError):
-    """Nobody lied; something could not be reached or stored."""
+    """Nothing was decided; something could not be reached or stored."""
 
 
 class Unreachable(Unavailable):
     """No answer from a server or keeper."""
+
+
+class Distrusted(Unreachable):
+    """A server that is not asked, as its trust root is not to be believed: whatever bears no answer bears this too."""
 
 
 class Damaged(Unavailable):

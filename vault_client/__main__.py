@@ -79,7 +79,7 @@ def _carry_out(words: "Sequence[str]", screen: "Screen") -> None:
 
 
 def _failed(error: Exception, screen: "Screen") -> int:
-    from crypto.errors import CoffreError, Unavailable
+    from crypto.errors import CoffreError, Distrusted, Unavailable
 
     if not isinstance(error, CoffreError) and os.environ.get("COFFRE_DEBUG") == "1":
         import traceback
@@ -89,7 +89,8 @@ def _failed(error: Exception, screen: "Screen") -> int:
         error = Unavailable(UNUSABLE.format(path=error.filename, why=error.strerror))
     if isinstance(error, CoffreError):
         screen.refuse(type(error).__name__, str(error))
-        return UNAVAILABLE if isinstance(error, Unavailable) else REFUSED
+        is_refused = isinstance(error, Distrusted) or not isinstance(error, Unavailable)
+        return REFUSED if is_refused else UNAVAILABLE
     screen.refuse("Bug", BUG.format(kind=type(error).__name__))
     return REFUSED
 

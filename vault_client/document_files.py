@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.descriptors import document_context
-from crypto.errors import CannotOpen, Damaged, Full, NotFound, Unreachable
+from crypto.errors import CannotOpen, Damaged, Distrusted, Full, NotFound, Unreachable
 from crypto.secret_bytes import SecretBytes
 from crypto.vault_chain import Version
 from crypto.wire.messages import CiphertextQuery
@@ -144,6 +144,8 @@ class DocumentFiles:
     async def _check_answering(self) -> None:
         try:
             await self._service.follow()
+        except Distrusted:
+            raise
         except Unreachable:
             raise Unreachable(
                 "This document is not on this device, and the server does not answer. Nothing was written. Try again when "

@@ -5,6 +5,11 @@ and the trust root move in the store only after they have been verified whole, a
 
 A profile can be opened while its server does not answer: what was verified before stands. The first answer after that
 is the server's trust root, followed forward from the stored one, before anything else is asked.
+
+A server that lies there gets less than one that is silent, and never takes more from its user. The one rule is in
+``follow``: when what it shows does not follow from the stored trust root, or must not be gone on with, it is distrusted,
+and nothing is asked of it or sent to it before the profile is opened again. So whatever is on the device can be read,
+changes wait in the queue, and ends go to the keepers of the stored trust root. All else raises Distrusted.
 """
 
 import asyncio
@@ -20,7 +25,16 @@ import msgspec
 from crypto import trust_root
 from crypto.access_log import Leaf, Outcome
 from crypto.encoding import Body
-from crypto.errors import CoffreError, NotPermitted, NotProven, Refusal, TooMany, Unreachable
+from crypto.errors import (
+    CoffreError,
+    Distrusted,
+    NotPermitted,
+    NotProven,
+    Refusal,
+    TooMany,
+    Unavailable,
+    Unreachable,
+)
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain
 from crypto.signing import Envelope, SigningKey
@@ -46,6 +60,12 @@ DIRECTORY_AGE = 240
 
 # Seconds in which a keeper must have answered, whatever it does meanwhile: the others are not held up longer by it.
 KEEPER_PATIENCE = 30
+
+# What people read
+NOT_BELIEVED = (
+    "ALARM: the server at {url} is not believed. {why} Nothing more is sent to it before Coffre is started again. What "
+    "is on this device can be read, and changes wait on it. Ask the operator, by another way than this server, what happened."
+)
 
 
 class TrustRecord(Body, frozen=True):
@@ -75,6 +95,8 @@ class Service:
         self._account: Account | None = None
         self.is_offline = True
         """Whether the server has not yet shown its trust root since the profile was opened."""
+        self.distrust: Refusal | None = None
+        """Why the server is distrusted, once it is."""
         self._believe(record)
 
     @classmethod
@@ -89,9 +111,9 @@ class Service:
         """Reach the server of this profile, or, the first time, the one at ``card`` or ``url``.
 
         Follows the trust root forward. When the server of a profile does not answer, the trust root that is stored
-        stands (``is_offline``), and is followed as soon as something is asked and answered. Raises NotPermitted when
-        the server's is not the one on the card or asks for a newer client than this, Stale when it has expired,
-        Unreachable when nobody answers the first time.
+        stands (``is_offline``), and is followed as soon as something is asked and answered; it stands too when the
+        server is distrusted (``alarm``). Raises NotPermitted when it is not the one on the card or asks for a newer
+        client than this, Stale when it has expired, Unreachable when nobody answers the first time.
         """
         record = store.get("trust", TrustRecord)
         address = record.url if record is not None else card.url if card is not None else url
@@ -131,11 +153,24 @@ class Service:
     async def follow(self) -> None:
         """Follow the trust root forward, if the server has not shown it since the profile was opened.
 
-        Raises Unreachable when nobody answers, NotPermitted when another service does, and what ``connect`` raises.
+        Raises Unreachable when nobody answers; Distrusted, now and ever after, when what is shown is not of this
+        service, is not signed by those who had to, has expired, or asks for a newer client than this.
         """
         async with self._following:
-            if self.is_offline:
-                self._begin(await _next_root(self.api, self.record))
+            try:
+                if self.is_offline and self.distrust is None:
+                    self._begin(await _next_root(self.api, self.record))
+            except Refusal as lie:
+                self.distrust = lie
+            if self.distrust is not None:
+                raise Distrusted(self.alarm) from self.distrust
+
+    @property
+    def alarm(self) -> str:
+        """That the server is distrusted, and why, in words; empty unless it is."""
+        if self.distrust is None:
+            return ""
+        return NOT_BELIEVED.format(url=self.record.url, why=self.distrust)
 
     async def _follow_or_stand(self) -> None:
         try:
@@ -349,7 +384,12 @@ async def _first_root(api: VaultApi, url: str, card: InstanceCard | None) -> Tru
 
 async def _next_root(api: VaultApi, record: TrustRecord) -> TrustRecord:
     accepted = trust_root.first(record.envelope, card=None)
-    shown = (await api.trust_roots(TrustRootQuery(since=accepted.ref.version - 1))).chain
+    try:
+        shown = (await api.trust_roots(TrustRootQuery(since=accepted.ref.version - 1))).chain
+    except (TooMany, Unavailable) as error:
+        raise Unreachable(str(error)) from None  # it says that it cannot: as good as silent, and no lie
+    except Refusal as error:  # its own words have no place in an alarm about it
+        raise NotProven("It shows no trust root that can be read.") from error
     if not shown or shown[0] != record.envelope:
         raise NotPermitted(
             "Another service answers at this address than the one this profile belongs to. Nothing was done. Ask its "

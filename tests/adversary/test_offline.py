@@ -1,7 +1,7 @@
 """A server that plays dead, and what a profile makes of it."""
 
 from argparse import Namespace
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,25 +11,39 @@ import pytest
 
 from crypto import trust_root
 from crypto.encoding import decode
-from crypto.errors import BadSignature, NotPermitted, NotProven, Stale, Unreachable
+from crypto.errors import (
+    BadSignature,
+    Distrusted,
+    Full,
+    Malformed,
+    NotPermitted,
+    NotProven,
+    Stale,
+    TooMany,
+    Unavailable,
+    Unreachable,
+)
 from crypto.secret_bytes import SecretBytes
-from crypto.signing import SigningKey
+from crypto.signing import Envelope, SigningKey
 from crypto.trust_root import TrustRoot
 from crypto.wire.messages import Empty
 from crypto.wire.vault_api import PREFIX
 from tests.adversary.test_trust_root import next_root, show
 from tests.support.instance import Instance
+from vault_client import __main__ as program
 from vault_client import service as service_module
 from vault_client.audit import Audit
 from vault_client.audit_report import Alarm, AuditReport
 from vault_client.commands import profiles
 from vault_client.commands.output import Screen
-from vault_client.commands.patient_documents import list_documents
+from vault_client.commands.patient_documents import get, list_documents
+from vault_client.commands.patient_documents import show as show_document
 from vault_client.commands.patient_log import log
 from vault_client.commands.patient_sharing import grants
 from vault_client.device_store import DeviceStore
 from vault_client.http_transport import HttpTransport
-from vault_client.patient import Patient
+from vault_client.http_vault import HttpVault
+from vault_client.patient import Patient, PatientDocument
 from vault_client.service import Service, TrustRecord
 from vault_server.instance import read_key
 from vault_server.settings import Settings
@@ -152,11 +166,15 @@ async def test_to_play_dead_first_is_no_way_around_the_trust_root(
             with monkeypatch.context() as lie:
                 show(lie, *chain)
                 for asking in (patient.sync(), patient.log(), patient.get(profile.doc, profile.out)):
-                    with pytest.raises(error):
+                    with pytest.raises(Distrusted) as refused:
                         await asking
-            assert line.asked == []
+                    assert isinstance(refused.value.__cause__, error)
             assert patient._store.get("trust", TrustRecord) == before
             assert patient.service.is_offline
+            with pytest.raises(Distrusted):
+                await patient.sync()  # what it shows later makes nothing good
+            assert line.asked == []
+        async with await profile.resume() as patient:
             await patient.sync()  # the honest server is believed afterwards
             assert line.asked[0] == f"{PREFIX}/trust_roots"
 
@@ -173,6 +191,103 @@ async def test_to_play_dead_first_is_no_way_around_the_trust_root(
 
 async def _nothing(_: Service) -> None:
     """What does not look at the trust root."""
+
+
+LIES: dict[str, Callable[[Envelope, Envelope], list[Envelope]]] = {
+    "another service's": lambda first, forged: [forged],
+    "none": lambda first, forged: [],
+    "one that nobody signed who had to": lambda first, forged: [first, forged],
+}
+
+
+@pytest.mark.parametrize("lie", [*LIES, "garbage"])
+async def test_a_lying_server_is_no_worse_than_a_dead_one(
+    profile: Profile, line: Line, monkeypatch: pytest.MonkeyPatch, lie: str
+) -> None:
+    """A22, A41: what is here is read, changes wait, an alarm is said, and nothing is sent, whatever is shown later.
+
+    The control is a server that plays dead: just as much can be read. The twin goes on with whoever answers after a
+    lie, and is then asked.
+    """
+    async with await profile.resume() as patient:
+        await patient.fetch_replica()
+        checked = await patient.log()
+    first = patient.service.record.envelope
+    mine = SigningKey.generate()
+    forged = next_root(first, mine, root_keys=(mine.public.raw,))
+
+    async def untouched(patient: Patient) -> list[PatientDocument]:
+        """What can be read; and what was asked meanwhile: nothing but the trust root."""
+        line.asked = []
+        await patient.get(profile.doc, profile.out)
+        assert profile.out.read_bytes() == TEXT
+        profile.out.unlink()
+        assert patient.last_log() == checked
+        for impossible in (
+            patient.sync(),
+            patient.log(),
+            patient.mask(profile.doc),
+            patient.add(profile.source),
+        ):
+            with pytest.raises(Unreachable):
+                await impossible
+        await patient.send_waiting()
+        assert isinstance(patient.outcome.unreached, Unreachable)
+        assert patient.outcome.refused == []
+        return patient.documents()
+
+    line.is_cut = True
+    async with await profile.resume() as patient:
+        control = await untouched(patient)
+        assert (patient.service.alarm, len(patient.waiting())) == ("", 2)
+        for queued in patient.waiting():
+            patient.take_back(queued.id)
+    line.is_cut = False
+
+    async def resumed_after_the_lie() -> Patient:
+        with monkeypatch.context() as lying:
+            if lie == "garbage":
+                lying.setattr(HttpVault, "trust_roots", raising(Malformed("No JSON.")))
+            else:
+                show(lying, *LIES[lie](first, forged))
+            return await profile.resume()
+
+    async with await resumed_after_the_lie() as patient:
+        assert await untouched(patient) == control
+        assert line.asked == []
+        assert "ALARM" in patient.service.alarm
+        assert patient.service.record.envelope == first
+        assert len(patient.waiting()) == 2
+    async with await resumed_after_the_lie() as twin:
+        twin.service.distrust = None
+        await twin.sync()
+        assert line.asked
+    async with await profile.resume() as patient:
+        await patient.send_waiting()
+        assert (patient.waiting(), len(patient.documents()), patient.service.alarm) == ([], 2, "")
+
+
+async def test_a_server_that_only_says_that_it_cannot_is_no_liar(
+    profile: Profile, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too busy, or out of order, when asked for the trust root: it is away, without an alarm, and believed later."""
+    for error in (TooMany("Later."), Unavailable("The server stopped."), Full("No room.")):
+        with monkeypatch.context() as busy:
+            busy.setattr(HttpVault, "trust_roots", raising(error))
+            async with await profile.resume() as patient:
+                assert (patient.service.is_offline, patient.service.alarm) == (True, "")
+                busy.undo()
+                await patient.sync()
+                assert not patient.service.is_offline
+
+
+def raising(error: Exception) -> Any:
+    """An operation that ends in ``error``."""
+
+    async def answer(*_: object) -> None:
+        raise error
+
+    return answer
 
 
 async def test_a_dead_server_does_not_make_a_trust_root_live_longer(
@@ -270,3 +385,47 @@ async def test_the_commands_say_that_the_server_is_away(
     monkeypatch.setattr(Audit, "last", alarmed)
     with pytest.raises(NotProven, match=r"does not hold: 1 alarm.*not checked now"):
         await log(Namespace(), offline)
+
+
+@pytest.mark.usefixtures("commands_use")
+@pytest.mark.parametrize("lies", [False, True])
+async def test_whatever_is_shown_of_this_device_alone_says_so(
+    profile: Profile,
+    line: Line,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    lies: bool,
+) -> None:
+    """``show``, ``get``, ``list`` and ``grants`` without a server say so, to people and programs; a lie is an alarm."""
+    commands = (show_document, get, list_documents, grants)
+
+    async def run(*, as_json: bool) -> list[dict[str, Any]]:
+        results = []
+        for command in commands:
+            screen = Screen(as_json=as_json)
+            await command(Namespace(document=profile.doc.hex(), output=profile.out), screen)
+            profile.out.unlink(missing_ok=True)
+            results.append(screen.result)
+        return results
+
+    for result in await run(as_json=True):
+        assert result["offline"] is False
+        assert "distrusted" not in result
+    if lies:
+        show(monkeypatch)
+    else:
+        line.is_cut = True
+    for result in await run(as_json=True):
+        assert result["offline"] is True
+        assert ("ALARM" in result.get("distrusted", "")) is lies
+    await run(as_json=False)
+    said = capsys.readouterr().out
+    assert said.count(profiles.LAST_KNOWN) == len(commands)
+    assert said.count(profiles.OFFLINE) == (0 if lies else len(commands))
+    assert said.count("ALARM: the server") == (len(commands) if lies else 0)
+
+
+def test_a_distrusted_server_ends_in_the_exit_code_of_a_refusal() -> None:
+    """Nobody takes an alarm for a server that is merely away: 1, not 3."""
+    assert program._failed(Distrusted("ALARM"), Screen(as_json=True)) == program.REFUSED
+    assert program._failed(Unreachable("away"), Screen(as_json=True)) == program.UNAVAILABLE

@@ -10,7 +10,7 @@ import pytest
 
 from crypto import labels, trust_root
 from crypto.encoding import decode
-from crypto.errors import BadSignature, BrokenChain, Full, NotPermitted, NotProven, Stale
+from crypto.errors import BadSignature, BrokenChain, Distrusted, Full, NotPermitted, NotProven, Stale
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.trust_root import TrustRoot
@@ -96,7 +96,10 @@ async def test_the_card_decides_after_an_enrolment_that_was_cut_short(
 async def test_a_server_cannot_name_its_own_keepers(
     instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A22, A31, A58: a new trust root that the old one's keys did not sign, or an older one, changes nothing."""
+    """A22, A31, A58: a new trust root that the old one's keys did not sign, or an older one, changes nothing.
+
+    The stored one stands, so that a lie closes no profile, and the server is distrusted.
+    """
     with DeviceStore.create_with_key(tmp_path / "device", SecretBytes.random()) as store:
         async with await Service.connect(store, card=instance.card) as service:
             first = service.record.envelope
@@ -111,21 +114,30 @@ async def test_a_server_cannot_name_its_own_keepers(
         for envelope, error in lies.values():
             with monkeypatch.context() as lie:
                 show(lie, first, envelope)
-                with pytest.raises(error):
-                    await Service.connect(store)
-            assert store.get("trust", TrustRecord) == before
+                assert isinstance(await distrusted(store, before), error)
         for shown in ((), (forged,)):
             with monkeypatch.context() as lie:
                 show(lie, *shown)
-                with pytest.raises(NotPermitted, match="Another service"):
-                    await Service.connect(store)
-            assert store.get("trust", TrustRecord) == before
+                cause = await distrusted(store, before)
+                assert isinstance(cause, NotPermitted)
+                assert "Another service" in str(cause)
 
         with monkeypatch.context() as twin:
             show(twin, first, forged)
             twin.setattr(trust_root, "_check", lambda *_: None)
             async with await Service.connect(store) as service:
                 assert service.accepted.ref.version == 2
+
+
+async def distrusted(store: DeviceStore, before: TrustRecord | None) -> BaseException | None:
+    """Why the server is not believed by the profile of ``store``, which goes on believing what it did ``before``."""
+    async with await Service.connect(store) as service:
+        assert service.record == store.get("trust", TrustRecord) == before
+        assert "ALARM" in service.alarm
+        with pytest.raises(Distrusted) as refused:
+            await service.follow()
+        assert str(refused.value) == service.alarm
+        return service.distrust
 
 
 async def test_an_expired_trust_root_is_not_gone_on_with(

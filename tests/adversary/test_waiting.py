@@ -55,6 +55,7 @@ def reopened(story: Story) -> Patient:
     story.patient._sending = Sending(
         story.patient._queue, story.patient.replica, story.patient._sharing, story.patient._adding
     )
+    story.patient.service.distrust = None
     return story.patient
 
 
@@ -96,7 +97,10 @@ async def test_what_was_asked_offline_is_made_ends_and_blocks_first(story: Story
 
 
 async def test_a_false_trust_root_keeps_no_end_from_the_keepers(story: Story) -> None:
-    """A server that was away and then answers with another's trust root is not asked, nor in the way of an end."""
+    """A server that was away and then answers with another's trust root is not asked, nor in the way of an end.
+
+    It is distrusted until the profile is opened again.
+    """
     patient, gid = story.patient, story.grant.entry.gid
     with offline(story):
         patient.service.is_offline = True

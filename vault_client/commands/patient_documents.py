@@ -88,7 +88,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
 
 async def show(arguments: Namespace, screen: Screen) -> None:
     """One document, as its descriptor has it."""
-    from vault_client.commands.profiles import patient
+    from vault_client.commands.profiles import note_offline, patient
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, store):
@@ -108,12 +108,13 @@ async def show(arguments: Namespace, screen: Screen) -> None:
         shown = {label(spoken(name)): value for name, value in lines.items()}
         for name, value in shown.items():
             screen.say(f"{name:<{max(map(len, shown))}} {value}")
+        note_offline(screen, record, is_away=record.service.is_offline)
         show_trust(screen, record.service)
 
 
 async def get(arguments: Namespace, screen: Screen) -> None:
     """A document into a file that is not there yet."""
-    from vault_client.commands.profiles import check_free, patient
+    from vault_client.commands.profiles import check_free, note_offline, patient
     from vault_client.commands.trust_line import show_trust
     from vault_client.spool import KEPT_DAYS
 
@@ -129,6 +130,7 @@ async def get(arguments: Namespace, screen: Screen) -> None:
         screen.say(WRITTEN.format(title=document.descriptor.title, path=arguments.output))
         if not document.here:
             screen.say(NOT_HERE)
+        note_offline(screen, record, is_away=record.service.is_offline)
         show_trust(screen, record.service)
 
 

@@ -57,21 +57,23 @@ ALARMED = (
 async def log(arguments: Namespace, screen: Screen) -> None:
     """Read the log, check all of it, show entries and alarms. Alarms end in exit code 1.
 
-    Without the server the last report is shown, dated, and it ends in exit code 3: nothing was checked.
+    Without the server the last report is shown, dated, and it ends in exit code 3: nothing was checked. One that is
+    distrusted is as good as away, and it ends in 1.
     """
     from crypto.errors import NotProven, Unreachable
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, _):
-        unchecked = ""
+        unchecked: Unreachable | None = None
         try:
             report = await record.log()
         except Unreachable as error:
             last = record.last_log()
             if last is None:
-                raise Unreachable(f"{error} {UNCHECKED} {NEVER}") from None
-            report, unchecked = last, f"{error} {UNCHECKED} {LAST.format(time=moment(last.time))}"
+                raise type(error)(f"{error} {UNCHECKED} {NEVER}") from None
+            said = LAST.format(time=moment(last.time))
+            report, unchecked = last, type(error)(f"{error} {UNCHECKED} {said}")
         titles = {document.doc: document.descriptor.title for document in record.documents()}
         screen.result |= report_object(report)
         columns = ("", "When (UTC)", "Who", "What", "Documents", "Why")
@@ -80,15 +82,15 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
         for alarm in report.alarms:
             screen.say(ALARM.format(code=alarm.code, text=alarm.text))
-        if not report.alarms and not unchecked:
+        if not report.alarms and unchecked is None:
             count = counted(len(report.entries), "entry", "entries")
             screen.say(HOLDS.format(count=count, size=report.size, time=moment(report.time)))
         show_trust(screen, record.service)
         if report.alarms:
             alarmed = ALARMED.format(alarms=counted(len(report.alarms), "alarm"))
-            raise NotProven(f"{alarmed} {unchecked}".strip())
-        if unchecked:
-            raise Unreachable(unchecked)
+            raise NotProven(alarmed if unchecked is None else f"{alarmed} {unchecked}")
+        if unchecked is not None:
+            raise unchecked
 
 
 def report_object(report: "AuditReport") -> dict[str, Any]:

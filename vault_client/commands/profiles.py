@@ -35,6 +35,7 @@ BEING_RESTORED = (
 )
 UNWRITTEN = "{path} could not be written ({why}). Try another place."
 OFFLINE = "The server does not answer. This is the record as this device last knew it."
+LAST_KNOWN = "This is the record as this device last knew it."
 THERE = "{path} exists already and was not touched. Nothing was opened. Name another file."
 
 
@@ -126,14 +127,20 @@ async def synced(record: "Patient", screen: "Screen") -> None:
     """Take in what other devices changed, or say that this could not be done."""
     from crypto.errors import Unreachable
 
-    screen.result["offline"] = record.service.is_offline
-    if not record.service.is_offline:
+    is_away = record.service.is_offline
+    if not is_away:
         try:
             await record.sync()
         except Unreachable:
-            screen.result["offline"] = True
-    if screen.result["offline"]:
-        screen.say(OFFLINE)
+            is_away = True
+    note_offline(screen, record, is_away=is_away)
+
+
+def note_offline(screen: "Screen", record: "Patient", *, is_away: bool) -> None:
+    """Say, if so, that what is shown was taken from this device alone. ``show_trust`` has the alarm, if there is one."""
+    screen.result["offline"] = is_away
+    if is_away:
+        screen.say(LAST_KNOWN if record.service.alarm else OFFLINE)
 
 
 def practitioner(

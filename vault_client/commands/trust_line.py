@@ -27,12 +27,14 @@ def note_trust(screen: "Screen", service: "Service") -> None:
     """The same for programs."""
     screen.result["keepers"] = keepers(service.root)
     screen.result["trust"] = "instance card" if service.record.pinned else "first use"
+    if service.alarm:
+        screen.result["distrusted"] = service.alarm
 
 
 def trust_sentences(service: "Service") -> list[str]:
     """The same for people."""
     first_use = [] if service.record.pinned else [FIRST_USE]
-    return [keepers_sentence(service.root), *first_use]
+    return [keepers_sentence(service.root), *first_use, *filter(None, [service.alarm])]
 
 
 def keepers(root: "TrustRoot") -> dict[str, Any]:
