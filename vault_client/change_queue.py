@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 
 from crypto.errors import NotPermitted
-from vault_client.changes import AnyChange, BlockIdentity, EndGrant, QueuedChange, subject_of
+from vault_client.changes import AnyChange, Authorise, BlockIdentity, EndGrant, QueuedChange, subject_of
 from vault_client.device_store import DeviceStore
 
 _QUEUED = "queued"
@@ -27,7 +27,10 @@ class ChangeQueue:
         return sorted(found, key=lambda queued: (_rank(queued.change), queued.number))
 
     def note(self, change: AnyChange) -> QueuedChange:
-        """Keep ``change``, durably. What was asked for last about the same thing, if it is the same, is not kept twice."""
+        """Keep ``change``, durably. What was asked for last about the same thing, if it is the same, is not kept twice.
+
+        The end of a grant that still waits to be made takes its place: it is not made any more.
+        """
         before = sorted(self.waiting(), key=lambda queued: queued.number)
         about = [queued for queued in before if subject_of(queued.change) == subject_of(change)]
         if about and about[-1].change == change:
@@ -38,7 +41,12 @@ class ChangeQueue:
             asked=self._clock(),
             change=change,
         )
-        self._store.put(_name(queued.id), queued)
+        with self._store.transaction():
+            if isinstance(change, EndGrant):
+                for earlier in about:
+                    if isinstance(earlier.change, Authorise):
+                        self._store.delete(_name(earlier.id))
+            self._store.put(_name(queued.id), queued)
         return queued
 
     def get(self, identifier: bytes) -> QueuedChange:

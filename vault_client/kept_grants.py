@@ -43,9 +43,16 @@ class KeptGrants:
         self._store.put(intent_name(intent.gid, intent.event), intent)
 
     def keep_end_in_force(self, gid: bytes) -> None:
-        """Remember that a grant's end is proved to be in force: by the keepers, a receipt, or the log itself."""
+        """Remember that a grant's end is proved to be in force: by the keepers, a receipt, or the log itself.
+
+        That goes for the events of it that were sent and not answered too.
+        """
         if (made := self._store.get(_grant_name(gid), GrantMade)) is not None:
             self._store.put(_grant_name(gid), msgspec.structs.replace(made, end_in_force=True))
+        for name, intent in list(self._store.scan("intent", GrantIntent)):
+            if intent.gid == gid:
+                ended = msgspec.structs.replace(intent.grant, end_in_force=True)
+                self._store.put(name, msgspec.structs.replace(intent, grant=ended))
 
     def keep_made(self, gid: bytes, time: int) -> None:
         """Remember when a grant was made that another device made: only the log tells."""

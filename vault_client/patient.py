@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, Unpack
 
+from msgspec import structs
+
 from crypto.descriptors import Descriptor
 from crypto.encoding import acceptable, decode
 from crypto.errors import CoffreError, NotPermitted
@@ -315,10 +317,16 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         It waits on this device until it is in the record and known to be in force: a quorum of keepers acknowledged
         it, or the witnessed log has it; the grant returned says whether that is so. What was opened already cannot be
         unread. Raises NotPermitted when all of it was done before this record was opened.
+
+        One that was sent and not answered, which may be in the record, is ended too: if it is there, as any other, and
+        if not, it can not come into it any more.
         """
-        if EndGrant(gid=gid) not in (queued.change for queued in self.outcome.sent):
-            await self._make(self._sharing.to_end(gid))
-        return self._sharing.grant(gid)
+        if EndGrant(gid=gid) in (queued.change for queued in self.outcome.sent):
+            return self._sharing.grant(gid)
+        before = self._sharing.to_be_ended(gid)
+        await self._make(self._sharing.to_end(gid))
+        never = structs.replace(before, entry=structs.replace(before.entry, ended=True), end_in_force=True)
+        return self.replica.grant(gid) or never
 
     def is_ending(self, gid: bytes) -> bool:
         """Whether the end of a grant was asked for and is not yet both in the record and known to be in force."""
@@ -336,9 +344,13 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         """Every grant, ended ones too."""
         return list(self.replica.grants())
 
+    def unanswered_grants(self) -> list[LocalGrant]:
+        """Every grant that was sent and not answered: it may be in force, and can be revoked."""
+        return list(self._sharing.unanswered.grants())
+
     def granted(self, gid: bytes) -> list[GrantedVersion]:
-        """The versions that a grant gives now."""
-        return list(self.replica.granted(gid))
+        """The versions that a grant gives now, or will if it was sent and not answered."""
+        return list(self.replica.granted(gid)) or list(self._sharing.unanswered.granted(gid))
 
     # Taking it elsewhere
 

@@ -77,6 +77,11 @@ class Sending:
                 "The end of a grant is not taken back: a keeper may hold it to already. Nothing was changed. Once it is in "
                 "force, authorise again."
             )
+        if isinstance(queued.change, Authorise) and self.is_sent(queued.change):
+            raise NotPermitted(
+                "This was sent, and may be in force already. Nothing was taken back. End it, with its number in coffre "
+                "patient grants: coffre patient revoke GRANT"
+            )
         if self.is_sent(queued.change):
             raise NotPermitted(
                 "This was sent, and may be in the record already. Nothing was taken back. Once the server answers, look, and "

@@ -28,6 +28,7 @@ from vault_client.local_vault import GrantedVersion, GrantIntent, GrantMade, Loc
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
 from vault_client.trust import Pin
+from vault_client.unanswered_grants import UnansweredGrants
 from vault_client.vault_replica import Intent, VaultReplica
 
 
@@ -57,6 +58,7 @@ class Sharing:
         self._own = own
         self._replica = replica
         self._queue = queue
+        self.unanswered = UnansweredGrants(store, replica)
 
     def to_authorise(
         self,
@@ -173,23 +175,32 @@ class Sharing:
 
     def to_end(self, gid: bytes) -> EndGrant:
         """The end of a grant, as it waits to be carried out. Raises NotPermitted when all of it was done before."""
+        self.to_be_ended(gid)
         if self.is_over(gid):
             raise _over()
         return EndGrant(gid=gid)
 
     def is_over(self, gid: bytes) -> bool:
-        """Whether the end of a grant is both in the record and known to be in force."""
-        grant = self.grant(gid)
+        """Whether the end of a grant is both in the record and known to be in force, or it never came into the record.
+
+        One that was sent and not answered may come into it yet.
+        """
+        grant = self._replica.grant(gid)
+        if grant is None:
+            return self.unanswered.grant(gid) is None
         return grant.entry.ended and grant.end_in_force
 
     async def end(self, gid: bytes) -> None:
-        """End a grant: tell the keepers and the log at once, neither can hold the other up."""
-        grant = self.grant(gid)
+        """End a grant: tell the keepers and the log at once, neither can hold the other up.
+
+        One that was sent and not answered is ended if it is in the record, and else kept from coming into it.
+        """
+        grant = self.to_be_ended(gid)
         end_key = shares.end_key(SecretBytes(self._replica.epoch(grant.entry.epoch_first).secret), gid)
         tag = end_tag(end_key, self._replica.origin, gid)
         steps = [self._tell_keepers(grant, tag)]
         if not grant.entry.ended:
-            steps.append(self._log_end(gid, tag))
+            steps.append(self._log_end(grant, tag))
         for result in await asyncio.gather(*steps, return_exceptions=True):
             if result is not None:
                 raise result
@@ -201,11 +212,18 @@ class Sharing:
             raise NotPermitted("There is no such grant. Nothing was changed. Look at the list of grants.")
         return grant
 
+    def to_be_ended(self, gid: bytes) -> LocalGrant:
+        """``grant``, or one that was sent and not answered."""
+        return self.unanswered.grant(gid) or self.grant(gid)
+
     def _not_given(self, change: ExtendGrant) -> list[bytes]:
         given = {version.doc: version.ver for version in self._replica.granted(change.gid)}
         return [doc for doc in change.documents if self._version(doc).ver != given.get(doc)]
 
-    async def _log_end(self, gid: bytes, tag: bytes) -> None:
+    async def _log_end(self, grant: LocalGrant, tag: bytes) -> None:
+        gid = grant.entry.gid
+        if self._replica.grant(gid) is None and not await self.unanswered.settle(grant):
+            return
         await self._replica.append(Intent(operations=(End(gid=gid),), tags=(tag,)))
         self._replica.keep_end_in_force(gid)  # by the receipt of its leaf
 

@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 
 from crypto.encoding import decode
-from crypto.errors import Damaged, NotFound, NotPermitted, Unreachable
+from crypto.errors import Conflict, Damaged, NotFound, NotPermitted, Unreachable
 from crypto.vault_links import AddVersion, Block, End, Grant, Mask, Tombstone, VaultLink
 from crypto.wire.messages import LinkAccepted, LinkQuery, LinkSubmission, UploadStatus
 from tests.adversary.story import Story
 from tests.adversary.test_keyrings import rotated
 from vault_client import transfer
-from vault_client.changes import AddDocument, Authorise
+from vault_client.changes import AddDocument, Authorise, EndGrant
 from vault_client.local_vault import newest
 from vault_client.patient import Patient
 from vault_client.sending import Sending
+from vault_client.unanswered_grants import UnansweredGrants
 from vault_client.vault_replica import Intent
 
 SILENT = ("links", "append_link", "upload_status", "put_part", "identity_chain", "checkpoint")
@@ -289,3 +290,102 @@ async def test_the_key_is_wrapped_under_the_epoch_of_the_signing(story: Story) -
     assert newest(story.patient.replica.document(document.doc).document).epoch == 1
     await story.patient.get(document.doc, story.destination)
     assert story.destination.read_bytes() == b"late"
+
+
+async def sent_and_unanswered(story: Story, *, arrives: bool) -> tuple[bytes, LinkSubmission]:
+    """A new grant, the only one, whose answer is lost, or whose link the server keeps back: its id, and the link."""
+    await story.patient.revoke(story.grant.entry.gid)
+    sent: list[LinkSubmission] = []
+
+    async def lose(query: LinkSubmission) -> LinkAccepted:
+        sent.append(query)
+        if arrives:
+            await story.patient_vault.honest.append_link(query)
+        raise Unreachable("cut")
+
+    story.patient_vault.forge("append_link", lose)
+    with pytest.raises(Unreachable):
+        await story.patient.authorise(await story.reader.card(), [story.documents[0].doc])
+    (grant,) = story.patient.unanswered_grants()
+    assert [version.doc for version in story.patient.granted(grant.entry.gid)] == [story.documents[0].doc]
+    return grant.entry.gid, sent[0]
+
+
+async def opened(story: Story) -> int:
+    """How many documents the practitioner can open now."""
+    await story.reader.sync()
+    return len(await story.reader.listing())
+
+
+@pytest.mark.parametrize("is_twin", [False, True])
+async def test_a_grant_that_was_not_answered_is_ended_at_the_keepers(
+    story: Story, monkeypatch: pytest.MonkeyPatch, is_twin: bool
+) -> None:
+    """A44: the server has a grant, hides that, and plays dead: it is ended all the same, and at the next answer in the record.
+
+    The twin can end only what is known to be in the record, and the practitioner reads.
+    """
+    patient, (gid, _) = story.patient, await sent_and_unanswered(story, arrives=True)
+    n = patient.replica.local.head.n
+    if is_twin:
+        monkeypatch.setattr(UnansweredGrants, "grant", lambda *_: None)
+    with offline(story):
+        story.patient_keeper.be_honest()
+        with pytest.raises(NotPermitted if is_twin else Unreachable):
+            await patient.revoke(gid)
+        assert await opened(story) == (1 if is_twin else 0)
+        if is_twin:
+            return
+        assert [grant.end_in_force for grant in patient.unanswered_grants()] == [True]
+        assert [type(queued.change) for queued in patient.waiting()] == [EndGrant]
+    await reopened(story).send_waiting()
+    assert [type(each) for each in await operations(story, n)] == [Grant, End]
+    assert (patient.waiting(), patient.unanswered_grants()) == ([], [])
+    assert all(grant.entry.ended and grant.end_in_force for grant in patient.grants())
+    assert (await patient.log()).alarms == ()
+
+
+@pytest.mark.parametrize("when", ["after", "before", "twin"])
+async def test_a_grant_that_is_kept_back_does_not_come_after_its_end(
+    story: Story, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """A44: the server kept the link of a grant that was ended meanwhile: it cannot bring it in later, nor in between.
+
+    The twin forgets a grant that it does not see in the record, and the practitioner reads.
+    """
+    patient, (gid, kept) = story.patient, await sent_and_unanswered(story, arrives=False)
+    n, honest = patient.replica.local.head.n, story.patient_vault.honest
+    with offline(story), pytest.raises(Unreachable):
+        await patient.revoke(gid)
+    if when == "before":
+
+        async def both(query: LinkSubmission) -> LinkAccepted:
+            story.patient_vault.be_honest()
+            await honest.append_link(kept)
+            return await honest.append_link(query)
+
+        story.patient_vault.forge("append_link", both)
+    if when == "twin":
+        monkeypatch.setattr(UnansweredGrants, "settle", forgotten)
+    await reopened(story).send_waiting()
+    assert patient.waiting() == []
+    if when == "before":
+        assert [type(each) for each in await operations(story, n)] == [Grant, End]
+    elif when == "after":
+        with pytest.raises(Conflict):
+            await honest.append_link(kept)
+        assert [type(each) for each in await operations(story, n)] == [Block]
+        assert not patient.replica.is_blocked(story.grant.entry.recipient)
+    else:
+        await honest.append_link(kept)
+    assert await opened(story) == (1 if when == "twin" else 0)
+    assert patient.unanswered_grants() == []
+    if when != "twin":
+        assert (await patient.log()).alarms == ()
+
+
+async def forgotten(grants: UnansweredGrants, _: object) -> bool:
+    """What takes a grant that was not answered for one that never was."""
+    for name, *_ in list(grants._replica._sent()):
+        grants._store.delete(name)
+    return False

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 
 from crypto import pieces
 from crypto.encoding import decode, encode
@@ -12,7 +12,15 @@ from crypto.wire.messages import PartUpload, UploadQuery, UploadStatus
 from tests.strategies import bodies, flips
 from vault_client import transfer
 from vault_client.change_queue import ChangeQueue
-from vault_client.changes import BlockIdentity, DeleteDocument, EndGrant, MaskDocument, QueuedChange
+from vault_client.changes import (
+    Authorise,
+    BlockIdentity,
+    DeleteDocument,
+    EndGrant,
+    ExtendGrant,
+    MaskDocument,
+    QueuedChange,
+)
 from vault_client.device_store import DeviceStore
 from vault_client.spool import opened_spool
 from vault_client.transfer import send_ciphertext
@@ -59,6 +67,20 @@ def test_ends_and_blocks_come_first_and_the_rest_in_order(store: DeviceStore) ->
         with pytest.raises(NotPermitted):
             queue.get(queued.id)
     assert not queue.is_ending(bytes(32))
+
+
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(bodies(Authorise))
+def test_the_end_of_a_grant_takes_the_place_of_its_making(store: DeviceStore, grant: Authorise) -> None:
+    """What was asked to be ended is made no more, however it is cut; what is about another grant stays."""
+    queue = ChangeQueue(store, lambda: 7)
+    other = ExtendGrant(gid=bytes(31) + b"\1", documents=(bytes(16),))
+    end = EndGrant(gid=grant.gid)
+    for change in (grant, other, end):
+        queue.note(change)
+    assert [queued.change for queued in queue.waiting()] == [end, other]
+    for queued in queue.waiting():
+        queue.remove(queued.id)
 
 
 def test_ciphertext_that_waits_is_not_swept(tmp_path: Path) -> None:

@@ -267,6 +267,7 @@ async def test_sharing_names_the_documents(
         extend=share,
         documents=lambda: [first, second],
         grants=lambda: [grant],
+        unanswered_grants=list,
         granted=lambda _: list(granted),
         asked=None,
         is_ending=lambda _: False,
@@ -292,6 +293,13 @@ async def test_sharing_names_the_documents(
     granted.clear()
     await patient_sharing.extend(more, Screen(as_json=False))
     assert "may open 1 document more: scan." in capsys.readouterr().out
+
+
+NOTHING_WAITS: dict[str, Any] = {
+    "waiting": list,
+    "unanswered_grants": list,
+    "outcome": SimpleNamespace(sent=[], dropped=[], refused=[]),
+}
 
 
 def _grant(gid: int, *, ended: bool = False, recipient: bytes = bytes(32)) -> SimpleNamespace:
@@ -323,12 +331,13 @@ async def test_what_goes_on_after_an_end_is_said(
     record = SimpleNamespace(
         revoke=revoke,
         grants=lambda: [grant, *others],
+        **NOTHING_WAITS,
         granted=lambda _: [],
         asked=None,
         is_ending=lambda _: False,
         service=SimpleNamespace(now=lambda: 1),
     )
-    monkeypatch.setattr(profiles, "patient", lambda *_: nullcontext((record, None)))
+    monkeypatch.setattr(profiles, "unsent_patient", lambda *_: nullcontext((record, None)))
     monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
     await patient_sharing.revoke(Namespace(grant=grant.entry.gid.hex()), Screen(as_json=False))
     shown = capsys.readouterr().out
@@ -348,9 +357,14 @@ async def test_an_end_is_said_to_be_in_force_only_when_it_is(
         return grant
 
     record = SimpleNamespace(
-        revoke=revoke, grants=lambda: [grant], granted=lambda _: [], asked=None, service=None
+        revoke=revoke,
+        grants=lambda: [grant],
+        **NOTHING_WAITS,
+        granted=lambda _: [],
+        asked=None,
+        service=None,
     )
-    monkeypatch.setattr(profiles, "patient", lambda *_: nullcontext((record, None)))
+    monkeypatch.setattr(profiles, "unsent_patient", lambda *_: nullcontext((record, None)))
     monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
     screen = Screen(as_json=False)
     await patient_sharing.revoke(Namespace(grant=gid.hex()), screen)
@@ -374,8 +388,12 @@ def test_a_grant_is_ended_when_keepers_or_log_and_record_say_so(
     """What stands in neither the record nor the log is not called ended, and what was asked to end is not in force."""
     entry = SimpleNamespace(gid=bytes(32), ended=ended)
     grant = SimpleNamespace(entry=entry, end_in_force=in_force, expiry=2)
-    record = SimpleNamespace(is_ending=lambda _: ending, service=SimpleNamespace(now=lambda: 1))
+    record = SimpleNamespace(
+        is_ending=lambda _: ending, unanswered_grants=list, service=SimpleNamespace(now=lambda: 1)
+    )
     assert patient_sharing._standing(grant, record) == said
+    record.unanswered_grants = lambda: [grant]
+    assert patient_sharing._standing(grant, record) == ("sent, not answered" if said == "in force" else said)
 
 
 @pytest.mark.parametrize(

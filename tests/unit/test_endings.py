@@ -312,9 +312,11 @@ def test_what_waits_is_said(
         granted=lambda _: [],
         documents=lambda: [document],
         grants=lambda: [grant],
+        unanswered_grants=list,
         **dict.fromkeys(names, fail),
     )
-    monkeypatch.setattr(profiles, "patient", lambda *_: nullcontext((record, None)))
+    for how in ("patient", "unsent_patient"):
+        monkeypatch.setattr(profiles, how, lambda *_: nullcontext((record, None)))
     code = program.main(["patient", *(word.format(file=file) for word in words), "--json"])
     told = json.loads(capsys.readouterr().out)
     assert code == {KeyboardInterrupt: 130, NotPermitted: 1}.get(type(error), 3)

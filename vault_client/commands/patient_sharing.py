@@ -8,7 +8,7 @@ from languages.catalogue import spoken
 from vault_client.commands.names import MIN_PREFIX, pick, pick_all, remember, short
 from vault_client.commands.output import Screen, Usage, counted, day, several
 from vault_client.commands.patient_documents import DOCUMENTS, document_ids
-from vault_client.commands.patient_queue import unless_kept
+from vault_client.commands.patient_queue import NOT_ANSWERED, unless_kept, went_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,8 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
 
     async with patient(arguments, screen) as (record, store):
         await synced(record, screen)
-        made = sorted(record.grants(), key=lambda grant: (-grant.made, grant.entry.gid))
+        made = [*record.grants(), *record.unanswered_grants()]
+        made.sort(key=lambda grant: (-grant.made, grant.entry.gid))
         remember(store, GRANTS, (grant.entry.gid for grant in made))
         screen.result["grants"] = [_granted(grant, record) for grant in made]
         if not made:
@@ -137,14 +138,17 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
 
 
 async def revoke(arguments: Namespace, screen: Screen) -> None:
-    """End a grant."""
-    from vault_client.commands.profiles import patient
+    """End a grant, before anything else that waits is gone on with: that may be long, or be the grant itself."""
+    from vault_client.commands.profiles import unsent_patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments, screen) as (record, store):
-        gid = pick(store, GRANTS, arguments.grant, _gids(record))
+    async with unsent_patient(arguments) as (record, store):
+        unanswered = [grant.entry.gid for grant in record.unanswered_grants()]
+        gid = pick(store, GRANTS, arguments.grant, [*_gids(record), *unanswered])
         with unless_kept(screen, record):
             grant = await record.revoke(gid)
+        async with went_on(screen, record):
+            pass
         screen.result |= _granted(grant, record)
         said = REVOKED if grant.end_in_force else SENT
         screen.say(said.format(id=short(grant.entry.gid), name=grant.name))
@@ -235,4 +239,6 @@ def _standing(grant: "LocalGrant", record: "Patient") -> str:
         return ENDING
     if record.is_ending(grant.entry.gid):
         return TO_END
+    if grant.entry.gid in {each.entry.gid for each in record.unanswered_grants()}:
+        return NOT_ANSWERED
     return EXPIRED if grant.expiry <= record.service.now() else IN_FORCE
