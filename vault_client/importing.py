@@ -14,6 +14,7 @@ from crypto.encoding import Body, Bytes16, decode
 from crypto.errors import NotPermitted
 from crypto.exports import ExportedGrant
 from crypto.vault_links import Continues, Genesis
+from vault_client.changes import AddDocument
 from vault_client.device_store import DeviceStore
 from vault_client.export_check import CheckedExport
 from vault_client.export_files import FolderFiles
@@ -102,13 +103,21 @@ class Import:
         document = self._added_before(wanted)
         if document is None:
             with shown(wanted.descriptor.title) as progress:
-                document = await self._patient.add(
-                    files.place(wanted.file), wanted.descriptor, progress=progress
-                )
+                document = await self._add(wanted, files, progress)
         if wanted.masked and not document.masked:
             await self._patient.mask(document.doc)
         self._store.put(_imported(wanted.doc), Imported(doc=document.doc))
         return document
+
+    async def _add(
+        self, wanted: ToImport, files: FolderFiles, progress: Progress | None
+    ) -> "PatientDocument":
+        """Add ``wanted``, or go on with it where an earlier run left it waiting."""
+        for queued in self._patient.waiting():
+            change = queued.change
+            if isinstance(change, AddDocument) and change.descriptor == wanted.descriptor:
+                return await self._patient.go_on_adding(queued.id, change.doc, progress=progress)
+        return await self._patient.add(files.place(wanted.file), wanted.descriptor, progress=progress)
 
     def _added_before(self, wanted: ToImport) -> "PatientDocument | None":
         """The document that ``wanted`` became, where that was not noted: when a cut came between, or on another device.

@@ -244,8 +244,14 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         except BaseException:
             self._adding.discard(change)
             raise
-        await self._carry_out(queued, progress)
-        return self._shown(self.replica.document(change.doc))
+        return await self.go_on_adding(queued.id, change.doc, progress=progress)
+
+    async def go_on_adding(
+        self, identifier: bytes, doc: bytes, *, progress: Progress | None = None
+    ) -> PatientDocument:
+        """Add ``doc``, which waits as this change, after what has waited longer. Raises what stands in the way."""
+        await self._carry_out(self._queue.get(identifier), progress)
+        return self._shown(self.replica.document(doc))
 
     def documents(self) -> list[PatientDocument]:
         """The documents of the record, in no particular order."""

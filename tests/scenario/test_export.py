@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -14,13 +14,13 @@ import pytest
 
 from crypto import exports
 from crypto.encoding import decode
-from crypto.errors import Conflict, Malformed, NotFound, NotPermitted, NotProven, Unreachable
+from crypto.errors import Conflict, Malformed, NotFound, NotPermitted, NotProven, TooMany, Unreachable
 from crypto.exports import ExportManifest
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import RootRef
 from crypto.trust_root import card_text
 from crypto.vault_links import Genesis, export_digest
-from crypto.wire.messages import CiphertextQuery, Openings
+from crypto.wire.messages import CiphertextQuery, LinkAccepted, LinkSubmission, Openings
 from tests.interop import export_second
 from tests.support.exported import PERSON, TEXTS, Exported, exported
 from tests.support.lying_vault import LyingVault
@@ -470,6 +470,33 @@ async def test_an_import_goes_on_where_it_was_cut(original: Exported, tmp_path: 
         assert kept is not None
         store.put(name, HistoryPiece(data=kept.data.replace(b'"', b"'", 1)))
         assert patient.history().findings
+
+
+async def test_an_import_that_was_refused_as_too_many_adds_nothing_twice(
+    original: Exported, tmp_path: Path
+) -> None:
+    """What an earlier run left waiting is gone on with, however often it was refused, and each document is there once."""
+    checked = await asyncio.to_thread(look, original.folder)
+    patient, _ = await founded(original, tmp_path / "new", checked)
+    files, vault = FolderFiles(original.folder), LyingVault(patient.service.api)
+    patient.service.api, patient.service.reader = vault, LogReader(vault)
+    refusals = [True, True, False] * 2  # when it is asked for, again at the next run, and then no more
+
+    async def now_and_then(query: LinkSubmission) -> LinkAccepted:
+        if refusals and refusals.pop(0):
+            raise TooMany("Later.")
+        return await vault.honest.append_link(query)
+
+    vault.forge("append_link", now_and_then)
+    async with patient:
+        for _ in range(3):
+            with suppress(TooMany):
+                async for _ in patient.take_in(checked, files, lambda _: nullcontext()):
+                    pass
+        titles = [each.descriptor.title for each in patient.documents()]
+        assert sorted(titles) == sorted(each.descriptor.title for each in to_import(checked))
+        assert (patient.waiting(), refusals) == ([], [])
+        assert (await patient.log()).alarms == ()
 
 
 async def test_only_the_export_it_goes_on_from_is_imported(original: Exported, tmp_path: Path) -> None:
