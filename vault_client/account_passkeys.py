@@ -1,12 +1,15 @@
 """The account's passkeys as its owner manages them, and the one that each enrolled device makes for itself.
 
-The first is registered as part of enrolment, or at the next opening when that was cut off. ``fido2`` is imported when a
-ceremony is due.
+The first is registered as part of enrolment, or at the next opening when that was cut off. Passkeys are in no log, so a
+server that was restored may have forgotten them: it is looked after at each ``sync``. ``fido2`` is imported when a ceremony
+is due.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crypto.encoding import Body, Bytes32, Natural, SecretBody, ShortText
+from crypto.errors import CoffreError
 from crypto.wire.messages import Empty
 from crypto.wire.passkeys import (
     CredentialId,
@@ -47,13 +50,14 @@ def record_name(credential: bytes) -> str:
 
 
 class AccountPasskeys:
-    """What one device does with the account's passkeys."""
+    """What one device does with the account's passkeys. Shows its own whenever the server asks for one."""
 
     def __init__(self, store: DeviceStore, service: Service, own: OwnIdentity) -> None:
         self._store = store
         self._service = service
         self._identity = own.identity
         self._party = RelyingParty.of(service.root.hosts[0])
+        service.use_authenticator(self)
 
     @property
     def own(self) -> bytes | None:
@@ -66,19 +70,35 @@ class AccountPasskeys:
         return self._authenticator().show(challenge)
 
     async def ensure(self) -> None:
-        """Register the account's first passkey, unless that was done, and show it whenever the server asks for one.
+        """Have the account's first passkey registered, also when the server forgot it: then another one is made.
 
-        Where the server does not answer, that is left for the next opening.
+        Where the account has others, one of them would have to be shown: that is left to ``add``. So is everything where
+        the passkey of this device was removed on purpose, or the server does not answer. Raises what ``add`` does.
         """
-        self._service.use_authenticator(self)
-        if self._mark() is not None or self._service.is_offline:
+        mark = self._mark()
+        if self._service.is_offline or (mark is not None and mark.credential is None):
             return
-        known, held = (await self.known()).passkeys, self._store.names("passkey")
-        here = [each.credential for each in known if record_name(each.credential) in held]
-        if here:  # registered by an enrolment that was cut off before it knew
-            self._note(here[0])
-        elif not known:
+        known, held = (
+            [each.credential for each in (await self.known()).passkeys],
+            self._store.names("passkey"),
+        )
+        here = [credential for credential in known if record_name(credential) in held]
+        if not known:
             await self.add()
+        elif here and (mark is None or mark.credential not in here):
+            self._note(
+                here[0]
+            )  # registered by an enrolment that was cut off before it knew, or known once more
+
+    async def ensure_if_possible(self) -> None:
+        """``ensure``, and if that fails, whoever is to blame, leave it for the next time: nothing else depends on it."""
+        with suppress(CoffreError):
+            await self.ensure()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether this device registered a passkey once, be it that it was removed since."""
+        return self._mark() is not None
 
     async def known(self) -> Known:
         """The account's passkeys, as the server has them."""

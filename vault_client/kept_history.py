@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from crypto import exports
 from crypto.encoding import SecretBody
-from crypto.errors import NotProven
+from crypto.errors import NotProven, Unavailable
 from vault_client.device_store import DeviceStore
 from vault_client.export_check import CheckedExport, check_export
 from vault_client.export_files import ExportFiles
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _PIECE: Final = 1 << 20
+
+# What people read
+NOT_HERE = (
+    "The earlier record that this one goes on from is not kept on this device: the kit brings back the record alone. "
+    "Nothing was shown. If you have the export it came from: coffre patient history DIR"
+)
 
 
 class HistoryPiece(SecretBody, frozen=True):
@@ -43,7 +49,7 @@ class KeptFiles:
 
 def keep_history(store: DeviceStore, files: ExportFiles, good: "Collection[str]") -> None:
     """Keep the record of an export that was checked: those of its files, but for documents, that are ``good``."""
-    if store.get(_piece(exports.MANIFEST, 0), HistoryPiece) is not None:
+    if _is_kept(store):
         return
     wanted = [*(path for path in exports.RECORD_FILES if path in good), exports.SIGNATURES, exports.MANIFEST]
     with store.transaction():
@@ -55,18 +61,38 @@ def keep_history(store: DeviceStore, files: ExportFiles, good: "Collection[str]"
                     number += 1
 
 
-def read_history(store: DeviceStore, digest: bytes) -> CheckedExport:
+def read_history(store: DeviceStore, digest: bytes, files: ExportFiles | None = None) -> CheckedExport:
     """The earlier record, checked anew; ``digest`` is what this record's founding says of its export.
 
-    Raises NotProven when another is kept, Malformed when none is.
+    ``files``: that export; its record is kept where none is, as after a restore. Raises NotProven when another is kept or
+    shown, or what is shown is not whole, Malformed when that cannot be read, Unavailable when there is neither. Then
+    nothing was kept.
     """
-    checked = check_export(KeptFiles(store), contents=False)
+    if _is_kept(store):
+        return _checked(KeptFiles(store), digest)
+    if files is None:
+        raise Unavailable(NOT_HERE)
+    checked = _checked(files, digest)
+    if checked.findings:
+        raise NotProven(
+            "This export is not whole. Nothing of it was kept. What is wrong with it says: coffre patient verify-export DIR"
+        )
+    keep_history(store, files, checked.good)
+    return checked
+
+
+def _checked(files: ExportFiles, digest: bytes) -> CheckedExport:
+    checked = check_export(files, contents=False)
     if checked.digest != digest:
         raise NotProven(
-            "The earlier record kept here is not the one that this record goes on from. It is not shown. Check the "
+            "The earlier record shown is not the one that this record goes on from. It is not shown. Check the "
             "export itself: coffre patient verify-export DIR"
         )
     return checked
+
+
+def _is_kept(store: DeviceStore) -> bool:
+    return store.get(_piece(exports.MANIFEST, 0), HistoryPiece) is not None
 
 
 class _Pieces(RawIOBase):

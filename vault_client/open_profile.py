@@ -86,7 +86,9 @@ class OpenProfile:
             connected = await Service.connect(store, url=how.get("url"), card=how.get("card"))
             service = await held.enter_async_context(connected)
             own = await enrol_identity(store, service, role, how["keep_kit"])
-            return await cls._gated(store, service, own, held)
+            passkeys = AccountPasskeys(store, service, own)
+            await passkeys.ensure()
+            return cls(store, service, own, passkeys, held.pop_all())
 
     @classmethod
     async def restore(cls, store: DeviceStore, role: Role, how: Restoration) -> Self:
@@ -103,13 +105,16 @@ class OpenProfile:
             own = await recover_identity(
                 store, service, role, how["kit"], identity=how.get("identity"), vault=how.get("vault")
             )
-            return await cls._gated(store, service, own, held)
+            passkeys = AccountPasskeys(store, service, own)
+            await passkeys.ensure()
+            return cls(store, service, own, passkeys, held.pop_all())
 
     @classmethod
     async def resume(cls, store: DeviceStore, role: Role) -> Self:
         """Go on as the owner of ``store``; an enrolment that was cut off after its kit was handed out is finished.
 
-        Raises NotPermitted when nobody is enrolled in it, or in the other role.
+        Without the passkey that such an enrolment lacks, where the server does not let it be made up for. Raises
+        NotPermitted when nobody is enrolled in it, or in the other role.
         """
         async with AsyncExitStack() as held:
             held.callback(store.close)
@@ -117,16 +122,10 @@ class OpenProfile:
                 OwnIdentity.load(store, role)
             service = await held.enter_async_context(await Service.connect(store))
             own = await resumed(store, service, role)
-            return await cls._gated(store, service, own, held)
-
-    @classmethod
-    async def _gated(
-        cls, store: DeviceStore, service: Service, own: OwnIdentity, held: AsyncExitStack
-    ) -> Self:
-        """With the account's first passkey, which is the last step of an enrolment, registered by now."""
-        passkeys = AccountPasskeys(store, service, own)
-        await passkeys.ensure()
-        return cls(store, service, own, passkeys, held.pop_all())
+            passkeys = AccountPasskeys(store, service, own)
+            if not passkeys.is_begun:
+                await passkeys.ensure_if_possible()
+            return cls(store, service, own, passkeys, held.pop_all())
 
     def handed_over(self) -> Self:
         """The same profile, for whoever closes it from now on: this one no longer does."""

@@ -169,9 +169,10 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
     async def sync(self) -> int:
         """Take in what other devices have changed. Returns how many changes there were.
 
-        Copies of documents that are no longer in the record are removed.
+        Copies of documents that are no longer in the record are removed. A passkey that the server forgot is made anew.
         """
         taken = await self.replica.sync()
+        await self.passkeys.ensure_if_possible()
         self.files.drop_unwanted()
         return taken
 
@@ -371,10 +372,13 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         """Add the documents of ``export``, which this record goes on from. See ``Import``."""
         return Import(self._store, self, export).run(files, shown)
 
-    def history(self) -> CheckedExport | None:
-        """The record that this one goes on from, checked anew; None when it goes on from none."""
+    def history(self, files: FolderFiles | None = None) -> CheckedExport | None:
+        """The record that this one goes on from, checked anew; None when it goes on from none.
+
+        ``files``: its export, which is kept first where this device has none. See ``read_history``.
+        """
         continues = decode(self.replica.local.genesis.body, Genesis).continues
-        return read_history(self._store, continues.export) if continues is not None else None
+        return read_history(self._store, continues.export, files) if continues is not None else None
 
     # The log
 

@@ -120,8 +120,12 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
         return self.own.history(self.service)
 
     async def sync(self) -> list[str]:
-        """Take in certificates and grants. Returns why deliveries were refused, if any were."""
+        """Take in certificates and grants. Returns why deliveries were refused, if any were.
+
+        A passkey that the server forgot is made anew.
+        """
         await self.own.refresh(self.service, self._store)
+        await self.passkeys.ensure_if_possible()
         return await self.grants.take_in()
 
     async def listing(self, *, purpose: Purpose = TREATMENT) -> list[GrantedDocument]:

@@ -12,7 +12,7 @@ import pytest
 import webauthn
 
 from crypto import labels
-from crypto.errors import NeedsPasskey, NotPermitted
+from crypto.errors import NeedsPasskey, NotPermitted, Unreachable
 from crypto.identity_links import AddDevice, IdentityLink
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
@@ -24,6 +24,7 @@ from tests.contract.vault_story import Person, World
 from tests.support.instance import Instance
 from tests.support.passkeys import PRESENT, HandMade
 from vault_client.device_store import DeviceStore
+from vault_client.http_vault import HttpVault
 from vault_client.patient import Patient
 from vault_server import passkeys, second_gate
 from vault_server.vault import VaultSession
@@ -168,6 +169,30 @@ async def adding(patient: Patient) -> m.PublishLink:
     )
     envelope = sign(labels.IDENTITY_LINK, body, patient.own.device, signing)
     return m.PublishLink(envelope=envelope, parts=())
+
+
+async def test_an_unfinished_enrolment_opens_on_a_half_dead_server(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server says nothing of passkeys the record opens all the same; one is made when it does."""
+    key, folder = SecretBytes.random(), tmp_path / "patient"
+
+    async def silent(*_: object) -> None:
+        raise Unreachable("No answer.")
+
+    for operation in ("passkeys", "begin_passkey", "finish_passkey"):
+        with monkeypatch.context() as half_dead:
+            half_dead.setattr(HttpVault, operation, silent)
+            if not folder.exists():
+                store = DeviceStore.create_with_key(folder, key)
+                with pytest.raises(Unreachable):
+                    await Patient.begin(store, folder, card=instance.card, keep_kit=lambda kit: None)
+            async with await Patient.resume(DeviceStore.open_with_key(folder, key), folder) as patient:
+                assert (await patient.sync(), patient.passkeys.is_begun) == (0, False)
+    async with await Patient.resume(DeviceStore.open_with_key(folder, key), folder) as patient:
+        assert [each.credential for each in (await patient.passkeys.known()).passkeys] == [
+            patient.passkeys.own
+        ]
 
 
 async def test_a_profile_without_its_passkey_does_nothing_that_needs_one(

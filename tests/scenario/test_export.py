@@ -560,3 +560,34 @@ def test_the_commands(
     damaged = ("patient", "import", str(copy), "--card", str(card), "--home", f"{home}-2")
     assert run(capsys, *damaged, "--kit", str(tmp_path / "kit-2"))[0] == 2
     assert run(capsys, "patient", "verify-export", str(tmp_path / "nowhere"))[0] == 3
+
+
+def test_the_history_after_a_restore(
+    original: Exported, copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The kit brings back the record, not what its export said: that is said, and read again from a whole export alone."""
+    card, home, restored = tmp_path / "card", str(tmp_path / "home"), str(tmp_path / "restored")
+    card.write_text(card_text(original.instance.card))
+    kit = ("--kit", str(tmp_path / "kit"))
+    words = ("patient", "import", str(original.folder), "--card", str(card), "--home", home)
+    assert run(capsys, *words, *kit)[0] == 0
+    code, said = run(capsys, "patient", "restore", *kit, "--yes", "--home", restored)
+    assert (code, said["name"], said["documents"]) == (0, PERSON, 3)
+    history = ("patient", "history", "--home", restored)
+    code, said = run(capsys, *history)
+    assert (code, said["error"], "coffre patient history DIR" in said["message"]) == (3, "Unavailable", True)
+    entries = copy / exports.ENTRIES
+    entries.write_bytes(entries.read_bytes()[:-1])
+    code, said = run(capsys, *history, str(copy))
+    assert (code, said["error"]) == (1, "NotProven")
+    assert run(capsys, *history)[0] == 3
+    shutil.rmtree(original_documents := copy / exports.DOCUMENTS)
+    original_documents.mkdir()
+    shutil.copy(original.folder / exports.ENTRIES, entries)
+    for folder in (
+        [str(copy)],
+        [],
+        [str(tmp_path / "nowhere")],
+    ):  # its documents are not needed; then nothing is
+        code, said = run(capsys, *history, *folder)
+        assert (code, len(said["entries"])) == (0, original.manifest.entries)

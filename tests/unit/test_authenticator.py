@@ -10,9 +10,17 @@ from typing import Any
 import pytest
 
 from crypto.encoding import encode
-from crypto.errors import Conflict, NeedsPasskey, NotPermitted, Unreachable
+from crypto.errors import Conflict, NeedsPasskey, NotPermitted, TooMany, Unreachable
+from crypto.secret_bytes import SecretBytes
 from crypto.wire import messages as m
-from crypto.wire.passkeys import Confirmed, EachSession, PasskeyAnswer, PasskeyChallenge, RelyingParty
+from crypto.wire.passkeys import (
+    Confirmed,
+    EachSession,
+    PasskeyAnswer,
+    PasskeyChallenge,
+    PasskeyQuery,
+    RelyingParty,
+)
 from crypto.wire.problems import problem_bytes
 from tests.contract.in_process import Clock, CosigningKeeper, InProcess, serving
 from tests.contract.vault_story import Person, World, fresh
@@ -22,6 +30,7 @@ from vault_client.account_passkeys import AccountPasskeys, Credential
 from vault_client.authenticator import Passkeys, SoftwareAuthenticator
 from vault_client.device_store import DeviceStore
 from vault_client.http_vault import HttpVault
+from vault_server.store import passkeys as rows
 
 PARTY = RelyingParty.of("vault.example")
 
@@ -137,6 +146,52 @@ async def test_where_others_have_one_a_device_makes_none_unasked(device: Device)
     assert len(device.vault.asked("begin_passkey")) == 1  # the other one's
     with pytest.raises(NeedsPasskey):
         await device.passkeys.add()
+
+
+async def test_a_passkey_that_a_restored_server_forgot_is_made_again(
+    device: Device, server: InProcess
+) -> None:
+    """Passkeys are in no log: where the account has none left another is made; one that is known again is used again."""
+    await device.passkeys.ensure()
+    first = device.passkeys.own
+    account: tuple[Any, bytes] = server.vault.passkeys._reader, device.passkeys._identity
+    (row,) = await rows.passkeys(*account, PARTY.id)
+    await rows.forget(*account)
+    for _ in range(2):
+        await device.passkeys.ensure()
+    second = device.passkeys.own
+    assert second not in {None, first}
+    assert [each.credential for each in (await device.passkeys.known()).passkeys] == [second]
+    await device.show()
+    await rows.forget(*account)
+    await rows.add(*account, PARTY.id, row)
+    await device.passkeys.ensure()
+    assert device.passkeys.own == first
+    await device.show()
+
+
+async def test_a_passkey_that_another_device_removed_is_not_made_again(device: Device) -> None:
+    """Where the account has others it may have been removed on purpose: nothing is asked for."""
+    await device.passkeys.ensure()
+    await device.show()
+    other = HandMade()
+    await other.register(device.vault)
+    await device.vault.remove_passkey(PasskeyQuery(credential=device.passkeys.own or b""))
+    before = len(device.vault.asked("begin_passkey"))
+    await device.passkeys.ensure()
+    assert len(device.vault.asked("begin_passkey")) == before
+    assert [each.credential for each in (await device.passkeys.known()).passkeys] == [other.id]
+
+
+@pytest.mark.parametrize("error", [Unreachable("away"), NotPermitted("no"), TooMany("later")])
+async def test_nothing_else_waits_for_a_passkey(device: Device, error: Exception) -> None:
+    """A server that answers nothing about passkeys, or refuses them, is asked again the next time."""
+    device.vault.withhold("passkeys", error)
+    await device.passkeys.ensure_if_possible()
+    assert not device.passkeys.is_begun
+    device.vault.be_honest()
+    await device.passkeys.ensure_if_possible()
+    assert device.passkeys.is_begun
 
 
 async def test_an_older_copy_of_a_profile_goes_on(device: Device, server: InProcess) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ENROLLED = "The record is founded. Its profile is in {folder}."
 NEXT = "Next: coffre patient add FILE"
 RESTORED = "The record is restored. Its profile is in {folder}. Every other device was removed."
+ABOUT = "It says that it is about {name}."
 HOLDS = "It holds {documents}. Every change was compared with the log, and its keys were changed."
 NOT_RENEWED = "Grant {id} goes on under keys that a removed device knows: it could not be keyed anew. {why}"
 ALARMS = "The log has {alarms}, from before. Look at them with: coffre patient log"
@@ -136,7 +137,15 @@ def _add_exports(commands: "Subcommands") -> None:
     add_yes(parser)
 
     purpose = "read and check the log of the record that was imported"
-    add_profile(commands("history", patient_import.history, purpose))
+    parser = commands("history", patient_import.history, purpose)
+    add_profile(parser)
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="the folder of its export, where this device has none of it",
+    )
 
 
 async def enrol(arguments: Namespace, screen: Screen) -> None:
@@ -156,15 +165,19 @@ async def restore(arguments: Namespace, screen: Screen) -> None:
 
     async with restored(arguments, screen, Patient, RESTORED) as record:
         documents, refused = record.documents(), await record.renew()
+        person = record.replica.local.keyring.person
         alarms = (await record.log()).alarms
         screen.result |= {
             "vault": record.vault.hex(),
+            "name": person.name if person is not None else None,
             "documents": len(documents),
             "not_renewed": [
                 {"grant": gid.hex(), "message": str(refusal)} for gid, refusal in refused.items()
             ],
             "alarms": len(alarms),
         }
+        if person is not None:
+            screen.say(ABOUT.format(name=person.name))
         screen.say(HOLDS.format(documents=counted(len(documents), "document")))
         for gid, refusal in refused.items():
             screen.say(NOT_RENEWED.format(id=short(gid), why=refusal))

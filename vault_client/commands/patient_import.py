@@ -84,9 +84,10 @@ async def history(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.patient_export import described, show_alarms, show_findings
     from vault_client.commands.patient_log import YOU, deed
     from vault_client.commands.profiles import patient
+    from vault_client.export_files import FolderFiles
 
     async with patient(arguments, screen) as (record, _):
-        checked = record.history()
+        checked = record.history(FolderFiles(arguments.folder) if arguments.folder is not None else None)
         if checked is None:
             screen.result["history"] = None
             screen.say(NO_HISTORY)
