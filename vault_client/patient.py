@@ -258,12 +258,6 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         """The documents of the record, in no particular order."""
         return [self._shown(document) for document in self.replica.documents()]
 
-    def deleted_titles(self) -> dict[bytes, str]:
-        """The title of every document that was deleted; empty where this device does not have it."""
-        deleted = {state.doc: "" for state in self.replica.states() if state.deleted}
-        known = self.replica.documents(deleted=True)
-        return deleted | {each.document.doc: each.descriptor.title for each in known}
-
     async def get(
         self, doc: bytes, destination: Path, *, progress: Progress | None = None
     ) -> PatientDocument:

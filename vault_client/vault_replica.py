@@ -136,6 +136,11 @@ class VaultReplica(KeptGrants):
             if document.document.deleted is deleted:
                 yield document
 
+    def deleted_titles(self) -> dict[bytes, str]:
+        """The title of every document that was deleted; empty where this device does not have it."""
+        deleted = {state.doc: "" for state in self.states() if state.deleted}
+        return deleted | {each.document.doc: each.descriptor.title for each in self.documents(deleted=True)}
+
     def document_key(self, document: LocalDocument) -> SecretBytes:
         """The key of a document's newest version."""
         version = newest(document.document)

@@ -149,11 +149,13 @@ async def test_links_that_the_server_leaves_out_stand_in_the_log(
 async def test_what_was_deleted_hinders_no_restore(story: Story, server: Server) -> None:
     """The parts of a deleted document are erased, and nobody is accused; those of one that is not are withheld."""
     gone, kept = (document.doc for document in story.documents[:2])
-    assert story.patient.deleted_titles() == {}
+    assert story.patient.replica.deleted_titles() == {}
     await story.patient.delete(gone)
-    assert story.patient.deleted_titles() == {gone: story.documents[0].descriptor.title}
+    assert story.patient.replica.deleted_titles() == {gone: story.documents[0].descriptor.title}
     async with await Machine(story, "after a deletion").restored() as patient:
-        assert patient.deleted_titles() == {gone: ""}  # the server erased it, and this device never had it
+        assert patient.replica.deleted_titles() == {
+            gone: ""
+        }  # the server erased it, and this device never had it
         assert {each.doc for each in patient.documents()} == {each.doc for each in story.documents} - {gone}
         state = patient.replica.state(gone)
         assert state is not None

@@ -11,7 +11,6 @@ import pytest
 
 from crypto.encoding import encode
 from crypto.errors import Conflict, NeedsPasskey, NotPermitted, TooMany, Unreachable
-from crypto.secret_bytes import SecretBytes
 from crypto.wire import messages as m
 from crypto.wire.passkeys import (
     Confirmed,

@@ -77,7 +77,7 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         titles = {document.doc: document.descriptor.title for document in record.documents()}
         screen.result |= report_object(report)
         columns = ("", "When (UTC)", "Who", "What", "Documents", "Why")
-        deleted = record.deleted_titles()
+        deleted = record.replica.deleted_titles()
         rows = [_row(entry, titles, deleted, record.own.identity) for entry in report.entries]
         screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
         for alarm in report.alarms:
