@@ -1,5 +1,5 @@
 # The README's two commands are `make demo` and `make test`; each does all its own set-up.
-.PHONY: setup demo test crash fuzz soak lint coverage mutation bench vectors clean
+.PHONY: setup demo test model crash fuzz soak lint coverage mutation bench vectors clean
 BIN := .venv/bin
 
 setup: .venv/.ready
@@ -13,6 +13,9 @@ demo: setup
 
 test: setup
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+model: setup
+	@$(BIN)/python -m tests.model
 
 crash: setup
 	@$(BIN)/python -m tests.crash $(ARGS)
