@@ -20,6 +20,7 @@ NEVER = -1
 SILENCE = 2
 FOUND, OTHER, RANDOM = "found", "other", "random"
 OPENING_ACTS = ("release", "prefetch")
+SHARES = (("doc", "list"), ("x", "y"), (0, 1), ("kept", "removed"))
 
 
 class Request(NamedTuple):
@@ -269,30 +270,32 @@ class Keepers:
         if keeper.lost != NEVER:
             return
         signed = sorted({head for other in state.keepers for head, _ in other.signed})
-        shown = [
-            FIRST,
-            *signed,
-            *((*FIRST, leaf) for leaf in self.readings),
-        ]  # the last are signed by the log only
+        by_log_only = ((*FIRST, leaf) for leaf in self.readings)
+        heads = ((), FIRST, *signed, *by_log_only)  # the empty one: no leaf is shown at all
+        places = [
+            (head, at)
+            for head in heads
+            if rules.allow("release: head", keeper, counting, head)
+            for at in range(max(1, len(head)))
+        ]
         for number, request in enumerate(self.requests):
             if not rules.allow("release: request", request) or not any(
                 rules.allow("release: chain", state, keeper, request, whole) for whole in (False, True)
             ):
                 continue
-            places = [(head, at) for head in shown for at in range(len(head))]
-            nothing = ((), 0)  # a request of which no leaf is shown at all
-            if not any(
-                rules.allow("release: leaf", keeper, counting, number, request, *place)
-                for place in (*places, nothing)
+            rekeys = {
+                self.rekeys[j]
+                for j in range(state.made)
+                if rules.allow("release: policy", self, state, keeper, request, j, self.rekeys[j])
+            }
+            if not rekeys or not any(
+                rules.allow("release: leaf", number, request, *place) for place in places
             ):
                 continue
-            for j in range(state.made):
-                rekey = self.rekeys[j]
-                if rules.allow("release: policy", self, state, keeper, request, j, rekey):
-                    choices = product(("doc", "list"), ("x", "y"), (0, 1), ("kept", "removed"))
-                    for given in (Given(*choice, number) for choice in choices):
-                        if given not in keeper.given and rules.allow("release: share", request, given, rekey):
-                            yield given
+            for rekey, *choice in product(sorted(rekeys), *SHARES):
+                given = Given(*choice, number)
+                if given not in keeper.given and rules.allow("release: share", request, given, rekey):
+                    yield given
 
     # Bad states
 

@@ -64,22 +64,22 @@ KEEPERS = (
         "k cosigned",
         "4",
         "A keeper releases only for a leaf in a head that bears k cosignatures,",
-        "release: leaf",
-        lambda keeper, counting, number, request, head, at: head in counting,
+        "release: head",
+        lambda keeper, counting, head: head in counting,
     ),
     Rule(
         "own head",
         "4",
         "which is, or is a prefix of, the highest head it cosigned itself.",
-        "release: leaf",
-        lambda keeper, counting, number, request, head, at: head == keeper.log[: len(head)],
+        "release: head",
+        lambda keeper, counting, head: head == keeper.log[: len(head)],
     ),
     Rule(
         "C opens to this AR",
         "5",
         "C opens to this AR.",
         "release: leaf",
-        lambda keeper, counting, number, request, head, at: (
+        lambda number, request, head, at: (
             head != () and (head[at].kind, head[at].number) == (READING, number)
         ),
     ),
@@ -88,28 +88,28 @@ KEEPERS = (
         "5",
         "The leaf's slot two is the AR's.",
         "release: leaf",
-        lambda keeper, counting, number, request, head, at: head != () and head[at].two == request.two,
+        lambda number, request, head, at: head != () and head[at].two == request.two,
     ),
     Rule(
         "lowest index",
         "5",
         "Keeper and scanner count only the lowest index of a slot two.",
         "release: leaf",
-        lambda keeper, counting, number, request, head, at: head != () and first_in_slot(head, at),
+        lambda number, request, head, at: head != () and first_in_slot(head, at),
     ),
     Rule(
         "granted",
         "5",
         "The outcome is granted.",
         "release: leaf",
-        lambda keeper, counting, number, request, head, at: head != () and head[at].granted,
+        lambda number, request, head, at: head != () and head[at].granted,
     ),
     Rule(
         "origin",
         "5",
         "AR, event and keeper policy name the origin; anything else is refused.",
         "release: leaf",
-        lambda keeper, counting, number, request, head, at: head != () and head[at].shard == "own",
+        lambda number, request, head, at: head != () and head[at].shard == "own",
     ),
     # Releasing: who asks
     Rule(

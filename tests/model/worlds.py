@@ -93,8 +93,17 @@ def lying_worlds(k: int, n: int, more: int = 0) -> list[Keepers]:
             forks=False,
         ),
         world("forks", 3, (Request(),), ONE, Leaf(COVER)),
+        # Dates multiply what is to be seen: the deeper one has the logged end, and no leaf more.
         world(
-            "lost ends", 2, (Request(),), ONE, ends=True, ends_in_log=more > 0, losses=1, last=2, forks=False
+            "lost ends",
+            2 - more,
+            (Request(),),
+            ONE,
+            ends=True,
+            ends_in_log=more > 0,
+            losses=1,
+            last=2,
+            forks=False,
         ),
         world("lost heads", 2, (), Leaf(COVER), Leaf(COVER, 1), losses=1, last=2, forks=False),
     ]
