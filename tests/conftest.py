@@ -9,10 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ["COFFRE_LANG"] = "en"  # what tests compare is English, whatever language the system speaks
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+# How long an example took says how busy the machine is.
+settings.register_profile("untimed", settings.default, deadline=None)
+settings.load_profile("untimed")
 
 # What tests count begins with one of these words, which then names a line of its own; all else are vectors.
 TRIED = ("inputs to ", "requests ", "steps of ")

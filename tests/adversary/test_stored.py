@@ -9,7 +9,7 @@ from crypto.errors import CannotOpen
 from crypto.pieces import ciphertext_length
 from tests.adversary.story import TEXTS, Story
 from tests.support.instance import Instance
-from vault_client import adding
+from vault_client import own_versions
 from vault_client.local_vault import newest
 from vault_client.practitioner import TREATMENT
 from vault_server.settings import Settings
@@ -88,7 +88,7 @@ async def test_an_unsealed_title_would_be_found(
     title = "Une-autre-sérologie-confidentielle"
     unsealed = types.SimpleNamespace(seal=lambda key, context, record: record)
     with monkeypatch.context() as twin:
-        twin.setattr(adding, "content", unsealed)
+        twin.setattr(own_versions, "content", unsealed)
         with pytest.raises(CannotOpen):
             await story.add(TEXT, f"{title}.txt")
     assert found(instance, {"title": title.encode()}) == {"title"}
