@@ -95,7 +95,7 @@ def parse_leaf(data: bytes) -> Leaf | None:
         raise Malformed("A log entry was refused: it is not a leaf of a known version.")
     if data[0] == MAP_ROOT_VERSION:
         return None
-    return Leaf(slot_one=data[1:33], slot_two=data[33:65], commitment=data[65:97])
+    return Leaf(slot_one=data[1:33], slot_two=data[33:65], commitment=data[65:])
 
 
 def commitment(salt: bytes, envelope: Envelope, part: ServerPart) -> bytes:

@@ -57,7 +57,7 @@ _encoder = msgspec.json.Encoder()
 
 @cache
 def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind, strict=True)
+    return msgspec.json.Decoder(kind)
 
 
 def encode(body: msgspec.Struct) -> bytes:

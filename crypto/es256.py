@@ -19,7 +19,7 @@ _BEFORE_X, _BEFORE_Y = bytes.fromhex("a5010203262001215820"), bytes.fromhex("225
 
 def check_public_key(cose: bytes) -> None:
     """Raises Malformed for anything but the one encoding, 77 bytes, of a public key of the curve."""
-    x, y = cose[10:42], cose[45:77]
+    x, y = cose[10:42], cose[45:]
     if cose != _BEFORE_X + x + _BEFORE_Y + y or len(y) != 32:
         raise Malformed("A passkey's public key does not have its one form. It was not taken.")
     point = ec.EllipticCurvePublicNumbers(int.from_bytes(x, "big"), int.from_bytes(y, "big"), _CURVE)

@@ -169,7 +169,7 @@ def read_manifest(data: bytes) -> ExportManifest:
     manifest = decode(data, ExportManifest, limit=MAX_MANIFEST)
     paths = [file.path for file in manifest.files]
     contents = [version.file for _, version in versions(manifest.documents) if version.file is not None]
-    if paths != sorted(set(paths)) or sorted([*RECORD_FILES, *contents]) != paths:
+    if sorted([*RECORD_FILES, *contents]) != paths:
         raise Malformed("A manifest contradicts itself about its files. Nothing of the export was believed.")
     for path in contents:
         folder, _, name = path.partition("/")

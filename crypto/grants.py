@@ -9,7 +9,7 @@ event starts a new *rekey*, whose rows are whole and close all earlier ones. A w
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Annotated, Literal
 
 import msgspec
@@ -188,7 +188,8 @@ def split_rows(data: bytes, rows: Rows) -> Iterator[Row]:
             "The rows of a grant have another length than their event says. They were not believed."
         )
     encoded = [data[at : at + ROW] for at in range(0, len(data), ROW)]
-    if rows_root(encoded) != rows.root or any(a[:32] >= b[:32] for a, b in pairwise(encoded)):
+    ids = [row[:32] for row in encoded]
+    if rows_root(encoded) != rows.root or ids != sorted(set(ids)):
         raise Malformed("The rows of a grant are not those that were signed. They were not believed.")
     return (Row(doc=row[:16], ver=row[16:32], ct_root=row[32:64], wrap=row[64:]) for row in encoded)
 
@@ -223,10 +224,14 @@ def accept(
             raise NotPermitted("A grant names something twice. It was not believed.")
     if event.expiry >= END_OF_TIME:
         raise NotPermitted("A grant lasts longer than any calendar. It was not believed.")
-    fresh = previous is None or event.rekey != previous.event.rekey
-    if fresh != (event.a_box is not None) or (fresh and event.rows.count == 0):
-        raise NotPermitted("A grant starts a rekey without its keys or its rows. It was not believed.")
-    a_box = event.a_box or (previous.a_box if previous is not None else b"")
+    if previous is None or event.rekey != previous.event.rekey:
+        if event.a_box is None or event.rows.count == 0:
+            raise NotPermitted("A grant starts a rekey without its keys or its rows. It was not believed.")
+        a_box = event.a_box
+    else:
+        if event.a_box is not None:
+            raise NotPermitted("A grant brings new keys without a rekey. It was not believed.")
+        a_box = previous.a_box
     return GrantState(
         vault=event.vault, holders=holders, rule=rule, digest=envelope.digest, event=event, a_box=a_box
     )

@@ -91,17 +91,17 @@ def fold(chain: Chain, origin: str, registrars: Registrars) -> IdentityState:
     for a keeper to answer.
     """
     state: IdentityState | None = None
-    index = -1
+    at_least = 0
     for n, link in enumerate(chain.links):
         disclosure = link.disclosure
         disclosure.leaf(link.envelope)
         if disclosure.part.outcome != "accepted" or disclosure.part.prev != FIRST:
             raise BrokenChain("An identity's link was not accepted into the directory. It was not believed.")
-        if disclosure.index <= index or disclosure.slot_one != directory_slot(origin, chain.identity, n):
+        if disclosure.index < at_least or disclosure.slot_one != directory_slot(origin, chain.identity, n):
             raise BrokenChain(
                 "An identity's links do not stand in the directory as they should. It was not believed."
             )
-        index = disclosure.index
+        at_least = disclosure.index + 1
         state = extend(state, link.envelope, disclosure.part.time, registrars)
     if state is None:
         raise BrokenChain("An identity without links was not believed.")
@@ -125,8 +125,11 @@ def extend(
     if time < state.time:
         raise BrokenChain("A link is dated before the one it follows. It was not believed.")
     state = msgspec.structs.replace(state, n=link.n, head=envelope.digest, time=time)
-    if isinstance(link.operations[0], Certify | Withdraw | Reset):
-        return _registered(state, envelope, link, time, registrars)
+    first = link.operations[0]
+    if isinstance(first, Certify | Withdraw | Reset):
+        if len(link.operations) != 1:
+            raise NotPermitted("A registrar's link may hold one step only. It was not believed.")
+        return _registered(state, envelope, first, time, registrars)
     return _changed(state, envelope, link, time)
 
 
@@ -158,7 +161,7 @@ def _found(envelope: Envelope, link: IdentityLink, time: int) -> IdentityState:
             "An identity's first link is not signed by all the keys it names. It was not believed."
         )
     state = applied(fresh, link.operations[1:])
-    if not state.devices or not state.reading_keys or state.keyring is None:
+    if not state.devices or not state.reading_keys:
         raise NotPermitted(
             "An identity's first link must name a device and a reading key. It was not believed."
         )
@@ -166,12 +169,13 @@ def _found(envelope: Envelope, link: IdentityLink, time: int) -> IdentityState:
 
 
 def _registered(
-    state: IdentityState, envelope: Envelope, link: IdentityLink, time: int, registrars: Registrars
+    state: IdentityState,
+    envelope: Envelope,
+    step: Certify | Withdraw | Reset,
+    time: int,
+    registrars: Registrars,
 ) -> IdentityState:
-    """A link of a registrar: one step, signed by the registrar (and by the new root of a reset)."""
-    step = link.operations[0]
-    if len(link.operations) != 1:
-        raise NotPermitted("A registrar's link may hold one step only. It was not believed.")
+    """A registrar's one step, signed by the registrar (and by the new root of a reset)."""
     keys = {
         key_id: entry.key
         for key_id, entry in registrars.items()
@@ -180,7 +184,7 @@ def _registered(
     introduced = verify_keys(step.key) if isinstance(step, Reset) else {}
     signed = verify(envelope, labels.IDENTITY_LINK, keys | introduced)
     by = signed - set(introduced)
-    if len(by) != 1 or not signed >= set(introduced):
+    if len(by) != 1 or signed - by != set(introduced):
         raise BadSignature("A registrar's link is not signed by one registrar. It was not believed.")
     (registrar,) = by
     schemes = registrars[registrar].schemes
@@ -199,7 +203,7 @@ def _registered(
             raise NotPermitted("A registrar certified what it may not, or for too long. It was not believed.")
         entry = Certificate(statement=step, registrar=registrar, link=state.n)
         return msgspec.structs.replace(state, certificates={**state.certificates, state.n: entry})
-    withdrawn = state.certificates.get(step.link) if isinstance(step, Withdraw) else None
+    withdrawn = state.certificates.get(step.link)
     if withdrawn is None or withdrawn.statement.scheme not in schemes:
         raise NotPermitted(
             "A registrar withdrew a certificate that is not there or not its own. Nothing changed."

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import cryptography.hazmat.primitives.ciphers.aead  # noqa: F401 - what is loaded here, no fresh process loads again
@@ -20,7 +21,7 @@ import nacl.bindings  # noqa: F401
 import pytest
 
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.reach import is_near, measure
+from tests.mutation.reach import is_near, measure, watching
 from tests.mutation.trial import (
     PYTEST,
     fork,
@@ -44,11 +45,16 @@ class Trials:
     def __init__(self, mutants: Sequence[Mutant], into: Path) -> None:
         self._mutants = mutants
         self._into = into
+        self._paths = sorted({mutant.path for mutant in mutants})
+        self._collecting = watching(self._paths)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Write what the tests reach, and which of the mutants inside functions were killed."""
+        self._collecting.stop()
         session.config.pluginmanager.unregister(name="terminalreporter")
-        reach = measure(session.items, sorted({mutant.path for mutant in self._mutants}))
+        reach = measure(session.items, self._paths)
+        data = self._collecting.get_data()
+        reach.collected = {path: set(data.lines(str(Path(path).resolve())) or ()) for path in self._paths}
         items = {item.nodeid: item for item in session.items}
         live = live_functions()
         gc.freeze()  # what is collected now need not be looked through, and so copied, by each process
@@ -69,6 +75,10 @@ class Trials:
 def living(mutants: Sequence[Mutant], pool: Sequence[str]) -> list[Mutant]:
     """The mutants that no test kills. Raises RuntimeError when a test fails without any."""
     with tempfile.TemporaryDirectory() as folder:
+        # Everything but the mutant is compiled once.
+        sys.pycache_prefix, sys.dont_write_bytecode = str(Path(folder, "compiled")), False
+        for plugin in entry_points(group="pytest11"):
+            plugin.load()
         into = Path(folder, "verdicts")
         os.waitpid(fork(lambda: pytest.main([*PYTEST, *pool], plugins=[Trials(mutants, into)])), 0)
         if not into.exists():
@@ -76,16 +86,16 @@ def living(mutants: Sequence[Mutant], pool: Sequence[str]) -> list[Mutant]:
                 "The tests cannot be collected, or one fails without any mutant. Nothing was tried."
             )
         reach, killed = pickle.loads(into.read_bytes())  # noqa: S301 - written by our own child
-    died = iter(killed)
-    left = [mutant for mutant in mutants if not (mutant.inside and next(died))]
-    for near in (True, False):  # to collect few tests is quick, and most mutants end there
-        trials = []
-        for mutant in left:
-            # What is in a function and lived had all its tests already: collected before it was exchanged.
-            tests = reach.tests_for(mutant) if near or not mutant.inside else []
-            some = [test for test in tests if is_near(mutant, test) == near]
-            trials.append(partial(run_fresh, mutant, some, reach.seconds_of(some)))
-        left = [mutant for mutant, died_now in zip(left, verdicts(trials), strict=True) if not died_now]
+        died = iter(killed)
+        left = [mutant for mutant in mutants if not (mutant.inside and next(died))]
+        for near in (True, False):  # to collect few tests is quick, and most mutants end there
+            trials = []
+            for mutant in left:
+                # What runs only while tests run had all of them already.
+                tests = reach.tests_for(mutant, collected=True) if reach.is_collected(mutant) else []
+                some = [test for test in tests if is_near(mutant, test) == near]
+                trials.append(partial(run_fresh, mutant, some, reach.seconds_of(some)))
+            left = [mutant for mutant, died_now in zip(left, verdicts(trials), strict=True) if not died_now]
     return left
 
 

@@ -1,7 +1,7 @@
 """The faults: each is one place of a source file written otherwise.
 
-Left alone are annotations of functions, what is raised or printed (a message may say anything), and the shape of a
-module (imports, definitions). Every other comparison, condition, number, literal, argument, slice and statement is
+Left alone are annotations of functions, what is raised or printed and other whole sentences (a message may say
+anything), the shape of a module (imports, definitions, type variables), and the order in which max and min are asked. Every other comparison, condition, number, literal, argument, slice and statement is
 written otherwise in each way that a slip of a developer would.
 """
 
@@ -38,6 +38,7 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 NAMES = {"any": "all", "all": "any", "min": "max", "max": "min"}
 PRINTED = {"__repr__", "__rich_repr__", "__str__", "__format__"}
 UNTOUCHED = {"__slots__", "__all__"}
+SENTENCE = re.compile(r"[A-Z]\S* .*\.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,10 @@ def _places(node: ast.AST, function: str) -> Iterator[tuple[ast.stmt | ast.expr 
             return
         case ast.Assign(targets=[ast.Name(id=name)]) if name in UNTOUCHED:
             return
+        case ast.Assign(value=ast.Call(func=ast.Name(id="TypeVar"))):
+            return
+        case ast.Constant(value=str() as text) if SENTENCE.fullmatch(text):
+            return
         case ast.AnnAssign() if _whole(function) or _is_alias(node):
             if node.value:
                 yield from _places(node.value, function)
@@ -174,9 +179,12 @@ def _otherwise(node: ast.AST) -> Iterator[str]:
                 yield _with(node, slice=ast.Slice(lower, None, step))
         case ast.Name(id=name) if name in NAMES:
             yield NAMES[name]
+        case ast.Call(func=ast.Name(id="max" | "min")):
+            return
         case ast.Call(args=arguments):
             for at, (first, second) in enumerate(pairwise(arguments)):
-                if not isinstance(first, ast.Starred) and not isinstance(second, ast.Starred):
+                starred = isinstance(first, ast.Starred) or isinstance(second, ast.Starred)
+                if not starred and ast.unparse(first) != ast.unparse(second):
                     yield _with(node, args=[*arguments[:at], second, first, *arguments[at + 2 :]])
         case ast.Raise() | ast.Break() | ast.Continue() | ast.Expr(value=ast.Call()):
             yield "pass"

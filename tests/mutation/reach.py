@@ -1,12 +1,13 @@
 """Which tests reach which lines, and how long each takes: what is run for a mutant, and in which order."""
 
+import ast
 import os
 import pickle
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import coverage
@@ -15,31 +16,32 @@ import pytest
 from tests.mutation.mutants import Mutant
 from tests.mutation.trial import fork
 
-ENOUGH_SECONDS = 6.0  # of tests for one mutant, as they took without it
-
 
 @dataclass
 class Reach:
-    """``seconds`` of each test by its name, and the names of the tests that reach each line of each file."""
+    """``seconds`` of each test by its name, and the names of the tests that reach each line of each file.
+
+    ``collected``: the lines of each file that run when tests are collected, before any test does.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     lines: dict[str, dict[int, set[str]]] = field(default_factory=dict)
+    collected: dict[str, set[int]] = field(default_factory=dict)
 
-    def tests_for(self, mutant: Mutant) -> list[str]:
-        """The tests to run, those nearest to the file first, then the quickest; for a line never reached, none."""
+    def is_collected(self, mutant: Mutant) -> bool:
+        """Whether collecting the tests already shows what this mutant changes."""
+        return not mutant.inside or not self.collected.get(mutant.path, set()).isdisjoint(mutant.lines)
+
+    def tests_for(self, mutant: Mutant, *, collected: bool = False) -> list[str]:
+        """Every test that may see the mutant: the nearest to its file first, then the quickest.
+
+        With ``collected`` that is every test there is, because the mutant is there before they are collected.
+        """
         lines = self.lines.get(mutant.path, {})
-        if mutant.inside:
-            reaching = set().union(*(lines.get(line, set()) for line in mutant.lines))
-        else:
+        reaching = set().union(*(lines.get(line, set()) for line in mutant.lines))
+        if collected:
             reaching = set(self.seconds)
-        chosen: list[str] = []
-        spent = 0.0
-        for test in sorted(reaching, key=lambda test: (not is_near(mutant, test), self.seconds[test], test)):
-            if chosen and spent + self.seconds[test] > ENOUGH_SECONDS:
-                break
-            chosen.append(test)
-            spent += self.seconds[test]
-        return chosen
+        return sorted(reaching, key=lambda test: (-_nearness(mutant, test), self.seconds[test], test))
 
     def seconds_of(self, tests: Iterable[str]) -> float:
         """How long they take together."""
@@ -51,10 +53,36 @@ def is_near(mutant: Mutant, test: str) -> bool:
     return Path(test.partition("::")[0]).stem.removeprefix("test_") in {Path(mutant.path).stem, "shapes"}
 
 
+def _nearness(mutant: Mutant, test: str) -> int:
+    module = mutant.path.removesuffix(".py").replace("/", ".")
+    return 2 * is_near(mutant, test) + (module in _imported(test.partition("::")[0]))
+
+
+@cache
+def _imported(path: str) -> frozenset[str]:
+    """The modules that a file of tests imports, and what it takes from them, by their full names."""
+    names = set()
+    for node in ast.walk(ast.parse(Path(path).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return frozenset(names)
+
+
+def watching(paths: Sequence[str]) -> coverage.Coverage:
+    """A measurement of these files that has begun."""
+    measured = coverage.Coverage(
+        data_file=None, config_file=False, include=[str(Path(path).resolve()) for path in paths]
+    )
+    measured.start()
+    return measured
+
+
 def measure(items: Sequence[pytest.Item], paths: Sequence[str]) -> Reach:
     """Run every test once under coverage, divided among the processors. Raises RuntimeError when one fails."""
     # Whole files, so that what a file sets up once is set up once.
-    files, parts = list(dict.fromkeys(item.path for item in items)), os.cpu_count() or 1
+    files, parts = list(dict.fromkeys(item.path for item in items)), len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder:
         shares = []
         for number in range(min(parts, len(files))):
@@ -75,10 +103,8 @@ def measure(items: Sequence[pytest.Item], paths: Sequence[str]) -> Reach:
 
 
 def _measure_share(items: Sequence[pytest.Item], paths: Sequence[str], into: Path) -> int:
-    of = [str(Path(path).resolve()) for path in paths]
-    measured = coverage.Coverage(data_file=None, config_file=False, include=of)
     part, failed = Reach(), ""
-    measured.start()
+    measured = watching(paths)
     for item, following in zip(items, [*items[1:], None], strict=True):
         measured.switch_context(item.nodeid)
         begun = time.process_time()

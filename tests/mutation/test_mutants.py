@@ -60,6 +60,10 @@ def test_every_place_is_written_otherwise():
         ("match a:\n case B() | C():\n  d", {("B() | C()", "B()"), ("B() | C()", "C()")}),
         ("class A:\n b: C = 1\n def __repr__(self): return 'd'", {("1", "2"), ("1", "0")}),
         ("import a\nfrom b import c", set()),
+        ("T = TypeVar('T')\nf(a, a)", {("f(a, a)", "pass")}),
+        ("a = max(b, c)", {("max", "min")}),
+        ("a = 'That is so.'", set()),
+        ("a = 'That'", {("'That'", "'Thatx'")}),
     ],
 )
 def test_other_places(source, expected):
@@ -123,9 +127,21 @@ def test_what_loops_for_ever_is_stopped(page, monkeypatch):
 
 
 def test_the_files_own_tests_come_first_and_then_the_quickest(page):
-    """Only tests that reach the line are run, and never for longer than enough."""
+    """All tests that reach the line are run: those named like the file, then those that import it, then the others."""
+    Path("test_o.py").write_text("import os\n")
+    Path("test_users.py").write_text("from page import short\n")
     mutant = page["not text", "text"]
-    seconds = {"test_page.py::a": 2.5, "test_page.py::b": 0.5, "test_o.py::c": 0.1, "test_o.py::d": 9.0}
-    reach = Reach(seconds, {"page.py": {line: set(seconds) - {"test_o.py::never"} for line in mutant.lines}})
-    assert reach.tests_for(mutant) == ["test_page.py::b", "test_page.py::a", "test_o.py::c"]
+    names = ["test_page.py::b", "test_page.py::a", "test_users.py::e", "test_o.py::c", "test_o.py::d"]
+    seconds = dict(zip(names, (0.5, 2.5, 3.0, 0.1, 9.0), strict=True)) | {"test_o.py::never": 0.0}
+    reach = Reach(seconds, {"page.py": {line: set(names) for line in mutant.lines}})
+    assert reach.tests_for(mutant) == names
+    assert reach.tests_for(mutant, collected=True)[-3:] == ["test_o.py::never", *names[-2:]]
     assert Reach(seconds, {"page.py": {}}).tests_for(mutant) == []
+
+
+def test_what_runs_while_tests_are_collected_is_tried_before(page):
+    """Outside of functions always; inside where collecting reaches the line."""
+    inside, outside = page["not text", "text"], page["3", "4"]
+    assert Reach().is_collected(outside)
+    assert not Reach().is_collected(inside)
+    assert Reach(collected={"page.py": {inside.lines[-1]}}).is_collected(inside)

@@ -70,7 +70,7 @@ def verdicts(trials: Sequence[Callable[[], int]]) -> list[bool]:
     running: dict[int, int] = {}
     waiting = iter(enumerate(trials))
     while True:
-        while len(running) < (os.cpu_count() or 1) and (following := next(waiting, None)):
+        while len(running) < len(os.sched_getaffinity(0)) and (following := next(waiting, None)):
             running[fork(partial(_bounded, following[1]))] = following[0]
         if not running:
             return killed

@@ -68,6 +68,17 @@ def test_an_empty_log_has_a_signed_head():
         Checkpoint(ORIGIN, 0, HEAD.root)
 
 
+def test_the_largest_head_is_one():
+    """A log of 2^63-1 leaves is still named."""
+    assert Checkpoint.parse(Checkpoint(ORIGIN, 2**63 - 1, HEAD.root).text).size == 2**63 - 1
+
+
+def test_the_text_of_a_head_ends_with_its_third_line():
+    """Something behind the last newline is Malformed."""
+    with pytest.raises(Malformed):
+        Checkpoint.parse(HEAD.text + "more")
+
+
 @pytest.mark.parametrize(
     ("origin", "size", "root"),
     [
@@ -258,8 +269,9 @@ def test_a_time_out_of_range_is_not_signed():
     for time in (-1, 2**63):
         with pytest.raises(Malformed):
             cosign(HEAD, FIRST.name, ONE, time)
-    note = NOTE + cosign(HEAD, FIRST.name, ONE, 2**63 - 1)
-    assert cosignatures(note, [FIRST]) == {FIRST.key.key_id: 2**63 - 1}
+    for time in (0, 2**63 - 1):
+        note = NOTE + cosign(HEAD, FIRST.name, ONE, time)
+        assert cosignatures(note, [FIRST]) == {FIRST.key.key_id: time}
 
 
 @pytest.mark.parametrize(
@@ -268,7 +280,9 @@ def test_a_time_out_of_range_is_not_signed():
         b"",
         b"\n",
         b"text\n",
+        LINE,
         b"text\n\n",
+        b"text\n\n" + LINE + LINE[:-1],
         b"text\n" + LINE,
         b"\n" + LINE,
         b"text\n\n" + LINE[:-1],
@@ -297,6 +311,12 @@ def test_what_is_not_a_note_is_refused(note):
     """Every part of the form is demanded, in unknown lines as well."""
     with pytest.raises(Malformed):
         parse_note(note)
+
+
+def test_an_unknown_signature_has_at_least_one_byte():
+    """Behind the four bytes of the key's id one more is enough where nobody knows the type."""
+    (line,) = parse_note("text\n\n— name AAAAAAE=\n".encode()).signatures
+    assert (line.id, line.signature) == (bytes(4), b"\1")
 
 
 def test_a_text_may_hold_empty_lines():
@@ -329,6 +349,10 @@ def test_notes_are_limited_in_size_and_signatures():
         parse_note(b"x" + text + LINE)
     with pytest.raises(TooLarge):
         add_cosignature(NOTE, LINE * 700, FIRST)
+    full = NOTE + b"".join(lines[1:])
+    assert len(parse_note(full).signatures) == MAX_SIGNATURES
+    with pytest.raises(TooLarge):
+        add_cosignature(full, LINE, FIRST)
 
 
 def test_a_verifier_key_is_read_back():

@@ -5,7 +5,8 @@ import pytest
 
 from crypto.access_log import FIRST, Leaf, Opening, ServerPart, commitment, opening_info, parse_leaf, previous
 from crypto.encoding import MAX_BODY
-from crypto.errors import CannotOpen, Malformed, NotProven
+from crypto.errors import CannotOpen, Malformed, NotProven, TooLarge
+from crypto.padding import pad_record
 from crypto.signing import SigningKey, sign_encoded
 from tests.support.people import LOG, NOW, Directory, fresh
 
@@ -90,6 +91,14 @@ def test_an_opening_of_the_largest_body_is_read():
     """A body as large as may be signed does not make an opening that the patient cannot read."""
     made = opening(sign_encoded("test/statement", b"x" * MAX_BODY, KEY))
     assert Opening.from_record(made.to_record()) == made
+
+
+def test_an_opening_has_a_limit():
+    """Twice the size of a body is read, and is no opening here; a byte more is TooLarge before it is looked at."""
+    with pytest.raises(Malformed):
+        Opening.from_record(pad_record(b"x" * 2 * MAX_BODY))
+    with pytest.raises(TooLarge):
+        Opening.from_record(pad_record(b"x" * (2 * MAX_BODY + 1)))
 
 
 def test_a_spoiled_opening_is_refused():

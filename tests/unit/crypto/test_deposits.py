@@ -73,6 +73,20 @@ def test_an_unsound_card_is_refused(changes, error):
         accepted(MAKER, replace(MAKER.card, **changes))
 
 
+def test_the_shortest_card_is_believed():
+    """A second is a time."""
+    assert accepted(MAKER, replace(MAKER.card, until=NOW + 1)).until == NOW + 1
+
+
+def test_a_deposit_is_bound_to_every_part_of_its_place():
+    """Another log, record, card, document, version or content gives another binding, and so does another use."""
+    place = MAKER.place(GrantedDocument.fresh())
+    others = [place._replace(**{name: b"x"}) for name in place._fields[1:]]
+    others.append(place._replace(origin="elsewhere.example/coffre/log/0"))
+    bindings = {other.info(labels.DEPOSIT_KEY) for other in [place, *others]}
+    assert len(bindings | {place.info(labels.STANDING_A)}) == 8
+
+
 @pytest.mark.parametrize("now", [NOW - 1, NOW + 90 * DAY])
 def test_a_card_has_its_time(now):
     """Before and after its time a card is Stale."""

@@ -9,6 +9,7 @@ from crypto.encoding import (
     Natural,
     SecretBody,
     ShortText,
+    acceptable,
     decode,
     decode_text,
     encode,
@@ -76,9 +77,11 @@ CHANGES = {
     "an escaped surrogate pair": ('"abc"', '"\\ud83d\\ude00"'),
     "an escaped key": ('"text":', '"te\\u0078t":'),
     "NFD": ('"abc"', '"e\u0301"'),
+    "NFD with the first mark there is": ('"abc"', '"e\u0300"'),
     "NFD in marks out of order": ('"abc"', '"a\u0301\u0323"'),
     "a singleton that NFC replaces": ('"abc"', '"\u2126"'),
     "right-to-left override": ('"abc"', '"a\u202ec"'),
+    "an override beside a letter": ('"abc"', '"é\u202ec"'),
     "a bidirectional isolate": ('"abc"', '"a\u2066c"'),
     "a left-to-right mark": ('"abc"', '"a\u200ec"'),
     "an Arabic letter mark": ('"abc"', '"a\u061cc"'),
@@ -195,6 +198,7 @@ def test_depth_is_refused(deep):
 
 def test_size_is_checked_before_anything_else():
     """One byte above the limit is TooLarge even when it is not a body at all."""
+    assert MAX_BODY == 1_048_576
     with pytest.raises(TooLarge):
         decode(b"x" * (MAX_BODY + 1), Sample)
     with pytest.raises(TooLarge):
@@ -207,6 +211,13 @@ def test_what_may_not_be_signed_is_not_encoded(text):
     """A body that no one would read is not written either."""
     with pytest.raises(Malformed):
         encode(Item(name=text))
+
+
+def test_text_is_made_acceptable():
+    """What may not be signed is left out, and what comes together by that is composed."""
+    assert acceptable("a\u202eb\0c") == "abc"
+    assert acceptable("e\u200b\u0301") == "é"
+    assert acceptable("e\u0301t") == "ét"
 
 
 def test_a_lone_surrogate_is_not_encoded():

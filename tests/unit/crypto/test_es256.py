@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crypto.errors import Malformed
-from crypto.es256 import Es256Key, check_public_key
+from crypto.es256 import ALGORITHM, Es256Key, check_public_key
 from crypto.secret_bytes import SecretBytes
 from tests.strategies import edits
 
@@ -23,6 +23,7 @@ def test_a_key_of_the_standard() -> None:
     """The point is that of RFC 6979, written as the COSE key of RFC 9053 with five entries in canonical order."""
     key = Es256Key(SecretBytes(bytes.fromhex(SCALAR)))
     assert key.cose.hex() == f"a5010203262001215820{X}225820{Y}"
+    assert key.cose[4] == 0x20 - 1 - ALGORITHM  # a negative number in CBOR
     public = ec.EllipticCurvePublicNumbers(int(X, 16), int(Y, 16), ec.SECP256R1()).public_key()
     public.verify(key.sign_bytes(b"sample"), b"sample", ec.ECDSA(SHA256()))
     with pytest.raises(InvalidSignature):
@@ -45,6 +46,14 @@ def test_what_is_no_key_is_refused(scalar: bytes) -> None:
     """Neither a scalar outside the group nor another length."""
     with pytest.raises(Malformed):
         Es256Key(SecretBytes(scalar))
+
+
+def test_a_public_key_has_77_bytes() -> None:
+    """The same point with a zero in front of a coordinate is refused."""
+    cose = Es256Key(SecretBytes(bytes.fromhex(SCALAR))).cose
+    for at in (10, 45):
+        with pytest.raises(Malformed):
+            check_public_key(cose[:at] + b"\0" + cose[at:])
 
 
 @given(data=st.data())

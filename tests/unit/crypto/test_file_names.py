@@ -71,8 +71,24 @@ def test_any_text_gives_a_safe_name(title: str, suffix: str, number: int) -> Non
     assert name.casefold() != safe_name(title, suffix, number + 1).casefold()
 
 
+def test_a_name_has_one_to_180_bytes() -> None:
+    """The shortest and the longest name are safe."""
+    for name in ("a", "x" * 180, "é" * 90):
+        check_name(name)
+    assert MAX_NAME == 180
+
+
+def test_a_title_is_cut_no_more_than_it_must() -> None:
+    """One byte is kept for what goes before the name of a device."""
+    assert safe_name("x" * 300, ".pdf") == "x" * 175 + ".pdf"
+    device = safe_name("con." + "x" * 300, "")
+    check_name(device)
+    assert device == "_con." + "x" * 175
+
+
 def test_a_plain_title_stays_readable() -> None:
     """A title that is safe as it is keeps every character, and a number stands behind it."""
     assert safe_name("2026-03-14 Bilan sanguin à jeun", ".pdf") == "2026-03-14 Bilan sanguin à jeun.pdf"
+    assert safe_name("xérus thorax", ".pdf") == "xérus thorax.pdf"
     assert safe_name("Bilan", ".pdf", 2) == "Bilan (2).pdf"
     assert safe_name("Bilan : T?", ".txt") == "Bilan _ T_.txt"

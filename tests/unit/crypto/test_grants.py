@@ -456,6 +456,20 @@ def test_rows_have_a_limit(monkeypatch):
         split_rows(b"".join(encoded), named)
 
 
+def test_rows_stand_in_order_of_documents_and_versions():
+    """Versions that differ in their last byte are two; what follows a version tells none apart."""
+    low, high = bytes(32), bytes(31) + b"\1"
+    for first, second, fits in ((low, high, True), (high, low, False), (low, low, False)):
+        for ct_roots in ((b"\0", b"\1"), (b"\1", b"\0")):
+            encoded = [name + ct_root * 80 for name, ct_root in zip((first, second), ct_roots, strict=True)]
+            named = Rows(root=rows_root(encoded), count=2)
+            if fits:
+                assert [row.ver for row in split_rows(b"".join(encoded), named)] == [first[16:], second[16:]]
+            else:
+                with pytest.raises(Malformed):
+                    split_rows(b"".join(encoded), named)
+
+
 @pytest.mark.parametrize("ids", [(2, 1), (1, 1), (1, 3, 2)], ids=str)
 def test_rows_stand_in_order(ids):
     """Signed rows that do not rise strictly by document and version are Malformed: no document has two rows."""

@@ -136,6 +136,14 @@ def test_a_first_link_is_complete(person, left_out):
         )
 
 
+def test_a_first_link_without_any_device_founds_nothing(person):
+    """Nor does one that leaves out the device's unlock key as well."""
+    root, _, _, kit, reading = operations_of(person)
+    signers = [person.kit.root, person.recovery]
+    with pytest.raises(NotPermitted):
+        extend(None, founding(person, root, kit, reading, signers=signers), NOW, REGISTRARS)
+
+
 def test_a_keyring_does_not_stand_in_for_a_reading_key(person):
     """A first link that names a keyring but no reading key founds nothing."""
     with pytest.raises(NotPermitted):
@@ -254,6 +262,9 @@ def test_reading_keys_are_numbered_in_order(person):
     for number in (0, 2):
         refused(NotPermitted, person, ReadingKey(number=number, key=public, keyring=ring))
     refused(Malformed, person, ReadingKey(number=1, key=BAD_SEALING, keyring=ring))
+    person.new_reading_key()
+    assert extended(person, ReadingKey(number=2, key=public, keyring=ring)).reading_key == 2
+    refused(NotPermitted, person, ReadingKey(number=1, key=public, keyring=ring))
 
 
 def test_unlock_keys_come_and_go(person):
@@ -340,11 +351,20 @@ def test_the_old_root_makes_a_completed_rotation_continuous(person):
     assert (state.root, state.hard_stops) == (new.public.raw, ())
 
 
+def test_a_rotation_that_comes_with_another_kit_is_a_hard_stop_too(person):
+    """What a device asked for and completed stops whoever pinned the identity, though the root is only part of it."""
+    new = SigningKey.generate()
+    person.add(RotateRoot(key=new.public.raw), *kit_key(person), signers=[person.device.signing, new])
+    state = extended(person, Complete(link=1), time=NOW + SEVEN_DAYS)
+    assert (state.root, state.hard_stops) == (new.public.raw, (2,))
+
+
 def test_the_root_recovers_at_once(person):
     """Signed by the root, a recovery revokes all devices, adds the new one, and is a hard stop."""
     new = Device()
     state = extended(person, Recover(), new.added, signers=[person.kit.root, new.signing])
     assert set(state.devices) == {new.id}
+    assert set(state.unlock_keys) == {key_hash(person.kit.unlock.public)}
     assert state.hard_stops == (1,)
 
 
@@ -454,7 +474,8 @@ def test_a_registrar_certifies(person):
 )
 def test_a_registrar_keeps_to_its_scheme_and_time(person, change):
     """Another scheme, a subject without a value, no time and more than 400 days are NotPermitted."""
-    assert extended(person, certificate(until=NOW + LONGEST_CERTIFICATE), signers=[SERVICE.registrar])
+    for honest in ({"until": NOW + LONGEST_CERTIFICATE}, {"until": NOW + 1}, {"subject": "demo:1"}):
+        assert extended(person, certificate(**honest), signers=[SERVICE.registrar])
     refused(NotPermitted, person, certificate(**change), signers=[SERVICE.registrar])
 
 
@@ -502,6 +523,7 @@ def test_a_device_changes_the_kit_in_seven_days_only(person):
     refused(NotPermitted, person, Complete(link=1), time=NOW + SEVEN_DAYS - 1)
     done = extended(person, Complete(link=1), time=NOW + SEVEN_DAYS)
     assert key_hash(person.kit.unlock.public) not in done.unlock_keys
+    assert done.hard_stops == ()
     at_once = extended(person, step, signers=[person.kit.root])
     assert key_hash(person.kit.unlock.public) not in at_once.unlock_keys
 
