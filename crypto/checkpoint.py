@@ -90,7 +90,7 @@ class CosignerKey(NoteKey):
         return time
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NoteSignature:
     """One signature line. A claim, until the key it names has checked it."""
 
@@ -103,7 +103,7 @@ class NoteSignature:
         return f"— {self.name} {base64.b64encode(self.id + self.signature).decode()}\n"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Note:
     """A note of sound form, of which nothing has been verified."""
 
@@ -115,7 +115,7 @@ class Note:
         return (self.text + "\n" + "".join(map(NoteSignature.line, self.signatures))).encode()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checkpoint:
     """The head of a log: ``size`` leaves under ``root``. The root of no leaves is always EMPTY_ROOT."""
 

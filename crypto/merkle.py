@@ -184,7 +184,7 @@ def verify_consistency(old: int, old_root: bytes, new: int, new_root: bytes, pat
     # The walk starts at the last complete subtree of the old tree. When that is the whole old tree, its hash is the
     # old root and the proof leaves it out.
     last = old - 1
-    start = (old & -old).bit_length() - 1
+    start = (old ^ last).bit_length() - 1
     shared = (last ^ (new - 1)).bit_length()
     nodes = [old_root, *path] if old == 1 << start else list(path)
     if len(nodes) != 1 + shared - start + (last >> shared).bit_count():

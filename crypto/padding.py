@@ -13,11 +13,11 @@ RECORD_FLOOR = 256
 
 def padme(length: int) -> int:
     """The Padmé length of ``length`` bytes: at most 12 % more, leaking O(log log n) bits."""
-    if length < 2:
-        return length
+    if not length:
+        return 0
     exponent = length.bit_length() - 1
     mantissa_bits = exponent.bit_length()
-    mask = (1 << (exponent - mantissa_bits)) - 1 if exponent > mantissa_bits else 0
+    mask = (1 << (exponent - mantissa_bits)) - 1
     return (length + mask) & ~mask
 
 
@@ -36,6 +36,6 @@ def unpad_record(padded: bytes) -> bytes:
     """The record inside ``padded``. Raises CannotOpen unless it is padded exactly as ``pad_record`` does."""
     length = int.from_bytes(padded[:4], "big")
     record = padded[4 : 4 + length]
-    if len(record) != length or pad_record(record) != padded:
+    if pad_record(record) != padded:
         raise CannotOpen("A sealed record")
     return record

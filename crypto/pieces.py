@@ -75,8 +75,6 @@ def piece_hash(*fragments: bytes | memoryview) -> bytes:
 def ct_root(ciphertext: bytes) -> bytes:
     """The content address of a whole ciphertext. Raises Malformed for a length no ciphertext has."""
     _check_end(len(ciphertext) - HEADER)
-    if len(ciphertext) <= HEADER + PIECE:
-        return piece_hash(ciphertext)
     return merkle.root_of([*_leaves(memoryview(ciphertext), 0)])
 
 

@@ -28,7 +28,7 @@ MAX_TEXT = MAX_NOTE + 4096
 _HEADER = "c2sp.org/tlog-proof@v1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Receipt:
     """Leaf ``index`` of a log, the audit ``path`` to it, and the checkpoint it is shown under, byte for byte."""
 
@@ -59,7 +59,7 @@ class Receipt:
         return checkpoint
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AddCheckpoint:
     """The request that a cosigner who knows the tree of ``old`` leaves follow the log to the checkpoint in ``note``."""
 

@@ -79,7 +79,7 @@ class Opener:
 
     def __init__(self, key: SecretBytes, context: bytes, header: bytes) -> None:
         """Checks the commitment of ``header``. Raises CannotOpen under another key or context."""
-        if len(header) != pieces.HEADER or len(key) != KEY:
+        if len(key) != KEY:
             raise CannotOpen
         self._aead, self._base_nonce, self.header = _derive(key, context, header[:SALT])
         if not hmac.compare_digest(self.header, header):

@@ -116,7 +116,7 @@ def check_first_keyring(keyring: VaultKeyring, genesis: Genesis) -> None:
     if (keyring.vault, keyring.link, keyring.origin, len(keyring.epochs)) != (None, None, genesis.origin, 1):
         raise NotPermitted("The first keyring of a record is out of place. It was not believed.")
     check_person(keyring.person, genesis.person)
-    check_epoch(keyring.epochs[-1], genesis.keyring)
+    check_epoch(keyring.epochs[0], genesis.keyring)
 
 
 def check_vault_keyring(

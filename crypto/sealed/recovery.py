@@ -51,7 +51,7 @@ class Kit:
     def to_text(self) -> str:
         """The kit as 14 groups of four characters."""
         seed = self._seed.reveal()
-        text = base64.b32encode(seed + _checksum(seed)).decode().rstrip("=")
+        text = base64.b32encode(seed + _checksum(seed)).decode()
         return "-".join(_grouped(text))
 
     @classmethod
@@ -62,7 +62,7 @@ class Kit:
         except ValueError:
             data = b""
         seed, check = data[:32], data[32:]
-        if len(data) != 32 + _CHECK or not hmac.compare_digest(check, _checksum(seed)):
+        if not hmac.compare_digest(check, _checksum(seed)):
             raise Malformed(
                 "This is not a recovery kit, or a character is wrong. Nothing was tried. Read it again."
             )

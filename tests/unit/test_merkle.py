@@ -133,6 +133,7 @@ def test_a_frontier_takes_whole_subtrees():
             frontier.append_subtree(subtree(level, before >> level), level)
             assert frontier.size == before + (1 << level)
             assert frontier.root() == ROOTS[frontier.size]
+            assert Frontier(frontier.size, frontier.subtrees).root() == frontier.root()
 
 
 def test_a_frontier_refuses_what_does_not_fit():
@@ -144,7 +145,14 @@ def test_a_frontier_refuses_what_does_not_fit():
     with pytest.raises(Malformed):
         frontier.append(LEAVES[1][:31])
     assert (frontier.size, frontier.root()) == (1, ROOTS[1])
-    for size, subtrees in [(-1, []), (0, LEAVES[:1]), (3, LEAVES[:1]), (2, LEAVES[:2]), (1, [b"short"])]:
+    for size, subtrees in [
+        (-1, []),
+        (-1, LEAVES[:1]),
+        (0, LEAVES[:1]),
+        (3, LEAVES[:1]),
+        (2, LEAVES[:2]),
+        (1, [b"short"]),
+    ]:
         with pytest.raises(Malformed):
             Frontier(size, subtrees)
 
@@ -201,6 +209,15 @@ def test_a_hash_of_another_length_cannot_move_the_border_between_two():
         verify_inclusion(b"", 0, 1, [], b"")
     with pytest.raises(NotProven):
         verify_consistency(1, b"", 1, b"", [])
+
+
+def test_sizes_are_looked_at_whatever_the_hashes_fit():
+    """A path made for a leaf behind the last, and a proof made for a tree that shrinks, lead to their roots in vain."""
+    a, b, c = LEAVES[:3]
+    with pytest.raises(NotProven):
+        verify_inclusion(b, 1, 1, [a], node_hash(a, b))
+    with pytest.raises(NotProven):
+        verify_consistency(3, node_hash(c, a), 2, node_hash(c, node_hash(a, b)), [a, b, c])
 
 
 def test_a_proof_cannot_go_on_above_the_root():

@@ -87,6 +87,7 @@ TEXT = RECEIPT.encode()
     [
         b"",
         NOTE,
+        b"c2sp.org/tlog-proof@v1\n\n" + NOTE,
         b"\n" + TEXT,
         TEXT[:-1],
         TEXT + b"\n",
@@ -153,3 +154,5 @@ def test_texts_are_limited():
             type(text).decode((head + line * 64 + "\n").encode() + NOTE)
         with pytest.raises(TooLarge):
             type(text).decode(bytes(MAX_TEXT + 1))
+        with pytest.raises(Malformed):
+            type(text).decode(bytes(MAX_TEXT))

@@ -116,6 +116,7 @@ def test_the_size_gives_the_tiles(size, levels):
 
 def test_a_bundle_keeps_its_entries():
     """Entries of all lengths come back, each behind two bytes of length."""
+    assert decode_bundle(encode_bundle([b"one"]), 1) == [b"one"]
     entries = [b"", b"one", b"\0" * 65535]
     data = encode_bundle(entries)
     assert data.startswith(b"\0\0\0\3one\xff\xff")
@@ -136,7 +137,7 @@ def test_a_bundle_of_another_number_or_length_is_refused():
     ]:
         with pytest.raises(Malformed):
             decode_bundle(bad, width)
-    for entries in ([], [b""] * 257, [bytes(65536)]):
+    for entries in ([], [b""] * 257, [bytes(65536)], [b"", bytes(65536)]):
         with pytest.raises(Malformed):
             encode_bundle(entries)
 

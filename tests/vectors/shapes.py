@@ -1,14 +1,17 @@
 """The shape of every body and message: its fields in their order, with what each may hold, as one line of text each.
+And every operation of a server and a keeper: what it takes and answers, how long both may be, and who may ask.
 
 ``shapes.json`` keeps them. What is signed or sent today is signed and sent so for ever, limits included: a limit that
 moved would let one party refuse what another has signed.
 """
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 from msgspec import inspect as kinds
 
+from crypto.wire import keeper_api, vault_api
 from tests.strategies import all_kinds
 
 PATH = Path(__file__).with_name("shapes.json")
@@ -18,7 +21,10 @@ Shapes = dict[str, dict[str, str]]
 
 def shapes() -> Shapes:
     """The shapes as they are in the source."""
-    return {f"{kind.__module__}.{kind.__name__}": _fields(kinds.type_info(kind)) for kind in all_kinds()}
+    bodies = {f"{kind.__module__}.{kind.__name__}": _fields(kinds.type_info(kind)) for kind in all_kinds()}
+    operations: list[vault_api.Operation | keeper_api.KeeperOperation] = []
+    operations += vault_api.OPERATIONS + keeper_api.OPERATIONS
+    return bodies | {f"{each.__module__} {each.name}": _operation(each) for each in operations}
 
 
 def kept() -> Shapes:
@@ -32,6 +38,11 @@ def keep(*, force: bool) -> int:
     now, before = shapes(), {} if force or not PATH.exists() else kept()
     PATH.write_text(json.dumps(now | before, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return len(now.keys() - before.keys())
+
+
+def _operation(operation: vault_api.Operation | keeper_api.KeeperOperation) -> dict[str, str]:
+    values = {field.name: getattr(operation, field.name) for field in fields(operation)}
+    return {name: value.__name__ if isinstance(value, type) else str(value) for name, value in values.items()}
 
 
 def _fields(info: kinds.Type) -> dict[str, str]:

@@ -10,6 +10,7 @@ from crypto.errors import BadSignature, BrokenChain, CannotOpen, Malformed, NotP
 from crypto.padding import pad_record
 from crypto.sealed.standing import (
     CategoryKey,
+    SealedStanding,
     StandingKeys,
     StandingWrapper,
     open_card_secrets,
@@ -17,6 +18,7 @@ from crypto.sealed.standing import (
     open_share_a,
     open_standing_keys,
     open_standing_policy,
+    seal_card_secrets,
     seal_standing_keys,
     seal_standing_policy,
 )
@@ -25,7 +27,7 @@ from crypto.secret_bytes import SecretBytes
 from crypto.signing import sign
 from tests.support.deposits import DepositMaker
 from tests.support.grants import GrantedDocument, GrantMaker
-from tests.support.people import DAY, NOW, Person, Service, fresh
+from tests.support.people import DAY, LOG, NOW, Person, Service, fresh
 from tests.support.vaults import Vault
 
 SERVICE = Service(3, 4)
@@ -116,6 +118,38 @@ def test_a_cards_secrets_stay_with_the_card():
             open_card_secrets(key, card)
     with pytest.raises(CannotOpen):
         open_card_secrets(OTHER.reading[0], MAKER.card)
+
+
+def test_the_bindings_are_those_of_the_format_page():
+    """Card, standing keys and a keeper's policy open where they were sealed to what the page says, in its order."""
+    card, reader = MAKER.card, DEPOSITOR.reading[0]
+    info = pae(
+        labels.CARD_BOX, card.origin.encode(), card.vault, card.card, card.depositor.identity, bytes(8)
+    )
+    box = sealing.seal(reader.public, info, pad_record(encode(MAKER.secrets)))
+    assert open_card_secrets(reader, replace(card, box=box)) == MAKER.secrets
+    again = seal_card_secrets(
+        reader.public, MAKER.secrets, card.origin, card.vault, card.card, card.depositor.identity, 0
+    )
+    assert open_card_secrets(reader, replace(card, box=again)) == MAKER.secrets
+    event = replace(GrantMaker(VAULT, DEPOSITOR, 3, 4).event(GrantedDocument.fresh()).body, j=5)
+    entry = CategoryKey(epoch=0, place=0, category="Biologie", seed=MAKER.category.seed.reveal())
+    numbers = (5).to_bytes(8, "big"), event.recipient.identity, bytes(8)
+    info = pae(labels.STANDING_KEYS, event.origin.encode(), event.vault, event.gid, *numbers)
+    box = sealing.seal(reader.public, info, pad_record(encode(StandingKeys(keys=(entry,)))))
+    assert open_standing_keys(reader, event, box).keys == (entry,)
+    document, keeper = GrantedDocument.fresh(), SERVICE.keepers[0].unsealing
+    ids, root = (document.doc, document.ver, document.ct_root), fresh()
+    name = sealing.key_hash(keeper.public)
+    honest = next(
+        open_standing_policy(keeper, blob, LOG, *ids)
+        for blob in MAKER.standing(document)[1]
+        if blob.keeper == name
+    )
+    info = pae(labels.STANDING_POLICY, LOG.encode(), *ids, name, root)
+    box = sealing.seal(keeper.public, info, pad_record(encode(honest)))
+    sealed = SealedStanding(keeper=name, trust_root=root, box=box)
+    assert open_standing_policy(keeper, sealed, LOG, *ids) == honest
 
 
 def test_a_deposit_is_believed_and_opened_by_the_patient():

@@ -154,6 +154,12 @@ def test_a_keyring_has_a_box_for_each_of_many():
         (VAULT, keyring(epoch(1), epoch(0))),
         (VAULT, keyring(epoch(0), epoch(0))),
         (VAULT, keyring(replace(epoch(0), category_keys=(CategorySeed(category="lab", seed=fresh()),) * 2))),
+        (
+            VAULT,
+            keyring(
+                epoch(0), replace(epoch(1), category_keys=(CategorySeed(category="lab", seed=fresh()),) * 2)
+            ),
+        ),
         (IDENTITY, IdentityKeyring(reading_keys=READING.reading_keys * 2)),
         (
             IDENTITY,
@@ -166,6 +172,7 @@ def test_a_keyring_has_a_box_for_each_of_many():
         "backwards",
         "twice",
         "a category twice",
+        "a category twice in a later epoch",
         "a number twice",
         "numbers backwards",
     ],

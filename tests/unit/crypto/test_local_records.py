@@ -1,10 +1,14 @@
 """The limits of what a profile keeps, and that its three keys are not one."""
 
+import hmac
+
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from crypto.encoding import pae
 from crypto.errors import CannotOpen, Malformed, TooLarge
-from crypto.labels import LOCAL_RECORD
+from crypto.labels import LOCAL_RECORD, PROFILE_NAME
 from crypto.padding import unpad_record
 from crypto.sealed import content, local_records
 from crypto.sealed.local_records import MAX_NAME, LocalRecords
@@ -47,6 +51,20 @@ def test_records_of_a_group_share_its_mark():
     assert RECORDS.group_tag("grant/1") == RECORDS.group_tag("grant/2/3") == RECORDS.group_tag("grant")
     assert RECORDS.group_tag("grants/1") != RECORDS.group_tag("grant/1")
     assert RECORDS.tag("grant") != RECORDS.group_tag("grant")
+
+
+def test_each_use_has_the_key_of_the_format_page():
+    """Check, tag, group tag and seal are by HKDF of the profile key, for a purpose of their own each."""
+
+    def key(purpose):
+        """The key for one use."""
+        return HKDF(SHA256(), 32, None, pae(PROFILE_NAME, purpose)).derive(bytes(range(32)))
+
+    assert RECORDS.check == key(b"check")
+    assert RECORDS.tag("grant/1") == hmac.digest(key(b"name"), b"grant/1", "sha256")
+    assert RECORDS.group_tag("grant/1") == hmac.digest(key(b"group"), b"grant", "sha256")
+    context = pae(LOCAL_RECORD, RECORDS.tag("a"))
+    assert content.open(SecretBytes(key(b"seal")), context, RECORDS.seal("a", b"body"))
 
 
 def test_another_profile_knows_nothing_of_it():

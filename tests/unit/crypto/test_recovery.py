@@ -23,6 +23,7 @@ def test_a_kit_gives_the_same_keys_again():
     other = Kit.generate()
     assert other.root.public.raw != KIT.root.public.raw
     assert other.unlock.public != KIT.unlock.public
+    assert Kit.from_text(other.to_text()).root.public.raw == other.root.public.raw
     assert not KIT.root.seed.same_as(KIT.unlock.seed)
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from crypto import labels
-from crypto.encoding import encode
+from crypto.encoding import encode, pae
 from crypto.errors import BadSignature, Malformed, NotPermitted
 from crypto.identity_links import AddMember, Delegate, EndDelegation, RemoveMember, RevokeDevice
 from crypto.requests import MAX_DOCUMENTS, Purpose, check_request, purpose_info, read_request
@@ -153,7 +153,7 @@ def test_an_unknown_act_is_malformed():
 
 
 def test_a_purpose_is_bound_and_does_not_print():
-    """The binding of a sealed purpose differs by log, grant and nonce; its repr shows nothing."""
+    """The binding of a sealed purpose is to log, grant and nonce, in this order; its repr shows nothing."""
     gid, nonce = fresh(), fresh(16)
     made = {
         purpose_info(LOG, gid, nonce),
@@ -162,5 +162,6 @@ def test_a_purpose_is_bound_and_does_not_print():
         purpose_info(LOG, gid, fresh(16)),
     }
     assert len(made) == 4
+    assert purpose_info(LOG, gid, nonce) == pae(labels.PURPOSE, LOG.encode(), gid, nonce)
     purpose = Purpose(code="TREAT", role="doctor", organisation="clinic", name="Dr Exemple", reason="fever")
     assert repr(purpose) == "Purpose(…)"

@@ -90,6 +90,7 @@ def test_a_key_comes_back_from_its_seed():
     assert len(KEY.public) == PUBLIC_KEY
     assert again.open(b"", seal(KEY.public, b"", b"x")) == b"x"
     assert UnsealingKey.generate().public != KEY.public
+    assert len(UnsealingKey.generate().seed) == 32
     assert key_hash(KEY.public) != key_hash(UnsealingKey.generate().public)
 
 
