@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import mlkem, x25519
 from crypto.errors import Malformed, TooLarge
 
 SUITE = hpke.Suite(hpke.KEM.MLKEM768_X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
-PUBLIC_KEY = 1216
 OVERHEAD = 1136
 MAX_INFO = 1024
 
@@ -48,7 +47,7 @@ def key_hash(public_key: bytes) -> bytes:
 @lru_cache(maxsize=64)  # many seals go to the same few keys, and reading one costs as much as sealing
 def _load(public_key: bytes) -> hpke.MLKEM768X25519PublicKey:
     # X25519 takes other spellings of a number for the same key; then one key would have two hashes.
-    if len(public_key) != PUBLIC_KEY or int.from_bytes(public_key[1184:], "little") >= _CURVE_PRIME:
+    if int.from_bytes(public_key[1184:], "little") >= _CURVE_PRIME:
         raise ValueError
     return hpke.MLKEM768X25519PublicKey(
         mlkem.MLKEM768PublicKey.from_public_bytes(public_key[:1184]),

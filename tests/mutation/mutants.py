@@ -1,8 +1,9 @@
 """The faults: each is one place of a source file written otherwise.
 
 Left alone are annotations of functions, what is raised or printed and other whole sentences (a message may say
-anything), the shape of a module (imports, definitions, type variables), and the order in which max and min are asked. Every other comparison, condition, number, literal, argument, slice and statement is
-written otherwise in each way that a slip of a developer would.
+anything), the shape of a module (imports, definitions, type variables), and the order of what max, min or
+compare_digest compares. Every other comparison, condition, number, literal, argument, slice and statement is written
+otherwise in each way that a slip of a developer would.
 """
 
 import ast
@@ -179,7 +180,7 @@ def _otherwise(node: ast.AST) -> Iterator[str]:
                 yield _with(node, slice=ast.Slice(lower, None, step))
         case ast.Name(id=name) if name in NAMES:
             yield NAMES[name]
-        case ast.Call(func=ast.Name(id="max" | "min")):
+        case ast.Call(func=ast.Name(id="max" | "min") | ast.Attribute(attr="compare_digest")):
             return
         case ast.Call(args=arguments):
             for at, (first, second) in enumerate(pairwise(arguments)):

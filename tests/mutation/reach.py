@@ -41,7 +41,10 @@ class Reach:
         reaching = set().union(*(lines.get(line, set()) for line in mutant.lines))
         if collected:
             reaching = set(self.seconds)
-        return sorted(reaching, key=lambda test: (-_nearness(mutant, test), self.seconds[test], test))
+        return sorted(
+            reaching,
+            key=lambda test: (-_nearness(mutant.path, test.partition("::")[0]), self.seconds[test], test),
+        )
 
     def seconds_of(self, tests: Iterable[str]) -> float:
         """How long they take together."""
@@ -50,12 +53,13 @@ class Reach:
 
 def is_near(mutant: Mutant, test: str) -> bool:
     """Whether a test is in the file named like the mutant's, or compares shapes, where most of a module's face shows."""
-    return Path(test.partition("::")[0]).stem.removeprefix("test_") in {Path(mutant.path).stem, "shapes"}
+    return _nearness(mutant.path, test.partition("::")[0]) > 1
 
 
-def _nearness(mutant: Mutant, test: str) -> int:
-    module = mutant.path.removesuffix(".py").replace("/", ".")
-    return 2 * is_near(mutant, test) + (module in _imported(test.partition("::")[0]))
+@cache
+def _nearness(path: str, tests: str) -> int:
+    named = Path(tests).stem.removeprefix("test_") in {Path(path).stem, "shapes"}
+    return 2 * named + (path.removesuffix(".py").replace("/", ".") in _imported(tests))
 
 
 @cache

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutation import trial
+from tests.mutation.__main__ import compared
 from tests.mutation.mutants import mutants_of
 from tests.mutation.reach import Reach
 from tests.mutation.trial import exchange, live_functions, run_fresh, verdicts
@@ -116,6 +117,15 @@ def test_a_mutant_is_killed_by_a_test_that_sees_it(page):
     )
     trials = [partial(run_fresh, mutant, ["test_page.py"], 1.0) for mutant in tried]
     assert verdicts(trials) == [True, True, False]
+
+
+def test_each_row_explains_one_mutant(page):
+    """What lives beside the rows of the page is named, and so is a row about a mutant that died."""
+    one, other = page["3", "4"], page["not text", "text"]
+    reason = f"{one.row} because |"
+    assert compared([one], [reason]) == ([], [])
+    assert compared([one, one], [reason]) == ([one], [])
+    assert compared([other], [reason]) == ([other], [reason])
 
 
 def test_what_loops_for_ever_is_stopped(page, monkeypatch):

@@ -21,7 +21,7 @@ def test_it_does_not_print():
 def test_it_is_not_pickled_copied_or_hashed():
     """Pickling, copying and hashing raise TypeError."""
     for use in (pickle.dumps, copy.copy, copy.deepcopy, hash, lambda secret: {secret: 1}):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match="secrets are not"):
             use(SECRET)
 
 

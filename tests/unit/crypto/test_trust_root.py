@@ -8,7 +8,7 @@ import pytest
 from crypto import labels
 from crypto.access_log import parse_leaf
 from crypto.encoding import encode, pae
-from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted, Stale
+from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted, Stale, TooLarge
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import SigningKey, sign, sign_encoded
 from crypto.statements import Head, RootRef
@@ -226,6 +226,16 @@ def test_a_log_may_be_taken_over():
         moved.log_key_of(DIRECTORY)
 
 
+def test_the_directory_may_go_to_another_host_than_the_first():
+    """Hosts that stay as they were need not begin with the one where the directory stands now."""
+    changes = {
+        "hosts": (HOST, THERE),
+        "successors": (succeeds(DIRECTORY, f"{THERE}/coffre/directory/1"),),
+    }
+    moved = advance(SERVICE.accepted, [signed(following(**changes))]).root
+    assert moved.directory_origin == f"{THERE}/coffre/directory/1"
+
+
 def test_a_log_that_takes_over_begins_with_its_successor():
     """Its leaf 0 is the hash of the whole record, a leaf of version 1 that is like any other to whoever reads it."""
     entry = succeeds(LOG, ROOT.log_origin(1))
@@ -252,6 +262,7 @@ SUCCESSORS = {
         succeeds(f"{THERE}/coffre/directory", f"{DIRECTORY}/2"),
     ),
     "with leading zero": (succeeds(LOG, f"{HOST}/coffre/log/01"),),
+    "of what is no directory": (succeeds(f"{HOST}/coffre/elsewhere", f"{DIRECTORY}/1"),),
     "of what is no log": (succeeds(f"{HOST}/coffre/log/", LOG),),
 }
 
@@ -428,3 +439,7 @@ def test_a_card_comes_back():
     for text in ("", "{}", card_text(card).replace("coffre-1", "coffre-1\\u0020"), card_text(card) * 2):
         with pytest.raises(Malformed):
             read_card(text)
+    with pytest.raises(Malformed):
+        read_card("x" * 4096)
+    with pytest.raises(TooLarge):
+        read_card("x" * 4097)
