@@ -34,7 +34,7 @@ Suite = Literal["coffre-1"]
 
 T = TypeVar("T")
 
-_ASCII = bytes(range(0x20, 0x7F))
+_ASCII = bytes(range(0x80))
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

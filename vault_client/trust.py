@@ -18,7 +18,7 @@ from crypto.checkpoint import (
 )
 from crypto.encoding import Body, Bytes32, Natural, ShortText
 from crypto.errors import NotPermitted, NotProven, Stale
-from crypto.identity_chain import Known, known_at
+from crypto.identity_chain import Known, fold, known_at
 from crypto.identity_links import Chain
 from crypto.merkle import EMPTY_ROOT, verify_consistency
 from crypto.signing import Envelope, read, verify_keys
@@ -93,7 +93,7 @@ def advance(known: BelievedHead, new: BelievedHead, path: Iterable[bytes]) -> Be
             "The log shown is older than one already seen: entries were taken back. Nothing was believed."
         )
     verify_consistency(known.head.size, known.head.root, new.head.size, new.head.root, list(path))
-    return new if (new.head.size, new.time) >= (known.head.size, known.time) else known
+    return max(known, new, key=lambda each: (each.head.size, each.time))
 
 
 def empty_head(origin: str) -> BelievedHead:
@@ -107,13 +107,13 @@ def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
     Answers may stand at different heads, but not at two of one size: that is a fork of the directory.
     """
     origin = root.directory_origin
-    whole = known_at(shown.chain, shown.chain.links[-1].disclosure.index + 1, origin, root.registrar_keys())
+    fold(shown.chain, origin, root.registrar_keys())
     keys = verify_keys(*(keeper.cosigning_key for keeper in root.live_keepers))
     answered: set[bytes] = set()
     roots = {at.size: at.root}
     for envelope in shown.heads:
         answer = read(envelope, labels.IDHEAD, IdentityHead, keys)
-        if not answer.is_of(whole.ref, origin, at.size):
+        if not answer.is_of(shown.chain.ref, origin, at.size):
             raise NotProven(
                 "The keepers' word about someone's keys is for another state. Nothing was believed."
             )

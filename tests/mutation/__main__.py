@@ -21,7 +21,7 @@ import nacl.bindings  # noqa: F401
 import pytest
 
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.reach import is_near, measure, watching
+from tests.mutation.reach import measure, watching
 from tests.mutation.trial import (
     PYTEST,
     fork,
@@ -92,8 +92,7 @@ def living(mutants: Sequence[Mutant], pool: Sequence[str]) -> list[Mutant]:
             trials = []
             for mutant in left:
                 # What runs only while tests run had all of them already.
-                tests = reach.tests_for(mutant, collected=True) if reach.is_collected(mutant) else []
-                some = [test for test in tests if is_near(mutant, test) == near]
+                some = reach.collected_tests(mutant, near=near)
                 trials.append(partial(run_fresh, mutant, some, reach.seconds_of(some)))
             left = [mutant for mutant, died_now in zip(left, verdicts(trials), strict=True) if not died_now]
     return left

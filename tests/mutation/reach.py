@@ -32,19 +32,22 @@ class Reach:
         """Whether collecting the tests already shows what this mutant changes."""
         return not mutant.inside or not self.collected.get(mutant.path, set()).isdisjoint(mutant.lines)
 
-    def tests_for(self, mutant: Mutant, *, collected: bool = False) -> list[str]:
-        """Every test that may see the mutant: the nearest to its file first, then the quickest.
-
-        With ``collected`` that is every test there is, because the mutant is there before they are collected.
-        """
+    def tests_for(self, mutant: Mutant) -> list[str]:
+        """Every test that reaches the mutant: the nearest to its file first, then the quickest."""
         lines = self.lines.get(mutant.path, {})
-        reaching = set().union(*(lines.get(line, set()) for line in mutant.lines))
-        if collected:
-            reaching = set(self.seconds)
-        return sorted(
-            reaching,
-            key=lambda test: (-_nearness(mutant.path, test.partition("::")[0]), self.seconds[test], test),
-        )
+        return self._ordered(mutant, set().union(*(lines.get(line, set()) for line in mutant.lines)))
+
+    def collected_tests(self, mutant: Mutant, *, near: bool) -> list[str]:
+        """The tests near to the mutant, or all others, in the same order: any may see what is there before them."""
+        if not self.is_collected(mutant):
+            return []
+        return self._ordered(mutant, (test for test in self.seconds if is_near(mutant, test) == near))
+
+    def _ordered(self, mutant: Mutant, tests: Iterable[str]) -> list[str]:
+        def place(test: str) -> tuple[int, float, str]:
+            return -_nearness(mutant.path, test.partition("::")[0]), self.seconds[test], test
+
+        return sorted(tests, key=place)
 
     def seconds_of(self, tests: Iterable[str]) -> float:
         """How long they take together."""

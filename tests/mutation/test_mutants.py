@@ -145,7 +145,10 @@ def test_the_files_own_tests_come_first_and_then_the_quickest(page):
     seconds = dict(zip(names, (0.5, 2.5, 3.0, 0.1, 9.0), strict=True)) | {"test_o.py::never": 0.0}
     reach = Reach(seconds, {"page.py": {line: set(names) for line in mutant.lines}})
     assert reach.tests_for(mutant) == names
-    assert reach.tests_for(mutant, collected=True)[-3:] == ["test_o.py::never", *names[-2:]]
+    outside = page["3", "4"]
+    assert reach.collected_tests(outside, near=True) == names[:2]
+    assert reach.collected_tests(outside, near=False) == [names[2], "test_o.py::never", *names[3:]]
+    assert reach.collected_tests(mutant, near=True) == []
     assert Reach(seconds, {"page.py": {}}).tests_for(mutant) == []
 
 

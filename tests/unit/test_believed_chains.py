@@ -19,17 +19,17 @@ Person(SERVICE)
 NEWEST = SERVICE.directory.head
 
 
-def shown(*heads):
-    """The chain with one keeper's answer at each of ``heads``."""
-    ref = PERSON.chain.ref
+def shown(*heads, chain=PERSON.chain, **changes):
+    """The chain with one keeper's answer at each of ``heads``, which says ``changes`` otherwise."""
+    ref = chain.ref
     answer = IdentityHead(
         identity=ref.identity, n=ref.n, leaf=ref.leaf, origin=SERVICE.directory.origin, head=NEWEST
     )
     answers = (
-        sign(labels.IDHEAD, replace(answer, head=head), keys.cosigning)
+        sign(labels.IDHEAD, replace(answer, head=head, **changes), keys.cosigning)
         for head, keys in zip(heads, SERVICE.keepers, strict=False)
     )
-    return ShownChain(chain=PERSON.chain, heads=tuple(answers))
+    return ShownChain(chain=chain, heads=tuple(answers))
 
 
 def test_keepers_may_answer_at_different_heads():
@@ -52,3 +52,30 @@ def test_two_heads_of_one_size_are_a_fork():
     assert believe_chain(SERVICE.root, shown(other, other, other), EARLIER)
     with pytest.raises(NotProven, match="contradict"):
         believe_chain(SERVICE.root, shown(other, other, other), NEWEST)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"identity": fresh()}, {"n": 1}, {"leaf": fresh()}, {"origin": "elsewhere.example/coffre/directory"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_the_keepers_word_is_about_this_chain(changes):
+    """What keepers say of another identity, another end of its chain or another directory makes nothing complete."""
+    with pytest.raises(NotProven):
+        believe_chain(SERVICE.root, shown(NEWEST, NEWEST, NEWEST, **changes), EARLIER)
+
+
+def test_the_keepers_word_is_about_the_whole_chain():
+    """A chain that went on is complete as a whole, and is believed as it stood at the head asked for."""
+    person = Person(SERVICE)
+    before = SERVICE.directory.head
+    person.new_reading_key()
+    after = SERVICE.directory.head
+    for at, n in ((before, 0), (after, 1)):
+        known = believe_chain(SERVICE.root, shown(after, after, after, chain=person.chain), at)
+        assert (known.ref.n, known.state.reading_key) == (n, n)
+    first = person.chain.at(before.size).ref
+    with pytest.raises(NotProven):
+        believe_chain(
+            SERVICE.root, shown(after, after, after, chain=person.chain, n=first.n, leaf=first.leaf), before
+        )

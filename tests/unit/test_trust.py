@@ -74,6 +74,14 @@ def test_a_head_by_another_key_is_not_believed():
         believe_note(ROOT, LOG, cosigned(HEAD, NOW, NOW, NOW, key=SigningKey.generate()), NOW)
 
 
+def test_a_head_is_as_old_as_the_newest_of_its_quorum():
+    """Older cosignatures beside a new one do not make it stale, nor do earlier ones hide one from the future."""
+    spread = cosigned(HEAD, NOW - TEN_MINUTES, NOW, NOW)
+    assert believe_note(ROOT, LOG, spread, NOW + 1).time == NOW
+    with pytest.raises(Stale):
+        believe_note(ROOT, LOG, spread, NOW - AHEAD - 1)
+
+
 def test_a_head_counts_from_five_minutes_ahead_to_ten_minutes_after():
     """At both ends of its time a head is believed, and one second beyond them it is stale."""
     note = cosigned(HEAD, NOW, NOW, NOW)
@@ -140,8 +148,9 @@ def test_a_head_moves_forward_only():
     path = log.extension(4).path
     assert advance(early, late, path) == late
     assert advance(empty_head(LOG), early, []) == early
+    with pytest.raises(NotProven, match="older"):
+        advance(late, early, path)
     for known, new, shown in (
-        (late, early, path),
         (early, late, path[:-1]),
         (early, replace(late, head=Head(size=9, root=fresh())), path),
         (early, replace(early, head=Head(size=4, root=fresh())), []),
@@ -213,6 +222,11 @@ def test_a_card_of_before_a_recovery_is_no_new_meeting():
     check_met_again(person.chain, known)
     with pytest.raises(NotPermitted):
         check_met_again(old, known)
+    another = SigningKey.generate()
+    person.add(Reset(key=another.public.raw), signers=[SERVICE.registrar, another])
+    check_met_again(person.chain, person.known())
+    with pytest.raises(NotPermitted):
+        check_met_again(new, person.known())
 
 
 def test_a_chain_goes_on_from_the_one_known():

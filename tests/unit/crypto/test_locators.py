@@ -48,6 +48,14 @@ def test_a_column_gives_the_places_of_ones_own(slot, count):
     assert Locator(SecretBytes.random(), LOG).find(SlotColumn(joined, slot)) == []
 
 
+def test_a_locator_behind_a_zero_is_found():
+    """Every locator is, also where the byte before its second half deciphers to zero."""
+    mine = Locator(KEY, LOG)
+    slots = [mine.make(number.to_bytes(16, "big")) for number in range(1000)]
+    assert any(mine._differences(slot)[15] == 0 for slot in slots)
+    assert all(mine.find(SlotColumn(leaf(slot), 1)) == [0] for slot in slots)
+
+
 def test_zeros_between_two_slots_are_no_find():
     """Zeros that do not stand where a locator's second half stands are passed over, and the next locator is found."""
     mine = Locator(KEY, LOG)

@@ -252,6 +252,17 @@ def test_versions_are_added_in_order(vault):
     assert len(vault.view.documents[first.doc].versions) == 3
 
 
+def test_an_operation_goes_on_from_the_one_before_in_its_link(vault):
+    """What a link did to a document counts for the rest of the link, not what was there before it."""
+    first = version()
+    vault.add(first)
+    vault.add(version(doc=first.doc), version(doc=first.doc))
+    assert len(vault.view.documents[first.doc].versions) == 3
+    refused(vault, Tombstone(doc=first.doc), version(doc=first.doc))
+    refused(vault, Tombstone(doc=first.doc), Tombstone(doc=first.doc))
+    refused(vault, Tombstone(doc=first.doc), Mask(doc=first.doc, masked=True))
+
+
 def test_a_version_comes_once(vault):
     """The same version id under one document is refused, in one link and in a later one."""
     step = version()
