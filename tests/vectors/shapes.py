@@ -1,16 +1,21 @@
 """The shape of every body and message: its fields in their order, with what each may hold, as one line of text each.
-And every operation of a server and a keeper: what it takes and answers, how long both may be, and who may ask.
+And every operation of a server and a keeper: what it takes and answers, how long both may be, and who may ask; and every
+number and label that a module of ``crypto`` gives a name.
 
 ``shapes.json`` keeps them. What is signed or sent today is signed and sent so for ever, limits included: a limit that
 moved would let one party refuse what another has signed.
 """
 
+import ast
+import importlib
 import json
+import pkgutil
 from dataclasses import fields
 from pathlib import Path
 
 from msgspec import inspect as kinds
 
+import crypto
 from crypto.wire import keeper_api, vault_api
 from tests.strategies import all_kinds
 
@@ -24,7 +29,7 @@ def shapes() -> Shapes:
     bodies = {f"{kind.__module__}.{kind.__name__}": _fields(kinds.type_info(kind)) for kind in all_kinds()}
     operations: list[vault_api.Operation | keeper_api.KeeperOperation] = []
     operations += vault_api.OPERATIONS + keeper_api.OPERATIONS
-    return bodies | {f"{each.__module__} {each.name}": _operation(each) for each in operations}
+    return bodies | {f"{each.__module__} {each.name}": _operation(each) for each in operations} | _constants()
 
 
 def kept() -> Shapes:
@@ -38,6 +43,24 @@ def keep(*, force: bool) -> int:
     now, before = shapes(), {} if force or not PATH.exists() else kept()
     PATH.write_text(json.dumps(now | before, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return len(now.keys() - before.keys())
+
+
+def _constants() -> Shapes:
+    found = {}
+    for each in pkgutil.walk_packages(crypto.__path__, "crypto."):
+        module = importlib.import_module(each.name)
+        defined = ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8")).body
+        names = [
+            name.id
+            for statement in defined
+            if isinstance(statement, ast.Assign | ast.AnnAssign)
+            for name in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+            if isinstance(name, ast.Name) and name.id.isupper() and not name.id.startswith("_")
+        ]
+        values = {name: getattr(module, name) for name in names}
+        if kept := {name: repr(value) for name, value in values.items() if isinstance(value, int | str)}:
+            found[each.name] = kept
+    return found
 
 
 def _operation(operation: vault_api.Operation | keeper_api.KeeperOperation) -> dict[str, str]:
