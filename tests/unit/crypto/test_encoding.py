@@ -78,6 +78,7 @@ CHANGES = {
     "an escaped key": ('"text":', '"te\\u0078t":'),
     "NFD": ('"abc"', '"e\u0301"'),
     "NFD with the first mark there is": ('"abc"', '"e\u0300"'),
+    "NFD beside a letter that is composed": ('"abc"', '"ée\u0301"'),
     "NFD in marks out of order": ('"abc"', '"a\u0301\u0323"'),
     "a singleton that NFC replaces": ('"abc"', '"\u2126"'),
     "right-to-left override": ('"abc"', '"a\u202ec"'),
