@@ -4,7 +4,8 @@ import msgspec
 import pytest
 
 from crypto import labels
-from crypto.errors import NotProven
+from crypto.errors import BrokenChain, NotProven
+from crypto.identity_links import Chain
 from crypto.signing import sign
 from crypto.wire.keeper_api import IdentityHead
 from crypto.wire.messages import ShownChain
@@ -78,4 +79,17 @@ def test_the_keepers_word_is_about_the_whole_chain():
     with pytest.raises(NotProven):
         believe_chain(
             SERVICE.root, shown(after, after, after, chain=person.chain, n=first.n, leaf=first.leaf), before
+        )
+
+
+def test_what_stands_behind_the_head_asked_for_is_checked_too():
+    """A link that is out of place spoils the chain, also where only what stood before it is asked for."""
+    person = Person(SERVICE)
+    before = SERVICE.directory.head
+    person.new_reading_key()
+    first, second = person.links
+    moved = replace(second, disclosure=replace(second.disclosure, slot_one=fresh()))
+    with pytest.raises(BrokenChain):
+        believe_chain(
+            SERVICE.root, shown(*[SERVICE.directory.head] * 3, chain=Chain(links=(first, moved))), before
         )
