@@ -82,7 +82,7 @@ def decode_bundle(data: bytes, width: int) -> list[bytes]:
     """The ``width`` entries of a bundle. Raises Malformed unless there are exactly so many and no byte more."""
     entries: list[bytes] = []
     position = 0
-    while position < len(data):
+    while position < len(data) and len(entries) < width:
         begin = position + 2
         position = begin + int.from_bytes(data[position:begin], "big")
         entries.append(data[begin:position])

@@ -86,7 +86,7 @@ async def test_an_unsealed_title_would_be_found(
 ) -> None:
     """The twin of the page: a client that seals no descriptor leaves the title at the server."""
     title = "Une-autre-sérologie-confidentielle"
-    unsealed = types.SimpleNamespace(seal=lambda key, context, record: record)
+    unsealed = types.SimpleNamespace(seal=lambda key, context, record: record, open=own_versions.content.open)
     with monkeypatch.context() as twin:
         twin.setattr(own_versions, "content", unsealed)
         with pytest.raises(CannotOpen):
