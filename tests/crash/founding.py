@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 
 from tests.crash.programs import Program
+from tests.crash.service import free_ports
 
-START_SECONDS = 60
+# A bound against waiting for ever, far above what a busy machine takes.
+START_SECONDS = 240
 # A founding takes about this long; kills come before, within and after it.
 FOUNDING = 2.0
 
@@ -15,7 +17,8 @@ FOUNDING = 2.0
 def found_under_fire(folder: Path, seed: int, kills: int) -> list[str]:
     """What does not hold after ``kills`` kills of one first start: it must come to an end, and stop as told."""
     chosen = random.Random(seed)
-    words = ["vault_server", "serve", "--data", str(folder / "data"), "--port", "0"]
+    port, _ = free_ports()
+    words = ["vault_server", "serve", "--data", str(folder / "data"), "--port", str(port)]
     server = Program([*words, "--public-host", "vault.example", "--json"], folder / "serve.log")
     for _ in range(kills):
         server.start()
@@ -27,7 +30,7 @@ def found_under_fire(folder: Path, seed: int, kills: int) -> list[str]:
         deadline = time.monotonic() + START_SECONDS
         while not _is_ready(server.output):
             if server.ended is not None or time.monotonic() > deadline:
-                return [f"it was not founded: {server.last_words()}"]
+                return [f"it was not founded, and ended with {server.ended}: {server.where()}"]
             time.sleep(0.05)
         code = server.stop()
         return [f"it ended with {code}: {server.last_words()}"] if code else []

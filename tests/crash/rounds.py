@@ -25,7 +25,7 @@ KINDS = (("server", 35), ("keeper", 20), ("client", 35), ("all", 10))
 SPREAD = 0.9
 TOGETHER = 4
 WORK = 8
-RETURN_SECONDS = 90
+RETURN_SECONDS = 240
 
 
 @dataclass
@@ -118,7 +118,8 @@ class Story:
         while not self._goes_on():
             for program in programs:
                 if program.ended is not None:
-                    raise RuntimeError(f"{program.words} ended by itself: {program.last_words()}")
+                    said = f"{program.last_words()}{self.people.problems()}"
+                    raise RuntimeError(f"{program.words} ended by itself: {said}")
             if time.monotonic() > deadline:
                 stand = "\n".join(program.where() for program in programs)
                 raise RuntimeError(f"Work did not go on: {self.people.problems()}\n{stand}")

@@ -16,8 +16,8 @@ from crypto.trust_root import InstanceCard, read_card
 from tests.crash.programs import Program
 from tests.support.instance import Instance
 
-START_SECONDS = 60
-# Below those that systems give to connections by themselves: from 32768 on, or 49152.
+START_SECONDS = 240
+# Below those that systems give by themselves, to connections and to whoever asks for any: from 32768 on, or 49152.
 PORTS = range(16384, 32768)
 
 
@@ -35,7 +35,7 @@ class Service:
     def __init__(self, data: Path, words: Path, environment: dict[str, str]) -> None:
         """``words``: the folder in which they write what they have to say. ``environment``: of both programs."""
         self.data = data
-        server_port, self._keeper_port = _free_ports()
+        server_port, self._keeper_port = free_ports()
         self.url = f"http://127.0.0.1:{server_port}"
         serve = ["vault_server", "serve", "--data", str(data), "--port", str(server_port)]
         self.server = Program([*serve, "--no-keeper", "--json"], words / "server.log", environment)
@@ -111,8 +111,8 @@ def _until(ready: Callable[[], bool], program: Program) -> None:
         time.sleep(0.02)
 
 
-def _free_ports() -> tuple[int, int]:
-    """Two ports that no connection is given while their programs are down: nobody could be reached on one that was."""
+def free_ports() -> tuple[int, int]:
+    """Two ports that the system gives to nobody by itself while their programs are down."""
     with _listening() as one, _listening() as other:
         return one.getsockname()[1], other.getsockname()[1]
 

@@ -124,4 +124,7 @@ def running(data: Path, port: int = 0) -> Iterator[Instance]:
             yield Instance(data, ready["serving"], read_card(Path(ready["card"]).read_text()))
         finally:
             server.terminate()
-            server.wait(STOP_SECONDS)
+            try:
+                server.wait(STOP_SECONDS)
+            finally:
+                server.kill()  # if it does not listen: to wait for its end would be to wait for ever

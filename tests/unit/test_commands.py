@@ -576,6 +576,19 @@ def test_a_kit_file_is_private_and_new(tmp_path: Path) -> None:
         secrets_input.note_vault(tmp_path / "other", bytes(32))
 
 
+def test_a_kit_is_on_disk_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows may be published only once a power cut takes the kit away no more: its file and the entry of it are synced."""
+    path, synced, sync = tmp_path / "kit", [], os.fsync
+
+    def noted(file: int) -> None:
+        synced.append(os.fstat(file).st_ino)
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    secrets_input.kit_keeper(Namespace(kit=path, json=False, noun="patient"))(a_kit())
+    assert synced == [path.stat().st_ino, tmp_path.stat().st_ino]
+
+
 def test_a_kit_without_room_leaves_nothing_in_its_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
