@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from crypto import labels
 from crypto.encoding import Bytes32, SecretBody
-from crypto.errors import Refusal, TooMany
+from crypto.errors import BadSignature, Malformed, NotProven, Refusal, Stale, TooLarge, TooMany
 from crypto.identity_links import (
     AddDevice,
     Chain,
@@ -43,9 +43,10 @@ class Enrolling(SecretBody, frozen=True):
     keyring: IdentityKeyring
 
 
-def is_begun(store: DeviceStore, role: Role) -> bool:
-    """Whether an enrolment in ``role`` came as far as its kit, and no further."""
-    return _begun(store, role) is not None
+def begun(store: DeviceStore) -> Role | None:
+    """The role of an enrolment that came as far as its kit, and no further; None when there is none."""
+    enrolling = store.get(ENROLLING, Enrolling)
+    return None if enrolling is None else enrolling.role
 
 
 def forget(store: DeviceStore) -> None:
@@ -79,7 +80,7 @@ async def enrol_identity(
         view=None,
     )
     envelope = sign(labels.IDENTITY_LINK, link, kit.root, device)
-    begun = Enrolling(
+    enrolling = Enrolling(
         role=role,
         envelope=envelope,
         sealed=sealed,
@@ -97,8 +98,8 @@ async def enrol_identity(
             text=kit.to_text(),
         )
     )
-    store.put(ENROLLING, begun)
-    return await _published(store, service, begun)
+    store.put(ENROLLING, enrolling)
+    return await _published(store, service, enrolling)
 
 
 async def resumed(store: DeviceStore, service: Service, role: Role) -> OwnIdentity:
@@ -106,36 +107,32 @@ async def resumed(store: DeviceStore, service: Service, role: Role) -> OwnIdenti
 
     Raises NotPermitted when nobody is enrolled, or in the other role, and what publishing raises.
     """
-    if begun := _begun(store, role):
-        return await _published(store, service, begun)
+    enrolling = store.get(ENROLLING, Enrolling)
+    if enrolling is not None and enrolling.role == role:
+        return await _published(store, service, enrolling)
     own = OwnIdentity.load(store, role)
     service.use_account(own.account(service))
     return own
 
 
-def _begun(store: DeviceStore, role: Role) -> Enrolling | None:
-    begun = store.get(ENROLLING, Enrolling)
-    return begun if begun is not None and begun.role == role else None
-
-
-async def _published(store: DeviceStore, service: Service, begun: Enrolling) -> OwnIdentity:
-    identity = identity_id(begun.envelope)
+async def _published(store: DeviceStore, service: Service, enrolling: Enrolling) -> OwnIdentity:
+    identity = identity_id(enrolling.envelope)
     try:
-        published = await publish(service, identity, 0, begun.envelope, (begun.sealed,))
-    except TooMany:
-        raise
+        published = await publish(service, identity, 0, enrolling.envelope, (enrolling.sealed,))
+    except (BadSignature, Malformed, NotProven, Stale, TooLarge, TooMany):
+        raise  # no word that it was refused: where the answer does not hold, or the clock here, it may be published
     except Refusal:
         store.delete(
             ENROLLING
         )  # what is refused once is refused again: nobody shall be kept from beginning anew
         raise
     profile = Profile(
-        role=begun.role,
+        role=enrolling.role,
         identity=identity,
-        signing=begun.signing,
-        sealing=begun.sealing,
+        signing=enrolling.signing,
+        sealing=enrolling.sealing,
         chain=Chain(links=(published,)),
-        keyring=begun.keyring,
+        keyring=enrolling.keyring,
     )
     with store.transaction():
         store.put("profile", profile)

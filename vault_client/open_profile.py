@@ -13,7 +13,7 @@ from crypto.sealed.recovery import Kit, KitFile
 from crypto.trust_root import InstanceCard
 from vault_client.account_passkeys import AccountPasskeys
 from vault_client.device_store import DeviceStore
-from vault_client.identity_enrolment import enrol_identity, forget, is_begun, resumed
+from vault_client.identity_enrolment import begun, enrol_identity, forget, resumed
 from vault_client.identity_recovery import recover_identity
 from vault_client.local_vault import ToBeFounded, ToBeRestored
 from vault_client.own_identity import OwnIdentity, Role
@@ -118,7 +118,7 @@ class OpenProfile:
         """
         async with AsyncExitStack() as held:
             held.callback(store.close)
-            if not is_begun(store, role):
+            if begun(store) != role:
                 OwnIdentity.load(store, role)
             service = await held.enter_async_context(await Service.connect(store))
             own = await resumed(store, service, role)
@@ -151,10 +151,16 @@ def _begin_anew(store: DeviceStore, role: Role, server: str | None) -> None:
     """
     OwnIdentity.check_nobody(store, role)
     known = store.get("trust", TrustRecord)
-    if is_begun(store, role) and known is not None and known.url == server:
-        raise NotPermitted(BEGUN.format(role=role))
+    begun_as = begun(store)
+    if begun_as is not None and known is not None and server is not None and _same(known.url, server):
+        raise NotPermitted(BEGUN.format(role=begun_as))
     forget(store)
     Service.forget(store)
+
+
+def _same(url: str, other: str) -> bool:
+    """Whether two addresses differ at most as people type one of them."""
+    return url.rstrip("/").lower() == other.rstrip("/").lower()
 
 
 def _address(how: Enrolment | Restoration) -> str | None:

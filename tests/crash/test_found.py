@@ -1,12 +1,14 @@
 """What the rounds found, each made to happen on purpose."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Never
 
 import msgspec
 import pytest
 
-from crypto.errors import NotPermitted
+from crypto.errors import NotPermitted, Stale
 from crypto.sealed.recovery import KitFile
 from crypto.secret_bytes import SecretBytes
 from tests.support.instance import Instance, running
@@ -88,6 +90,40 @@ async def test_an_enrolment_goes_on_with_the_kit_it_handed_out(
         assert restored.vault == vault
 
 
+@pytest.mark.parametrize("wrong", [-7200, 7200])
+async def test_an_enrolment_whose_answer_was_not_believed_is_gone_on_with(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int
+) -> None:
+    """The link is published, and its proof not believed as the clock here is wrong: once it is right, the kit is good."""
+    folder, key, kits = tmp_path / "doctor", SecretBytes.random(), []
+    store = DeviceStore.create_with_key(folder, key)
+    with monkeypatch.context() as mistaken:
+        mistaken.setattr(time, "time", lambda real=time.time: real() + wrong)
+        with pytest.raises(Stale):
+            await Practitioner.begin(store, folder, card=instance.card, keep_kit=kits.append)
+    async with await Practitioner.resume(DeviceStore.open_with_key(folder, key), folder) as doctor:
+        assert [kit.identity for kit in kits] == [doctor.own.identity]
+
+
+async def test_an_enrolment_that_was_refused_is_begun_anew(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server will not have keeps nobody from enrolling in the same folder."""
+    folder, key, kits = tmp_path / "doctor", SecretBytes.random(), []
+
+    async def no(*_: object) -> Never:
+        raise NotPermitted("Nobody new is taken today.")
+
+    store = DeviceStore.create_with_key(folder, key)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(identity_enrolment, "publish", no)
+        with pytest.raises(NotPermitted, match="today"):
+            await Practitioner.begin(store, folder, card=instance.card, keep_kit=kits.append)
+    store = DeviceStore.open_with_key(folder, key)
+    async with await Practitioner.begin(store, folder, card=instance.card, keep_kit=kits.append) as doctor:
+        assert doctor.own.identity == kits[1].identity
+
+
 async def test_an_enrolment_at_another_server_is_begun_anew(
     instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,9 +134,12 @@ async def test_an_enrolment_at_another_server_is_begun_anew(
         cut.setattr(identity_enrolment, "publish", _cut)
         with pytest.raises(Cut):
             await Practitioner.begin(store, folder, card=instance.card, keep_kit=kits.append)
-    other = msgspec.structs.replace(
-        instance.card, url=f"{instance.card.url}/"
-    )  # the same, by another address
+    same = msgspec.structs.replace(instance.card, url=f"{instance.card.url.upper()}/")
+    store = DeviceStore.open_with_key(folder, key)
+    with pytest.raises(NotPermitted, match="coffre practitioner list"):
+        await Patient.begin(store, folder, card=same, keep_kit=kits.append)
+    other = msgspec.structs.replace(instance.card, url=instance.card.url.replace("127.0.0.1", "localhost"))
+    assert other != instance.card
     store = DeviceStore.open_with_key(folder, key)
     async with await Practitioner.begin(store, folder, card=other, keep_kit=kits.append) as doctor:
         assert doctor.own.identity == kits[1].identity != kits[0].identity
