@@ -40,6 +40,20 @@ def ended_at_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def never_suspended() -> Iterator[None]:
+    """Have Ctrl-Z do nothing: what stands on the terminal would stay there, and whatever comes next be beside it."""
+    number = getattr(signal, "SIGTSTP", None)
+    if number is None:
+        yield
+        return
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 async def ended_between_callbacks(main: Coroutine[Any, Any, None]) -> None:
     """Await ``main``, and have the first Ctrl-C end it from a callback of the event loop; a second one ends at once.
 

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from argparse import Namespace
@@ -161,3 +162,27 @@ def test_a_passphrase_is_never_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
     assert secrets_input.passphrase(Namespace(passphrase_fd=None)) == "a passphrase"
+
+
+def test_what_shows_the_kit_is_not_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-Z does nothing while the kit stands there: it would stay on the second screen, beside the shell."""
+    before, meanwhile = signal.getsignal(signal.SIGTSTP), []
+
+    def answered(_: str) -> str:
+        meanwhile.append(signal.getsignal(signal.SIGTSTP))
+        return "ok"
+
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("builtins.input", answered)
+    kit_screen.show_kit(
+        KitFile(
+            suite=SUITE,
+            url="https://example.org",
+            root=RootRef(version=1, digest=bytes(32)),
+            identity=bytes(32),
+            vault=None,
+            text=TEXT,
+        )
+    )
+    assert meanwhile == [signal.SIG_IGN]
+    assert signal.getsignal(signal.SIGTSTP) == before

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from languages.catalogue import spoken
 from vault_client.commands.output import at_terminal, wrapped
-from vault_client.stop_signals import ended_at_once
+from vault_client.stop_signals import ended_at_once, never_suspended
 
 if TYPE_CHECKING:
     from crypto.sealed.recovery import KitFile
@@ -123,15 +123,19 @@ def _asked(question: str) -> str:
 
 @contextmanager
 def _wiped(stream: TextIO) -> Iterator[None]:
-    """Have what is written to ``stream``, and typed meanwhile, on the second screen, where there is one."""
+    """Have what is written to ``stream``, and typed meanwhile, on the second screen, where there is one.
+
+    Ctrl-Z does nothing meanwhile: it would leave the kit there to be seen.
+    """
     if not _has_second_screen():
         yield
         return
-    print(_SECOND, _CLEAR, sep="", end="", file=stream, flush=True)
-    try:
-        yield
-    finally:
-        print(_CLEAR, _FIRST, sep="", end="", file=stream, flush=True)
+    with never_suspended():
+        print(_SECOND, _CLEAR, sep="", end="", file=stream, flush=True)
+        try:
+            yield
+        finally:
+            print(_CLEAR, _FIRST, sep="", end="", file=stream, flush=True)
 
 
 def _has_second_screen() -> bool:
