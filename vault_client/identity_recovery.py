@@ -41,10 +41,8 @@ RECOVERING = "recovering"
 # What people read
 NOT_IN_FORCE = "This kit is not the one in force: the identity has been given another since. Nothing was changed. Use the newest kit."
 
-OF_A_PATIENT = "This kit is a patient's. Nothing was changed. Use it so: coffre patient restore --kit FILE"
-OF_A_PRACTITIONER = (
-    "This kit is a practitioner's. Nothing was changed. Use it so: coffre practitioner restore --kit FILE"
-)
+OF_A_PATIENT = "This kit is a patient's. Nothing was changed. Use it so: coffre patient restore --kit FILE (with a kit on paper: --server URL)"
+OF_A_PRACTITIONER = "This kit is a practitioner's. Nothing was changed. Use it so: coffre practitioner restore --kit FILE (with a kit on paper: --server URL)"
 
 
 class Recovering(SecretBody, frozen=True):

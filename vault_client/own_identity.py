@@ -35,7 +35,7 @@ Role = Literal["patient", "practitioner"]
 # What people read
 REMOVED = (
     "This device is no longer one of yours: your keys were changed on another, or recovered with the kit. Nothing was "
-    "done. If that was you, use the other device. If not, recover them yourself, at once: coffre {role} restore --kit FILE"
+    "done. If that was you, use the other device. If not, recover them yourself, at once: coffre {role} restore --kit FILE (with a kit on paper: --server URL)"
 )
 
 

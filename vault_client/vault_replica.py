@@ -47,7 +47,7 @@ _TRIES = 4
 # What people read
 RESTORING = (
     "This record is being restored: its log has not been checked to the end. Nothing was changed. Go on with: coffre "
-    "patient restore --kit FILE"
+    "patient restore --kit FILE (with a kit on paper: --server URL)"
 )
 
 

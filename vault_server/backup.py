@@ -7,10 +7,12 @@ keeper's folder and the operator's keys are others', and not in it.
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from crypto.errors import Damaged, NotPermitted
 from languages.catalogue import spoken
+from languages.wrapping import wrapped
 from vault_server import instance
 from vault_server.archive import NAME, ArchiveWriter
 from vault_server.settings import Settings
@@ -104,4 +106,4 @@ def _tell(to: Path, files: int, *, as_json: bool) -> None:
         "it where nobody else can read it. The keeper's folder and the operator's keys are not in it; they are "
         "kept apart. It can be restored for as long as nothing new is written after it."
     )
-    print(spoken(text))
+    print(wrapped(spoken(text), sys.stdout))

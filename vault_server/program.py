@@ -9,6 +9,7 @@ from typing import Any
 
 from crypto.errors import Refusal, Unavailable
 from languages.catalogue import spoken
+from languages.wrapping import wrapped
 from vault_server.listening import Listening
 
 
@@ -17,10 +18,10 @@ def exit_code(program: str, command: Callable[[], None]) -> int:
     try:
         command()
     except Refusal as error:
-        print(f"{program}: {spoken(str(error))}", file=sys.stderr)
+        print(wrapped(f"{program}: {spoken(str(error))}", sys.stderr), file=sys.stderr)
         return 1
     except Unavailable as error:
-        print(f"{program}: {spoken(str(error))}", file=sys.stderr)
+        print(wrapped(f"{program}: {spoken(str(error))}", sys.stderr), file=sys.stderr)
         return 3
     except KeyboardInterrupt:
         print(spoken(f"{program}: stopped before it was done."), file=sys.stderr)

@@ -5,6 +5,7 @@ A subject stands for one identity: the registrar keeps a register, and a second 
 
 import asyncio
 import json
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from crypto.trust_root import TrustRoot
 from crypto.wire.cards import IdentityCard, fingerprint, read_identity_card
 from crypto.wire.messages import Logged
 from languages.catalogue import spoken
+from languages.wrapping import wrapped
 from vault_server import register
 from vault_server.directory_client import DirectoryClient, connected
 from vault_server.instance import card_file, read_key
@@ -208,4 +210,4 @@ def _kind(state: IdentityState, subject: str) -> Literal["practitioner", "team",
 
 
 def _say(answer: dict[str, object], words: str, *, as_json: bool) -> None:
-    print(json.dumps(answer) if as_json else spoken(words))
+    print(json.dumps(answer) if as_json else wrapped(spoken(words), sys.stdout))

@@ -6,11 +6,13 @@ when it is started, by ``publisher``.
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import IO
 
 from crypto.errors import NotPermitted
 from languages.catalogue import spoken
+from languages.wrapping import wrapped
 from vault_server import archive
 from vault_server.archive import CHUNK, Hashed
 from vault_server.settings import Settings
@@ -38,7 +40,7 @@ def restore(settings: Settings, source: Path, *, as_json: bool) -> None:
         f"The server was restored into {server}: {files} files, every one verified. Start it with its keepers: they "
         "refuse it if anything was published after this backup. Never start it beside the server it was copied from."
     )
-    print(spoken(text))
+    print(wrapped(spoken(text), sys.stdout))
 
 
 def _check_free(server: Path) -> None:

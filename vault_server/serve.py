@@ -11,6 +11,7 @@ from typing import Any
 from crypto.checkpoint import AHEAD, TEN_MINUTES
 from crypto.errors import Unavailable, Unreachable
 from languages.catalogue import spoken
+from languages.wrapping import wrapped
 from vault_server import instance as instances
 from vault_server.app import make_app, running
 from vault_server.bounded_http import Server, config
@@ -124,7 +125,8 @@ async def announce(settings: Settings, vault: Vault, port: int, *, with_keeper: 
         if with_keeper
         else "No keeper was started beside it: the keepers of its trust root confirmed its logs."
     )
-    print(spoken(f"The vault server answers at {url}. Its instance card is {card}. {beside}"), flush=True)
+    said = spoken(f"The vault server answers at {url}. Its instance card is {card}. {beside}")
+    print(wrapped(said, sys.stdout), flush=True)
 
 
 def _compare_clocks(vault: Vault) -> None:
@@ -134,16 +136,13 @@ def _compare_clocks(vault: Vault) -> None:
         return
     note("the clocks of keepers and server differ", kind="ahead" if ahead > 0 else "behind")
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(int(vault.clock()) + ahead))
-    print(
-        spoken(
-            f"The keepers date what they sign {since}, which is {abs(ahead) // 60} minutes {'after' if ahead > 0 else 'before'} "
-            "this server's time. Clients refuse it, or what this server says, and think that their own clock is wrong. "
-            "Set the clocks right and start again. A keeper never signs an earlier time than it once did: if its clock was "
-            "ahead, wait until that time has come."
-        ),
-        file=sys.stderr,
-        flush=True,
+    said = spoken(
+        f"The keepers date what they sign {since}, which is {abs(ahead) // 60} minutes {'after' if ahead > 0 else 'before'} "
+        "this server's time. Clients refuse it, or what this server says, and think that their own clock is wrong. "
+        "Set the clocks right and start again. A keeper never signs an earlier time than it once did: if its clock was "
+        "ahead, wait until that time has come."
     )
+    print(wrapped(said, sys.stderr), file=sys.stderr, flush=True)
 
 
 async def _instance(settings: Settings, port: int, *, with_keeper: bool) -> Instance:

@@ -4,7 +4,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 
 from languages.catalogue import spoken
-from vault_client.commands.output import Usage, at_terminal, wrapped
+from languages.wrapping import wrapped
+from vault_client.commands.output import Usage, at_terminal
 from vault_client.stop_signals import ended_at_once
 
 # What people read
@@ -40,7 +41,25 @@ def confirm(arguments: Namespace, question: str) -> None:
     if arguments.yes:
         return
     print(wrapped(acceptable(spoken(question)), sys.stdout))
+    for _ in range(2):  # a word that is neither is asked for once more
+        answer = asked(spoken(CONFIRM)).strip().lower()
+        if answer in {"yes", spoken("yes")}:
+            return
+        if answer in {"", "no", spoken("no")}:
+            break
+    raise NotPermitted(NOT_CONFIRMED)
+
+
+def asked(question: str) -> str:
+    """The line typed once ``question`` stands on the terminal: what was typed before it answers nothing."""
+    forget_typed()
     with ended_at_once():
-        answer = input(spoken(CONFIRM))
-    if answer.strip().lower() not in {"yes", spoken("yes")}:
-        raise NotPermitted(NOT_CONFIRMED)
+        return input(question)
+
+
+def forget_typed() -> None:
+    """Forget what was typed and not yet read, where somebody types."""
+    if sys.platform != "win32" and at_terminal(sys.stdin):
+        import termios
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from languages.catalogue import spoken
-from vault_client.commands.output import at_terminal, wrapped
+from languages.wrapping import wrapped
+from vault_client.commands.confirmation import asked, forget_typed
+from vault_client.commands.output import at_terminal
 from vault_client.stop_signals import ended_at_once, never_suspended
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def show_kit(kit: "KitFile") -> None:
 
     with _wiped(sys.stdout), ended_at_once():
         print(f"{wrapped(spoken(SHOWN), sys.stdout)}\n\n{_numbered(kit.text.split('-'))}\n")
-        answer = input(spoken(CONFIRM))
+        answer = asked(spoken(CONFIRM))
     if answer.strip().upper() != "OK":
         raise NotPermitted(UNCONFIRMED)
 
@@ -66,6 +68,7 @@ def typed_kit() -> str:
     groups: list[str] = []
     with _wiped(sys.stderr), ended_at_once():
         _say(HOW)
+        forget_typed()
         while len(groups) < GROUPS:
             groups += _typed(len(groups) + 1, GROUPS - len(groups))
         while True:

@@ -6,9 +6,7 @@ when there is something to draw with it.
 
 import json
 import os
-import shutil
 import sys
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,6 +16,7 @@ from crypto.encoding import acceptable
 from crypto.errors import Unavailable
 from languages.catalogue import spoken
 from languages.choice import language
+from languages.wrapping import wrapped
 from languages.written import day as written_day
 from vault_client.progress import Progress
 
@@ -123,14 +122,6 @@ class Screen:
 def at_terminal(*streams: TextIO | None) -> bool:
     """Whether somebody is at each of ``streams``; one that is closed is None."""
     return all(stream is not None and stream.isatty() for stream in streams)
-
-
-def wrapped(text: str, stream: TextIO | None) -> str:
-    """``text`` in lines of whole words where ``stream`` is a terminal; elsewhere one line stays one line."""
-    if not at_terminal(stream):
-        return text
-    width = max(shutil.get_terminal_size().columns, 1)
-    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _written(text: str, stream: TextIO | None) -> str:

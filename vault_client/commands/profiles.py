@@ -31,7 +31,7 @@ ENROLLED_ALREADY = "Somebody is enrolled in {place}. Nothing was done. Name anot
 NOT_OPENED = "The passphrase is wrong, or the profile is damaged. Nothing was done. Try again."
 BEING_RESTORED = (
     "This record is being restored: it can be read here, and nothing is written to it before its log has been checked to "
-    "the end. Go on with: coffre patient restore --kit FILE"
+    "the end. Go on with: coffre patient restore --kit FILE (with a kit on paper: --server URL)"
 )
 UNWRITTEN = "{path} could not be written ({why}). Try another place."
 OFFLINE = "The server does not answer. This is the record as this device last knew it."

@@ -12,6 +12,7 @@ from pathlib import Path
 from crypto.errors import Unavailable
 from languages.catalogue import spoken
 from languages.help import SpokenParser
+from languages.wrapping import wrapped
 from vault_server import program
 from vault_server.keeper.founding import found
 from vault_server.keeper.keys import CARD
@@ -37,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _init(options: argparse.Namespace) -> None:
     card = asyncio.run(found(options.data, url=options.url, name=options.name, operator=options.operator))
-    print(spoken(f"The keeper {card.name} is ready in {options.data}. Its card is {options.data / CARD}."))
+    said = spoken(f"The keeper {card.name} is ready in {options.data}. Its card is {options.data / CARD}.")
+    print(wrapped(said, sys.stdout))
 
 
 def _serve(options: argparse.Namespace) -> None:
