@@ -21,6 +21,14 @@ from vault_client.commands.output import Usage
 
 TEXT = Kit(SecretBytes(bytes(range(32)))).to_text()
 GROUPS = TEXT.split("-")
+KIT = KitFile(
+    suite=SUITE,
+    url="http://localhost",
+    root=RootRef(version=1, digest=bytes(32)),
+    identity=bytes(32),
+    vault=None,
+    text=TEXT,
+)
 FIRST, SECOND, CLEAR = "\x1b[?1049l", "\x1b[?1049h", "\x1b[H\x1b[2J"
 SCRIPT = """
 from argparse import Namespace
@@ -141,18 +149,27 @@ def test_a_new_kit_is_confirmed_and_wiped(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: answer)
     monkeypatch.setenv("TERM", "xterm")
-    root = RootRef(version=1, digest=bytes(32))
-    kit = KitFile(suite=SUITE, url="http://localhost", root=root, identity=bytes(32), vault=None, text=TEXT)
     keep = secrets_input.kit_keeper(Namespace(kit=None, json=False))
     if kept:
-        keep(kit)
+        keep(KIT)
     else:
         with pytest.raises(NotPermitted):
-            keep(kit)
+            keep(KIT)
     _, on, behind = parts(capsys.readouterr().out)
     for number, group in enumerate(GROUPS, 1):
         assert on.count(f"{number:>4}  {group}") == 1
     assert behind == ""
+
+
+def test_what_cannot_be_wiped_is_not_said_to_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal without a second screen a new kit stays, and nothing else is said."""
+    monkeypatch.setattr("builtins.input", lambda _: "OK")
+    for term, said in (("xterm", 1), ("dumb", 0)):
+        monkeypatch.setenv("TERM", term)
+        kit_screen.show_kit(KIT)
+        assert capsys.readouterr().out.count("wiped") == said
 
 
 def test_a_passphrase_is_never_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,9 @@ _SECOND, _FIRST, _CLEAR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[H\x1b[2J"
 SHOWN = (
     "Your recovery kit. It is shown this once and kept nowhere. With it, and this server's address, what is yours is "
     "restored on a new computer: by you, or by whoever has it. Write its 14 groups down, in their order, and put them "
-    "away. Then they are wiped from the screen."
+    "away."
 )
+THEN_WIPED = "Then they are wiped from the screen."
 CONFIRM = "Type OK when it is written down: "
 UNCONFIRMED = (
     "The recovery kit was not confirmed. Nobody was enrolled. Start again when you can write it down."
@@ -50,11 +51,12 @@ def can_wipe() -> bool:
 
 
 def show_kit(kit: "KitFile") -> None:
-    """Show a new kit until it is written down. Raises NotPermitted when that is not confirmed."""
+    """Show a new kit until it is written down; it then stays only where there is no second screen. Raises NotPermitted when that is not confirmed."""
     from crypto.errors import NotPermitted
 
-    with _wiped(sys.stdout), ended_at_once():
-        print(f"{wrapped(spoken(SHOWN), sys.stdout)}\n\n{_numbered(kit.text.split('-'))}\n")
+    with _wiped(sys.stdout):
+        said = f"{SHOWN} {THEN_WIPED}" if _has_second_screen() else SHOWN
+        print(f"{wrapped(spoken(said), sys.stdout)}\n\n{_numbered(kit.text.split('-'))}\n")
         answer = asked(spoken(CONFIRM))
     if answer.strip().upper() != "OK":
         raise NotPermitted(UNCONFIRMED)
