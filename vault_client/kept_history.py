@@ -85,7 +85,7 @@ def _checked(files: ExportFiles, digest: bytes) -> CheckedExport:
     checked = check_export(files, contents=False)
     if checked.digest != digest:
         raise NotProven(
-            "The earlier record shown is not the one that this record goes on from. It is not shown. Check the "
+            "This is not the earlier record that the one here goes on from. Nothing was shown. Check the "
             "export itself: coffre patient verify-export DIR"
         )
     return checked
