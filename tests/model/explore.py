@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 S = TypeVar("S", bound=Hashable)
 
+MOST = 10_000_000
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -69,8 +71,8 @@ class Explored(NamedTuple):
     trace: tuple[str, ...] = ()
 
 
-def explore(world: World[S], rules: Rules, most: int = 10_000_000) -> Explored:
-    """Visit every state that can be reached, nearest first. Raises OverflowError above ``most`` states."""
+def explore(world: World[S], rules: Rules) -> Explored:
+    """Visit every state that can be reached, nearest first. Raises OverflowError above ``MOST`` states."""
     first = world.first()
     came: dict[S, tuple[S, str] | None] = {first: None}
     taken: set[S] = set()
@@ -88,8 +90,8 @@ def explore(world: World[S], rules: Rules, most: int = 10_000_000) -> Explored:
             if after not in came:
                 came[after] = (state, words)
                 waiting.append(after)
-        if len(came) > most:
-            raise OverflowError(f"{world.name} has more than {most} states.")
+        if len(came) > MOST:
+            raise OverflowError(f"{world.name} has more than {MOST:,} states.")
     return Explored(len(came))
 
 
