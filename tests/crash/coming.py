@@ -50,7 +50,6 @@ class _Pair:
     def come(self) -> None:
         """Enrol, share, restore, and look whether all is there, until there were as many kills in all as asked for."""
         most = max(1, min(TOGETHER, self._rounds // 4))  # where few are killed, each step gets its share
-
         title = f"letter-{self._number}"
         source = documents.write(self._folder / "sources", title)
         card = self._folder / "doctor-card.json"

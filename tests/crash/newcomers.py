@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.programs import Program
-from tests.crash.rounds import Told
 from tests.crash.service import Service
 
 PASSPHRASE = "several words to remember"
@@ -32,7 +31,7 @@ class Newcomer:
     def __init__(self, folder: Path, service: Service, noun: str, chosen: random.Random) -> None:
         folder.mkdir()
         self.kits: list[Path] = []
-        self.told, self.kills, self.left = Told(), 0, 0
+        self.kills = self.left = 0
         self._folder, self._noun, self._chosen = folder, noun, chosen
         self._card = folder / "instance-card.json"
         self._card.write_bytes((service.data / "server" / "instance-card.json").read_bytes())
@@ -50,9 +49,8 @@ class Newcomer:
             match said:
                 case None:  # killed: the same again
                     continue
-                case {"error": "Conflict"} if (
-                    words[0] == "enrol"
-                ):  # a kit, or a whole profile, is there: see the refusal
+                # A kit, or a whole profile, is there: see the refusal.
+                case {"error": "Conflict"} if words[0] == "enrol":
                     words = ("list",)
                 case {"error": _} if words[0] == "list":  # nothing to finish: begin anew, with another kit
                     self._new_kit()
@@ -76,9 +74,8 @@ class Newcomer:
             match said:
                 case None:
                     continue
-                case {"error": "NotPermitted"} if (
-                    words[0] == "restore"
-                ):  # somebody is enrolled there: oneself, by now
+                # Somebody is enrolled there: oneself, by now.
+                case {"error": "NotPermitted"} if words[0] == "restore":
                     words = ("list",)
                 case {"error": _}:
                     raise ShutOut(f"{self._noun} {words[0]}: {said}")
