@@ -65,6 +65,11 @@ class AccountPasskeys:
         mark = self._mark()
         return None if mark is None else mark.credential
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether this device registered a passkey once, be it that it was removed since."""
+        return self._mark() is not None
+
     def show(self, challenge: PasskeyChallenge) -> PasskeyAnswer:
         """The answer to ``challenge`` by this device's passkey. Raises NotPermitted when it has none of those named."""
         return self._authenticator().show(challenge)
@@ -78,27 +83,19 @@ class AccountPasskeys:
         mark = self._mark()
         if self._service.is_offline or (mark is not None and mark.credential is None):
             return
-        known, held = (
-            [each.credential for each in (await self.known()).passkeys],
-            self._store.names("passkey"),
-        )
+        known = [each.credential for each in (await self.known()).passkeys]
+        held = self._store.names("passkey")
         here = [credential for credential in known if record_name(credential) in held]
         if not known:
             await self.add()
         elif here and (mark is None or mark.credential not in here):
-            self._note(
-                here[0]
-            )  # registered by an enrolment that was cut off before it knew, or known once more
+            # Registered by an enrolment that was cut off before it knew, or known once more.
+            self._note(here[0])
 
     async def ensure_if_possible(self) -> None:
         """``ensure``, and if that fails, whoever is to blame, leave it for the next time: nothing else depends on it."""
         with suppress(CoffreError):
             await self.ensure()
-
-    @property
-    def is_begun(self) -> bool:
-        """Whether this device registered a passkey once, be it that it was removed since."""
-        return self._mark() is not None
 
     async def known(self) -> Known:
         """The account's passkeys, as the server has them."""

@@ -49,12 +49,8 @@ class DocumentFiles:
 
         Raises as ``opened`` does.
         """
-        doc, version, key = (
-            document.document.doc,
-            newest(document.document),
-            self._replica.document_key(document),
-        )
-        length = document.descriptor.length
+        doc, version = document.document.doc, newest(document.document)
+        key, length = self._replica.document_key(document), document.descriptor.length
         async with self.opened(doc, version, key, length, destination, progress) as file:
             if not self.is_here(document):
                 # What was asked for is done; that no copy is here is seen in the list.

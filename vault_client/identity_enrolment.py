@@ -122,9 +122,8 @@ async def _published(store: DeviceStore, service: Service, enrolling: Enrolling)
     except (BadSignature, Malformed, NotProven, Stale, TooLarge, TooMany):
         raise  # no word that it was refused: where the answer does not hold, or the clock here, it may be published
     except Refusal:
-        store.delete(
-            ENROLLING
-        )  # what is refused once is refused again: nobody shall be kept from beginning anew
+        # What is refused once is refused again: nobody shall be kept from beginning anew.
+        store.delete(ENROLLING)
         raise
     profile = Profile(
         role=enrolling.role,

@@ -9,14 +9,8 @@ from crypto import labels
 from crypto.encoding import Bytes32, SecretBody
 from crypto.errors import NotPermitted, NotProven
 from crypto.identity_chain import Known, known_at
-from crypto.identity_links import (
-    Chain,
-)
-from crypto.sealed.keyring import (
-    IdentityKeyring,
-    check_identity_keyring,
-    open_keyring,
-)
+from crypto.identity_links import Chain
+from crypto.sealed.keyring import IdentityKeyring, check_identity_keyring, open_keyring
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import SigningKey

@@ -13,7 +13,6 @@ import structlog
 
 FIELDS = frozenset({"event", "level", "time", "route", "status", "duration_ms", "bytes", "kind"})
 
-
 _LOGGER = structlog.get_logger()
 
 
