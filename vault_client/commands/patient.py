@@ -137,8 +137,7 @@ def _add_exports(commands: "Subcommands") -> None:
     add_yes(parser)
 
     purpose = "read and check the log of the record that was imported"
-    parser = commands("history", patient_import.history, purpose)
-    add_profile(parser)
+    parser = add_profile(commands("history", patient_import.history, purpose))
     parser.add_argument(
         "folder",
         nargs="?",
