@@ -32,7 +32,8 @@ SOURCES = sorted(
     if path.relative_to(ROOT).as_posix() not in CONTENT
 )
 SQL = re.compile(r"(CREATE|SELECT|INSERT|UPDATE|DELETE|ALTER|PRAGMA|BEGIN|WITH|DROP|VACUUM|ATTACH)\b")
-SENTENCE = re.compile(r"[A-Z“].*[.?!:]\s*", re.DOTALL)
+# What ends in a command to be typed has no stop behind it.
+SENTENCE = re.compile(r"[A-Z“].*([.?!:]\s*|: coffre [a-z].*)", re.DOTALL)
 # Calls whose texts are read although they are no sentences: by position or by name.
 SPOKEN_CALLS = {"say", "aside", "CannotOpen", "NotFound", "add_output", "commands"}
 SPOKEN_NAMES = {"help", "description", "epilog"}
