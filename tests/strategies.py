@@ -52,13 +52,18 @@ def bodies(kind: type[Body]) -> st.SearchStrategy[Any]:
 
 def all_kinds() -> list[type[Body]]:
     """Every body and message of ``crypto``, in order of name, but for the bases of unions."""
+    return [kind for kind in with_bases() if msgspec.structs.fields(kind) or not kind.__subclasses__()]
+
+
+def with_bases() -> list[type[Body]]:
+    """Every body and message of ``crypto``, and what they have in common, in order of name."""
     for module in pkgutil.walk_packages(crypto.__path__, "crypto."):
         importlib.import_module(module.name)
     found, open_ = set(), [Body]
     while open_:
         kind = open_.pop()
         open_ += kind.__subclasses__()
-        if kind.__module__.startswith("crypto.") and msgspec.structs.fields(kind):
+        if kind.__module__.startswith("crypto."):
             found.add(kind)
     return sorted(found, key=lambda kind: (kind.__module__, kind.__name__))
 

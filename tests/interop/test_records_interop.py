@@ -7,11 +7,10 @@ from msgspec import inspect as kinds
 
 from crypto import encoding, padding, signing
 from crypto.errors import CoffreError
-from crypto.identity_links import Recover
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey
 from crypto.statements import part_hash
-from crypto.wire.messages import Empty, Version
+from crypto.wire.messages import Version
 from tests.interop import records_second as second
 from tests.strategies import all_kinds, bodies, edits, envelopes
 
@@ -23,7 +22,7 @@ FOLDED = {
 
 WRITTEN = [
     kind
-    for kind in (*all_kinds(), Empty, Recover)
+    for kind in all_kinds()
     if kind.__name__ not in FOLDED and (kind.__name__ != "Version" or kind is Version)
 ]
 FEW = settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
