@@ -16,7 +16,7 @@ class Mac:
 
     __slots__ = ("_begun",)
 
-    def __init__(self, key: bytes, beginning: bytes = b"") -> None:
+    def __init__(self, key: bytes, beginning: bytes) -> None:
         self._begun = HMAC(key, SHA256())
         self._begun.update(beginning)
 

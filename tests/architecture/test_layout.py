@@ -134,7 +134,7 @@ def secret_holders() -> list[object]:
         Kit(secret),
         Kit(secret).root,
         Deriver(MARK),
-        Mac(MARK),
+        Mac(MARK, b""),
         LocalRecords(secret),
         Locator(secret, "origin"),
         ShareB([secret], "release", bytes(32), 0),

@@ -45,4 +45,5 @@ def test_it_keeps_its_own_copy():
     assert len(secret) == 3
     assert not hasattr(secret, "__dict__")
     assert len(SecretBytes.random(48)) == 48
+    assert len(SecretBytes.random()) == 32
     assert not SecretBytes.random().same_as(SecretBytes.random())

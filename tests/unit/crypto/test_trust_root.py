@@ -1,6 +1,8 @@
 """The trust root: believed once, then followed link by link, each rule broken alone."""
 
 import hashlib
+from contextlib import suppress
+from itertools import combinations_with_replacement
 
 import msgspec
 import pytest
@@ -102,6 +104,16 @@ def test_an_unsound_one_is_refused(changes):
     if "previous" not in changes:
         with pytest.raises((Malformed, BadSignature)):
             advance(SERVICE.accepted, [signed(following(**changes))])
+
+
+def test_only_the_policies_of_the_suite_are_sound():
+    """Of all policies for one to eight keepers a trust root may hold 1 of 1, 3 of 4, 4 of 5 and 5 of 7 only."""
+    sound = set()
+    for k, n in combinations_with_replacement(range(1, 9), 2):
+        with suppress(Malformed):
+            first(signed(replace(ROOT, policies=(Policy(k=k, n=n),))), card=None)
+            sound.add((k, n))
+    assert sound == {(1, 1), (3, 4), (4, 5), (5, 7)}
 
 
 def test_a_later_version_names_its_predecessor():
