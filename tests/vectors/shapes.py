@@ -1,6 +1,6 @@
 """The shape of every body and message: its fields in their order, with what each may hold, as one line of text each.
 And every operation of a server and a keeper: what it takes and answers, how long both may be, and who may ask; and every
-number and label that a module of ``crypto`` gives a name.
+number and label that a module of ``crypto`` gives a name; and the code and status of every problem.
 
 ``shapes.json`` keeps them. What is signed or sent today is signed and sent so for ever, limits included: a limit that
 moved would let one party refuse what another has signed.
@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec import inspect as kinds
 
 import crypto
-from crypto.wire import keeper_api, vault_api
+from crypto.wire import keeper_api, problems, vault_api
 from tests.strategies import all_kinds
 
 PATH = Path(__file__).with_name("shapes.json")
@@ -29,7 +29,8 @@ def shapes() -> Shapes:
     bodies = {f"{kind.__module__}.{kind.__name__}": _fields(kinds.type_info(kind)) for kind in all_kinds()}
     operations: list[vault_api.Operation | keeper_api.KeeperOperation] = []
     operations += vault_api.OPERATIONS + keeper_api.OPERATIONS
-    return bodies | {f"{each.__module__} {each.name}": _operation(each) for each in operations} | _constants()
+    named = {f"{each.__module__} {each.name}": _operation(each) for each in operations}
+    return bodies | named | _constants() | _problems()
 
 
 def kept() -> Shapes:
@@ -61,6 +62,11 @@ def _constants() -> Shapes:
         if kept := {name: repr(value) for name, value in values.items() if isinstance(value, int | str)}:
             found[each.name] = kept
     return found
+
+
+def _problems() -> Shapes:
+    found = {code: f"{kind.__name__}, {status.value}" for code, kind, status in problems.TABLE}
+    return {"crypto.wire.problems.TABLE": found}
 
 
 def _operation(operation: vault_api.Operation | keeper_api.KeeperOperation) -> dict[str, str]:
