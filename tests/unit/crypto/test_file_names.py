@@ -22,7 +22,20 @@ HOSTILE = [
         "a/b",
         "a\\b",
     ),
-    *("con", "CON", "con.txt", "nul.tar.gz", "aux ", "Aux .pdf", "COM1", "com¹.pdf", "LPT9.txt", "CONOUT$"),
+    *(
+        "con",
+        "CON",
+        "con.txt",
+        "nul.tar.gz",
+        "aux ",
+        "prn.log",
+        "CONIN$",
+        "Aux .pdf",
+        "COM1",
+        "com¹.pdf",
+        "LPT9.txt",
+        "CONOUT$",
+    ),
     *(
         "-rf",
         "~root",
@@ -47,6 +60,12 @@ def test_a_hostile_name_is_refused(name: str) -> None:
     """What could mean another file, a folder or a device on one of three systems is no name."""
     with pytest.raises(Malformed):
         check_name(name)
+
+
+@pytest.mark.parametrize("name", ["comx", "com.txt", "com10", "printer"])
+def test_what_only_begins_like_a_device_is_a_name(name: str) -> None:
+    """A device is its whole stem: what goes on otherwise, or is shorter, is a name."""
+    check_name(name)
 
 
 @pytest.mark.parametrize(
