@@ -37,11 +37,11 @@ T = TypeVar("T")
 _ASCII = bytes(range(0x80))
 
 
-class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base of everything that is signed or sent. Unknown fields are refused."""
 
 
-class SecretBody(Body, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SecretBody(Body, frozen=True, forbid_unknown_fields=True):
     """A body that holds key material: it does not print its fields."""
 
     def __repr__(self) -> str:

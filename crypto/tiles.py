@@ -82,11 +82,11 @@ def decode_bundle(data: bytes, width: int) -> list[bytes]:
     """The ``width`` entries of a bundle. Raises Malformed unless there are exactly so many and no byte more."""
     entries: list[bytes] = []
     position = 0
-    while position < len(data) and len(entries) < width:
+    for _ in range(width):
         begin = position + 2
         position = begin + int.from_bytes(data[position:begin], "big")
         entries.append(data[begin:position])
-    if position != len(data) or len(entries) != width:
+    if position != len(data):
         raise Malformed(f"An entry bundle was refused: the number of its entries is not {width}.")
     return entries
 
