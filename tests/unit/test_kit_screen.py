@@ -48,8 +48,11 @@ def typed(lines: Sequence[str], language: str = "en") -> str:
         [sys.executable, "-c", SCRIPT], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     ) as running:
         os.close(theirs)
+        shown = b""
+        while b" 14" not in shown:  # what is typed before the first question answers nothing
+            shown += os.read(ours, 4096)
         os.write(ours, "".join(f"{line}\n" for line in lines).encode() + b"\x04")
-        shown = b"".join(_read(ours))
+        shown += b"".join(_read(ours))
         running.wait(60)
     os.close(ours)
     return shown.decode()

@@ -2,6 +2,7 @@
 
 import sys
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 
 from languages.catalogue import spoken
 from languages.wrapping import wrapped
@@ -62,4 +63,5 @@ def forget_typed() -> None:
     if sys.platform != "win32" and at_terminal(sys.stdin):
         import termios
 
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+        with suppress(OSError, termios.error):  # what is no device has nothing typed ahead
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)

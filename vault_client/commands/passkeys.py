@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from vault_client.account_passkeys import AccountPasskeys
     from vault_client.commands import Subcommands
     from vault_client.device_store import DeviceStore
-    from vault_client.service import Service
 
 PASSKEYS = "passkeys"
 
@@ -44,14 +43,12 @@ def add_passkeys(commands: "Subcommands") -> ArgumentParser:
 
 async def passkeys(arguments: Namespace, screen: Screen) -> None:
     """Do what was asked, then list the passkeys."""
-    from vault_client.commands.trust_line import show_trust
-
     removes = arguments.action == "remove"
     if removes != (arguments.passkey is not None):
         raise Usage(NEITHER)
     if removes:
         check_answerable(arguments)
-    async with _opened(arguments, screen) as (own, store, service):
+    async with _opened(arguments, screen) as (own, store):
         if arguments.action == "add":
             await own.add()
             screen.say(ADDED)
@@ -64,7 +61,6 @@ async def passkeys(arguments: Namespace, screen: Screen) -> None:
         if arguments.each_session is not None:
             await own.set_each_session(required=arguments.each_session == "on")
         _show(arguments, screen, store, own, await own.known())
-        show_trust(screen, service)
 
 
 def _show(
@@ -98,12 +94,12 @@ def _show(
 @asynccontextmanager
 async def _opened(
     arguments: Namespace, screen: Screen
-) -> "AsyncIterator[tuple[AccountPasskeys, DeviceStore, Service]]":
+) -> "AsyncIterator[tuple[AccountPasskeys, DeviceStore]]":
     from vault_client.commands.profiles import patient, practitioner
 
     if arguments.noun == "patient":
         async with patient(arguments, screen) as (record, store):
-            yield record.passkeys, store, record.service
+            yield record.passkeys, store
     else:
         async with practitioner(arguments) as (reader, store):
-            yield reader.passkeys, store, reader.service
+            yield reader.passkeys, store
