@@ -20,7 +20,7 @@ from crypto.errors import BadSignature, BrokenChain, NotPermitted
 from crypto.identity_chain import Known
 from crypto.sealing import check_public_key
 from crypto.signing import Envelope, VerifyKey, verify
-from crypto.statements import IdentityRef
+from crypto.statements import Head, IdentityRef
 from crypto.vault_links import (
     AddVersion,
     Adopt,
@@ -74,8 +74,11 @@ class GrantEntry(Body, frozen=True):
     ended: bool
 
 
-class VaultHead(Body, frozen=True):
-    """The part of a vault's state that every link moves."""
+class VaultHead(Body, frozen=True, omit_defaults=True):
+    """The part of a vault's state that every link moves.
+
+    ``dir``: the largest head of the directory that a link has named; none where the state was stored before that was kept.
+    """
 
     vault: Bytes32
     holders: tuple[Bytes32, ...]
@@ -84,16 +87,21 @@ class VaultHead(Body, frozen=True):
     n: Natural
     link: Bytes32
     keys: Rotate
+    dir: Head | None = None
 
 
 @dataclass(frozen=True)
 class VaultView:
-    """What ``follow`` reads: the head, and whatever of the rest the link's operations name."""
+    """What ``follow`` reads: the head, and whatever of the rest the link's operations name.
+
+    ``later``: the link's signers as they stand at the head's ``dir``; asked for only where the link names an older one.
+    """
 
     head: VaultHead
     documents: Mapping[bytes, Document]
     grants: Mapping[bytes, GrantEntry]
     blocked: Mapping[bytes, bool]
+    later: Sequence[Known] = ()
 
 
 @dataclass
@@ -150,6 +158,7 @@ def found(envelope: Envelope, signers: Sequence[Known]) -> Changes:
             n=0,
             link=envelope.digest,
             keys=genesis.keyring,
+            dir=genesis.view.dir,
         )
     )
 
@@ -160,9 +169,12 @@ def follow(view: VaultView, envelope: Envelope, signers: Sequence[Known]) -> Cha
     if (link.vault, link.n, link.prev) != (head.vault, head.n + 1, head.link):
         raise BrokenChain("A link does not follow from the newest one of its record. It was not believed.")
     check_signers(envelope, labels.VAULT_LINK, link.signers, signers, head.holders, head.rule)
+    latest = latest_directory(head.dir, link.view.dir)
+    if latest != link.view.dir:
+        check_not_removed(envelope, view.later)
     keyrings = sum(isinstance(operation, Rotate | Reseal) for operation in link.operations)
     _refuse(keyrings > 1, "A link changes the keyring twice.")
-    changes = Changes(head=msgspec.structs.replace(head, n=link.n, link=envelope.digest))
+    changes = Changes(head=msgspec.structs.replace(head, n=link.n, link=envelope.digest, dir=latest))
     for operation in link.operations:
         _apply(view, changes, operation)
     return changes
@@ -189,6 +201,30 @@ def check_signers(
     signed = verify(envelope, label, keys)
     if not all(signed & set(entry.state.devices) for entry in known):
         raise BadSignature("A holder named as signer did not sign. The body was not believed.")
+
+
+def latest_directory(named: Head | None, at: Head) -> Head:
+    """The larger of the directory heads that a chain has ``named`` so far and that its next body names.
+
+    Raises BrokenChain for two of one size that differ.
+    """
+    if named is None or named.size < at.size:
+        return at
+    if named.size == at.size and named.root != at.root:
+        raise BrokenChain(
+            "A record names two versions of the directory that contradict each other. It was not believed."
+        )
+    return named
+
+
+def check_not_removed(envelope: Envelope, later: Sequence[Known]) -> None:
+    """Raises BadSignature unless all devices that signed are live where ``later`` stands.
+
+    A removed device names a head from before its removal; so whoever knows of a later one judges by that.
+    """
+    live = {device for entry in later for device in entry.state.devices}
+    if not live.issuperset(envelope.signers):
+        raise BadSignature("A signed body is by a device that had been removed. It was not believed.")
 
 
 def _apply(view: VaultView, changes: Changes, operation: AnyOperation) -> None:

@@ -48,13 +48,13 @@ class Audit:
 
     async def run(self) -> AuditReport:
         """Scan and judge what is new, keep it, and report everything."""
-        held = self._replica.local.head.n  # what another device has just written may not be cosigned yet
+        # The head before the record: a link that came between is under a later head, and not missed in this one.
+        origin, held = self._replica.origin, self._replica.local.head.n
+        believed = await self._service.refresh(origin)
         await self._replica.sync()
-        origin = self._replica.origin
         place = self._store.get("audit", AuditPlace) or AuditPlace(
             scanned=log_scan.begin(origin), last=FIRST, next_link=0
         )
-        believed = await self._service.refresh(origin)
         blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
         result = log_scan.scan(place.scanned, blocks, self._keys(), believed.head)
         answers = sealed_openings(

@@ -7,13 +7,14 @@ from crypto.access_log import Opening
 from crypto.checkpoint import TEN_MINUTES
 from crypto.encoding import decode
 from crypto.errors import Refusal
+from crypto.grants import Act
 from crypto.padding import unpad_record
 from crypto.requests import AccessRequest, Purpose, check_request, purpose_info, read_request
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from vault_client.audit_report import Alarms, Entry
 from vault_client.device_store import DeviceStore
-from vault_client.local_vault import FoundAt, LocalGrant
+from vault_client.local_vault import EventTerms, FoundAt, LocalGrant
 from vault_client.log_scan import FoundLeaf
 from vault_client.reader_keys import ReaderKeys
 from vault_client.vault_replica import VaultReplica
@@ -123,8 +124,9 @@ class Readings:
             self._replica.was_granted(request.gid, doc) for doc in documents
         )
         ended = self._store.get(f"ended/{request.gid.hex()}", FoundAt)
-        over = opening.part.time > grant.expiry or (ended is not None and ended.index < leaf.index)
-        if outside or over or request.act not in grant.acts:
+        acts, expiry = self._terms(grant, leaf.index)
+        over = opening.part.time > expiry or (ended is not None and ended.index < leaf.index)
+        if outside or over or request.act not in acts:
             self._alarms.add("OUT_OF_SCOPE", leaf, "Someone read what the grant does not allow.", opening)
         events = [event for _, event in self._store.scan(f"event-{request.gid.hex()}", FoundAt)]
         below = [event for event in events if event.index < request.view.seen.size]
@@ -134,6 +136,17 @@ class Readings:
             self._alarms.add(
                 "STALE_VIEW", leaf, "A reader used an older grant than the one in the log.", opening
             )
+
+    def _terms(self, grant: LocalGrant, index: int) -> tuple[tuple[Act, ...], int]:
+        """The acts and the expiry of a grant as its last event before ``index`` has them.
+
+        Those of its newest event where an earlier version of this program took in the other.
+        """
+        events = [each for _, each in self._store.scan(f"event-{grant.entry.gid.hex()}", FoundAt)]
+        before = [event for event in events if event.index < index]
+        last = max(before, key=lambda event: event.index, default=None)
+        terms = self._store.get(f"terms/{last.statement.hex()}", EventTerms) if last is not None else None
+        return (terms.acts, terms.expiry) if terms is not None else (grant.acts, grant.expiry)
 
     def _purpose(self, request: AccessRequest) -> Purpose | None:
         info = purpose_info(request.origin, request.gid, request.nonce)

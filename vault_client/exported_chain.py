@@ -11,7 +11,7 @@ from crypto.identity_chain import Known
 from crypto.signing import Envelope
 from crypto.statements import Head, IdentityRef, RootRef
 from crypto.trust_root import Accepted, TrustRoot, advance, first
-from crypto.vault_chain import Document, GrantEntry, VaultHead, VaultView, follow, found
+from crypto.vault_chain import Document, GrantEntry, VaultHead, VaultView, follow, found, latest_directory
 from crypto.vault_links import Genesis, Rotate, VaultLink
 from crypto.wire.messages import ShownChain
 from vault_client import trust
@@ -81,7 +81,8 @@ def follow_chain(files: ExportFiles, identities: Identities) -> ExportedChain:
     blocked: dict[bytes, bool] = {}
     for envelope in lines:
         link = decode(envelope.body, VaultLink)
-        view = VaultView(chain.head, chain.documents, chain.grants, blocked)
+        later = identities.signers(link.signers, latest_directory(chain.head.dir, link.view.dir))
+        view = VaultView(chain.head, chain.documents, chain.grants, blocked, later)
         changes = follow(view, envelope, identities.signers(link.signers, link.view.dir))
         chain.head = changes.head
         chain.documents |= changes.documents

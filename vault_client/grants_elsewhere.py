@@ -7,8 +7,9 @@ event: where it is shown no more, the grant has no name here, and can be ended a
 
 from crypto.errors import NotFound, NotProven
 from crypto.grants import GrantEvent, check_blob, read_event, split_rows
+from crypto.signing import Envelope
 from crypto.vault_links import Grant
-from crypto.wire.messages import GrantEventQuery
+from crypto.wire.messages import GrantEventQuery, StoredEvent
 from vault_client.device_store import DeviceStore
 from vault_client.kept_grants import intent_name
 from vault_client.local_vault import GrantedVersion, GrantIntent, GrantMade
@@ -25,13 +26,17 @@ class GrantsElsewhere:
         self._service = service
         self._readers = ReaderKeys(service)
 
-    async def learn_of(self, vault: bytes, operation: Grant) -> None:
-        """Have what a grant event says ready for when its link is kept. Raises NotProven when it is withheld."""
-        name = intent_name(operation.gid, operation.event)
-        if self._store.get(name, GrantIntent) is None:
-            self._store.put(name, await self._intent(vault, operation))
+    async def learn_of(self, vault: bytes, operation: Grant) -> Envelope:
+        """Have what a grant event says ready for when its link is kept; returns the event as it was signed.
 
-    async def _intent(self, vault: bytes, operation: Grant) -> GrantIntent:
+        Raises NotProven when it is withheld.
+        """
+        stored, name = await self._shown(vault, operation), intent_name(operation.gid, operation.event)
+        if self._store.get(name, GrantIntent) is None:
+            self._store.put(name, await self._intent(operation, stored))
+        return stored.envelope
+
+    async def _shown(self, vault: bytes, operation: Grant) -> StoredEvent:
         query = GrantEventQuery(vault=vault, gid=operation.gid, j=operation.j)
         try:
             stored = await self._service.api.grant_event(query)
@@ -41,6 +46,9 @@ class GrantsElsewhere:
             ) from None
         if stored.envelope.digest != operation.event:
             raise NotProven("The server shows another grant than the record names. Nothing was taken in.")
+        return stored
+
+    async def _intent(self, operation: Grant, stored: StoredEvent) -> GrantIntent:
         event = read_event(stored.envelope)
         for blob in stored.blobs:
             check_blob(event.policy, blob)

@@ -1,12 +1,19 @@
 """What this device keeps of the grants of a vault: their state in the chain, what it knows of each, what each gives."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
 from crypto.vault_chain import GrantEntry
 from vault_client.device_store import DeviceStore
-from vault_client.local_vault import GrantedVersion, GrantIntent, GrantMade, LocalGrant, SharedDocuments
+from vault_client.local_vault import (
+    EventTerms,
+    GrantedVersion,
+    GrantIntent,
+    GrantMade,
+    LocalGrant,
+    SharedDocuments,
+)
 
 
 class KeptGrants:
@@ -54,6 +61,12 @@ class KeptGrants:
                 ended = msgspec.structs.replace(intent.grant, end_in_force=True)
                 self._store.put(name, msgspec.structs.replace(intent, grant=ended))
 
+    def forget_intents(self, besides: Collection[bytes]) -> None:
+        """Forget all that was sent and can not come into the record any more: ``besides`` are the events that can."""
+        for name, intent in list(self._store.scan("intent", GrantIntent)):
+            if intent.event not in besides:
+                self._store.delete(name)
+
     def keep_made(self, gid: bytes, time: int) -> None:
         """Remember when a grant was made that another device made: only the log tells."""
         if (made := self._store.get(_grant_name(gid), GrantMade)) is not None and not made.made:
@@ -75,6 +88,8 @@ class KeptGrants:
             self._store.put(f"granted-{name}/{version.doc.hex()}", version)
         shared = SharedDocuments(docs=tuple(version.doc for version in intent.versions))
         self._store.put(f"shared/{intent.event.hex()}", shared)
+        terms = EventTerms(acts=intent.grant.acts, expiry=intent.grant.expiry)
+        self._store.put(f"terms/{intent.event.hex()}", terms)
         self._store.put(_grant_name(entry.gid), intent.grant)
         for kept, other in list(self._store.scan("intent", GrantIntent)):
             if other.gid == entry.gid:

@@ -109,6 +109,13 @@ class FoundAt(Body, frozen=True):
     statement: Bytes32
 
 
+class EventTerms(Body, frozen=True):
+    """What a grant allows from one of its events on, kept by the event's digest: later events can allow less."""
+
+    acts: tuple[Act, ...]
+    expiry: Natural
+
+
 class SharedDocuments(Body, frozen=True):
     """The documents that a grant event shared, kept by its digest: the log does not say them."""
 

@@ -15,6 +15,7 @@ from crypto.identity_chain import Known
 from crypto.sealed.wrapping import GrantWrapper, open_a_box
 from crypto.secret_bytes import SecretBytes
 from crypto.statements import Head
+from crypto.vault_chain import check_not_removed, latest_directory
 from crypto.vault_links import Genesis
 from crypto.wire.messages import Delivery, MailboxQuery, ShownChain
 from vault_client import trust
@@ -67,6 +68,12 @@ class HolderMet(Body, frozen=True):
     """How often the keys of somebody who grants were recovered or reset, as this device last saw it."""
 
     hard_stops: Natural
+
+
+class DirectoryNamed(Body, frozen=True):
+    """The largest head of the directory that an event of a record has named, whichever grant it is of."""
+
+    head: Head
 
 
 class RefusedDelivery(Body, frozen=True):
@@ -163,7 +170,9 @@ class ReceivedGrants:
         event = read_event(delivery.envelope)
         known = self._store.get(f"received/{event.gid.hex()}", ReceivedGrant)
         at = event.view.dir
-        signers = self._signers(delivery.chains, at)
+        signers, latest = self._signers(delivery.chains, at), self._latest(event)
+        if latest != at:
+            check_not_removed(delivery.envelope, self._signers(delivery.chains, latest))
         state = accept(
             known.state if known is not None else None,
             delivery.envelope,
@@ -195,8 +204,14 @@ class ReceivedGrants:
                     said_ended=False,
                 )
             )
+            self._store.put(_named(event.vault), DirectoryNamed(head=latest))
             self._note_holders(event.vault, signers)
             self._keep_place(delivery)
+
+    def _latest(self, event: GrantEvent) -> Head:
+        """The largest head of the directory that an event of this record has named, this one too."""
+        named = self._store.get(_named(event.vault), DirectoryNamed)
+        return latest_directory(named.head if named is not None else None, event.view.dir)
 
     def _note_holders(self, vault: bytes, signers: Sequence[Known]) -> None:
         for signer in signers:
@@ -216,6 +231,10 @@ class ReceivedGrants:
             await self._own.refresh(self._service, self._store)
             own = self._own.known_at(self._service, at)
         return own
+
+
+def _named(vault: bytes) -> str:
+    return f"directory-named/{vault.hex()}"
 
 
 def _person(known: ReceivedGrant | None, event: GrantEvent) -> bytes:

@@ -1,7 +1,7 @@
 """One server and its keepers, as this device believes them.
 
-Joins ``trust`` (what to believe) with the network (what is said) and the device store (what was believed before). Heads
-and the trust root move in the store only after they have been verified whole, and never back.
+Joins ``trust`` (what to believe) with the network (what is said) and the device store (what was believed before). The
+trust root, as the heads of ``believed_heads``, moves in the store only after it has been verified whole, and never back.
 
 A profile can be opened while its server does not answer: what was verified before stands. The first answer after that
 is the server's trust root, followed forward from the stored one, before anything else is asked.
@@ -14,7 +14,7 @@ changes wait in the queue, and ends go to the keepers of the stored trust root. 
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -23,7 +23,6 @@ from typing import Self, TypeVar
 import msgspec
 
 from crypto import trust_root
-from crypto.access_log import Leaf, Outcome
 from crypto.encoding import Body
 from crypto.errors import (
     CoffreError,
@@ -38,25 +37,19 @@ from crypto.errors import (
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain
 from crypto.signing import Envelope, SigningKey
-from crypto.statements import Head, View
-from crypto.trust_root import Accepted, InstanceCard, Keeper, TrustRoot
+from crypto.trust_root import Accepted, InstanceCard, Keeper
 from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
-from crypto.wire.messages import Empty, Logged, RootSession, ShownChain, TrustRootQuery
+from crypto.wire.messages import Empty, RootSession, ShownChain, TrustRootQuery
 from crypto.wire.vault_api import VaultApi
 from vault_client import trust
+from vault_client.believed_heads import BelievedHeads
 from vault_client.device_store import DeviceStore
 from vault_client.http_keeper import HttpKeeper
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import Account, Authenticator, HttpVault, RootAccount
-from vault_client.log_reader import LogReader
-from vault_client.trust import BelievedHead
 from vault_client.version import VERSION
 
 Answer = TypeVar("Answer")
-
-# How long a verified directory head is named in what we sign before a newer one is fetched. The server and the
-# keepers accept one that was replaced at most ten minutes ago.
-DIRECTORY_AGE = 240
 
 # Seconds in which a keeper must have answered, whatever it does meanwhile: the others are not held up longer by it.
 KEEPER_PATIENCE = 30
@@ -76,21 +69,16 @@ class TrustRecord(Body, frozen=True):
     pinned: bool
 
 
-class Service:
+class Service(BelievedHeads):
     """A server and its keepers. Made by ``connect``; an async context manager."""
 
     def __init__(
         self, api: VaultApi, record: TrustRecord, store: DeviceStore, clock: Callable[[], int]
     ) -> None:
         """Use ``connect``; tests hand in an ``api`` of their own."""
-        self.api = api
-        self.now = clock
+        super().__init__(api, store, clock)
         self.keepers: dict[bytes, KeeperApi] = {}
-        self.reader = LogReader(api)
-        self._store = store
         self._open = AsyncExitStack()
-        self._directory: tuple[int, Head] | None = None
-        self._moving = asyncio.Lock()
         self._following = asyncio.Lock()
         self._account: Account | None = None
         self.is_offline = True
@@ -193,7 +181,7 @@ class Service:
 
     def _believe(self, record: TrustRecord) -> None:
         self.record = record
-        self.accepted: Accepted = trust_root.first(record.envelope, card=None)
+        self.accepted = trust_root.first(record.envelope, card=None)
         if self._account is not None:
             self.use_account(self._account)
 
@@ -203,11 +191,6 @@ class Service:
             transport = HttpTransport(keeper.url)
             self._open.push_async_exit(transport)
             self.keepers[keeper.key_hash] = HttpKeeper(transport)
-
-    @property
-    def root(self) -> TrustRoot:
-        """The newest verified trust root."""
-        return self.accepted.root
 
     def use_account(self, account: Account) -> None:
         """Log in as ``account`` from now on, at the hosts of the newest trust root."""
@@ -227,71 +210,6 @@ class Service:
         """Show a passkey by ``authenticator`` when the server asks for one."""
         if isinstance(self.api, HttpVault):
             self.api.authenticator = authenticator
-
-    def believed(self, origin: str) -> BelievedHead:
-        """The newest verified head of a log; the empty one before the first."""
-        return self._store.get(f"head/{origin}", BelievedHead) or trust.empty_head(origin)
-
-    async def refresh(self, origin: str) -> BelievedHead:
-        """Fetch and believe a log's newest head."""
-        return (await self.witnessed(origin))[0]
-
-    async def witnessed(self, origin: str) -> tuple[BelievedHead, bytes]:
-        """``refresh``, and the note whose cosignatures show that head, to show it to others."""
-        async with self._moving:
-            note = await self.api.checkpoint(origin)
-            new = trust.believe_note(self.root, origin, note, self.now())
-            known = self.believed(origin)
-            return self._keep(known, trust.advance(known, new, await self._path(known, new))), note
-
-    async def view(self, origin: str) -> View:
-        """What a body signed now says of the world: for a body that goes to the log ``origin``."""
-        directory = await self.directory()
-        seen = directory if origin == self.root.directory_origin else self.believed(origin).head
-        return View(trust_root=self.accepted.ref, dir=directory, seen=seen)
-
-    async def reading_view(self, origin: str) -> View:
-        """``view`` for a request to read: it names the head that was known before the mailbox was last read.
-
-        A receipt can show a newer head, under which a grant may have an event that is not delivered yet. To name that
-        one would say that the event was seen and passed over, which is an alarm in the patient's log.
-        """
-        known = self._store.get(f"mailbox-head/{origin}", BelievedHead) or trust.empty_head(origin)
-        return msgspec.structs.replace(await self.view(origin), seen=known.head)
-
-    async def newest_heads(self) -> list[BelievedHead]:
-        """The newest head of every log that was met, fetched now."""
-        known = [head.origin for _, head in self._store.scan("head", BelievedHead)]
-        return [await self.refresh(origin) for origin in known if origin != self.root.directory_origin]
-
-    def mailbox_was_read(self, before: list[BelievedHead]) -> None:
-        """Note that every event below these heads was delivered, or is withheld."""
-        for head in before:
-            if head != self._store.get(f"mailbox-head/{head.origin}", BelievedHead):
-                self._store.put(f"mailbox-head/{head.origin}", head)
-
-    async def directory(self) -> Head:
-        """A verified head of the directory that is recent enough to be named in what we sign."""
-        if self._directory is None or self.now() - self._directory[0] > DIRECTORY_AGE:
-            believed = await self.refresh(self.root.directory_origin)
-            self._directory = (self.now(), believed.head)
-        return self._directory[1]
-
-    def forget_directory(self) -> None:
-        """Fetch the directory's head afresh next time: something was just published."""
-        self._directory = None
-
-    async def believe_logged(self, origin: str, logged: Logged, envelope: Envelope, outcome: Outcome) -> Leaf:
-        """Check a receipt of the log ``origin`` and move to its head. Returns the leaf that is proved.
-
-        A receipt may stand under a head that another answer has overtaken: then it must be a beginning of ours.
-        """
-        new, leaf = trust.believe_logged(self.root, origin, logged, envelope, outcome=outcome, now=self.now())
-        async with self._moving:
-            known = self.believed(origin)
-            older, later = (known, new) if known.head.size <= new.head.size else (new, known)
-            self._keep(known, trust.advance(older, later, await self._path(older, later)))
-        return leaf
 
     async def prove_chain(self, chain: Chain) -> ShownChain:
         """Have a quorum of keepers vouch that ``chain`` is complete at a head at least as new as ours."""
@@ -362,14 +280,6 @@ class Service:
             if keeper.key_hash == name:
                 return keeper
         raise NotPermitted("A grant names a keeper that the trust root does not know. Nothing was opened.")
-
-    async def _path(self, older: BelievedHead, later: BelievedHead) -> Sequence[bytes]:
-        return await self.reader.consistency(older.origin, older.head.size, later.head.size)
-
-    def _keep(self, known: BelievedHead, believed: BelievedHead) -> BelievedHead:
-        if believed != known:
-            self._store.put(f"head/{believed.origin}", believed)
-        return believed
 
 
 async def _first_root(api: VaultApi, url: str, card: InstanceCard | None) -> TrustRecord:

@@ -264,7 +264,7 @@ class Sharing:
 
     async def _make(self, planned: Planned, versions: Sequence[VersionToGrant]) -> MadeEvent:
         local, root = self._replica.local, self._service.root
-        view = await self._service.view(local.head.origin)
+        view = await self._replica.view()
         vault = Vault(
             vault=local.head.vault,
             genesis=local.genesis.body,

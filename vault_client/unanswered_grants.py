@@ -1,4 +1,4 @@
-"""The grants that were sent and not answered: each may be in the record, and open documents, so each can be ended.
+"""The grants that were sent and not answered, or refused: each may be in the record, or come into it, so each can be ended.
 
 What is known of one is its first event, as it was kept before it was sent, and the step of the link that names it.
 """
@@ -68,7 +68,7 @@ class UnansweredGrants:
         return self._replica.grant(gid) is not None
 
     def _events(self, gid: bytes | None = None) -> Iterator[tuple[Grant, GrantIntent]]:
-        for step in self._replica.unanswered():
+        for step in self._replica.sent():
             if not isinstance(step, Grant) or step.j or gid not in {None, step.gid}:
                 continue
             intent = self._store.get(intent_name(step.gid, step.event), GrantIntent)

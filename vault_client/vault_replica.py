@@ -13,12 +13,14 @@ from crypto import labels
 from crypto.encoding import decode
 from crypto.errors import BrokenChain, Conflict, Malformed, NotPermitted, NotProven, Refusal, TooLarge
 from crypto.identity_chain import Known
-from crypto.locators import Locator
-from crypto.sealed.keyring import EpochKeys, VaultKeyring, check_vault_keyring, open_keyring
+from crypto.locators import Locator, end_tag, event_tag
+from crypto.sealed import shares
+from crypto.sealed.keyring import VaultKeyring, check_vault_keyring, open_keyring
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, sign
-from crypto.vault_chain import Changes, Document, VaultHead, VaultView, follow, named
+from crypto.statements import View
+from crypto.vault_chain import Changes, Document, VaultHead, VaultView, follow, latest_directory, named
 from crypto.vault_links import (
     AnyOperation,
     End,
@@ -27,18 +29,16 @@ from crypto.vault_links import (
 )
 from crypto.wire.messages import EventSubmission, LinkAccepted, LinkQuery, LinkSubmission
 from vault_client import vault_parts
+from vault_client.audit_report import Alarm
 from vault_client.device_store import DeviceStore
 from vault_client.grants_elsewhere import GrantsElsewhere
-from vault_client.kept_grants import KeptGrants
+from vault_client.kept_vault import KeptVault
 from vault_client.local_vault import (
     Blocked,
-    LocalDocument,
     LocalVault,
-    ToBeRestored,
     newest,
 )
 from vault_client.own_identity import OwnIdentity
-from vault_client.own_versions import open_descriptor, open_key
 from vault_client.service import Service
 from vault_client.unanswered_links import UnansweredLinks
 
@@ -48,6 +48,11 @@ _TRIES = 4
 RESTORING = (
     "This record is being restored: its log has not been checked to the end. Nothing was changed. Go on with: coffre "
     "patient restore --kit FILE (with a kit on paper: --server URL)"
+)
+
+
+YET_DONE = (
+    "The service refused a change that you sent from here, and put it into the record later all the same."
 )
 
 
@@ -66,7 +71,7 @@ class Intent:
     on: bytes | None = None
 
 
-class VaultReplica(KeptGrants):
+class VaultReplica(KeptVault):
     """The vault of this profile."""
 
     def __init__(
@@ -80,77 +85,6 @@ class VaultReplica(KeptGrants):
         self._elsewhere = GrantsElsewhere(store, service)
         self._unanswered = UnansweredLinks(store)
 
-    @property
-    def local(self) -> LocalVault:
-        """Head and keyring. Raises NotPermitted when there is no vault here."""
-        local = self._store.get("vault", LocalVault)
-        if local is None:
-            raise NotPermitted("There is no record in this profile. Nothing was done. Enrol first.")
-        return local
-
-    @property
-    def vault(self) -> bytes:
-        """The vault's id."""
-        return self.local.head.vault
-
-    @property
-    def origin(self) -> str:
-        """The log the vault is written in."""
-        return self.local.head.origin
-
-    def epoch(self, number: int | None = None) -> EpochKeys:
-        """The secrets of an epoch, by default the present one."""
-        local = self.local
-        wanted = local.head.keys.epoch if number is None else number
-        for keys in local.keyring.epochs:
-            if keys.epoch == wanted:
-                return keys
-        raise NotPermitted(
-            "Older keys of this record are not on this device. Nothing was opened. Use a device that has them."
-        )
-
-    def document(self, doc: bytes) -> LocalDocument:
-        """One document. Raises NotPermitted when it is not in the record."""
-        found = self._store.get(_document(doc), LocalDocument)
-        if found is None or found.document.deleted:
-            raise NotPermitted(
-                "There is no such document in this record. Nothing was done. Look at the list."
-            )
-        return found
-
-    def state(self, doc: bytes) -> Document | None:
-        """A document as the chain has it, also when it is deleted; None when it never was in the record."""
-        found = self._store.get(_document(doc), LocalDocument)
-        return found.document if found is not None else self._store.get(_withheld(doc), Document)
-
-    def states(self) -> Iterator[Document]:
-        """Every document as the chain has it, also those that are deleted."""
-        for _, local in self._store.scan("document", LocalDocument):
-            yield local.document
-        for _, document in self._store.scan("withheld", Document):
-            yield document
-
-    def documents(self, *, deleted: bool = False) -> Iterator[LocalDocument]:
-        """Every document that is not deleted; or those that are, as far as this device had them before."""
-        for _, document in self._store.scan("document", LocalDocument):
-            if document.document.deleted is deleted:
-                yield document
-
-    def deleted_titles(self) -> dict[bytes, str]:
-        """The title of every document that was deleted; empty where this device does not have it."""
-        deleted = {state.doc: "" for state in self.states() if state.deleted}
-        return deleted | {each.document.doc: each.descriptor.title for each in self.documents(deleted=True)}
-
-    def document_key(self, document: LocalDocument) -> SecretBytes:
-        """The key of a document's newest version."""
-        version = newest(document.document)
-        epoch = self.epoch(version.epoch)
-        return open_key(epoch, self.vault, document.document.doc, version, document.self_wrap)
-
-    def is_restoring(self) -> bool:
-        """Whether the record is being restored: links and log were not compared to the end yet."""
-        return self._store.get("restoring", ToBeRestored) is not None
-
     async def append(self, intent: Intent) -> list[int]:
         """Sign, send, verify and keep one link. Returns the log indexes of its leaves.
 
@@ -160,17 +94,17 @@ class VaultReplica(KeptGrants):
         """
         if self._kit is None and self.is_restoring():
             raise NotPermitted(RESTORING)
+        tried: set[bytes] = set()
         for _ in range(_TRIES):
             local = self.local
             if intent.on not in {None, local.head.link}:
                 raise Conflict("The record has moved. Nothing was added. Try again.")
-            lost = self._unanswered.find(local.head, intent.operations)
+            lost = self._unanswered.find(local.head, intent.operations, besides=tried)
             envelope = lost or await self._signed(local.head, intent)
             link = decode(envelope.body, VaultLink)
             changes = None
-            if envelope.digest != local.head.link:  # else a sync took it in, and only its proof is missing
-                signers = await self._signers(link)
-                changes = follow(self._view(local.head, link.operations), envelope, signers)
+            if envelope.digest != local.head.link:  # else a sync took it in
+                changes = await self._changes(local.head, envelope, link)
             self._unanswered.note(envelope)
             submission = LinkSubmission(
                 envelope=envelope,
@@ -182,17 +116,20 @@ class VaultReplica(KeptGrants):
             try:
                 accepted = await self._service.api.append_link(submission)
             except Conflict:
-                self._unanswered.forget(envelope)
+                self._unanswered.refuse(envelope)
                 await self.sync()
                 continue
             except Refusal as refusal:
                 # An answer that cannot be read is not the server's word that nothing was done.
-                if lost is not None or not isinstance(refusal, Malformed | TooLarge):
-                    self._unanswered.forget(envelope)
+                if not isinstance(refusal, Malformed | TooLarge):
+                    self._unanswered.refuse(envelope)
                 if lost is None:
                     raise
+                tried.add(envelope.digest)
                 continue  # signed too long ago, perhaps: it is signed anew
-            indexes = await self._believe(local, envelope, intent, accepted)
+            sent = [each.envelope for each in intent.events]
+            tagged = list(zip(logged_bodies(envelope, intent.operations, sent), intent.tags, strict=True))
+            indexes = await self._believe(local.head, envelope, tagged, accepted)
             if changes is not None:
                 self._keep(
                     local,
@@ -203,6 +140,7 @@ class VaultReplica(KeptGrants):
                 )
             self._unanswered.forget(envelope)
             self._unanswered.forget_overtaken(self.local.head)
+            self.forget_intents({step.event for step in self.sent() if isinstance(step, Grant)})
             return indexes
         raise Conflict("Other devices kept writing to this record. Nothing was added. Try again in a moment.")
 
@@ -210,8 +148,17 @@ class VaultReplica(KeptGrants):
         """What was sent and is neither refused nor proved and kept: it may be in the record. Empty otherwise."""
         return self._unanswered.operations(self.local.head)
 
+    def sent(self) -> tuple[AnyOperation, ...]:
+        """``unanswered``, and what was refused: a server can do later what it said that it would not."""
+        return self.unanswered() + self._unanswered.operations(self.local.head, refused=True)
+
+    async def view(self) -> View:
+        """What a body of this record says of the world, signed now: it names no older directory than the record has."""
+        named = self.local.head.dir
+        return await self._service.view(self.origin, least=named.size if named is not None else 0)
+
     async def _signed(self, head: VaultHead, intent: Intent) -> Envelope:
-        view = await self._service.view(head.origin)
+        view = await self.view()
         link = VaultLink(
             suite=labels.SUITE,
             vault=head.vault,
@@ -224,59 +171,104 @@ class VaultReplica(KeptGrants):
         return sign(labels.VAULT_LINK, link, self._own.device)
 
     async def sync(self) -> int:
-        """Take in links that other devices wrote. Returns how many there were."""
-        taken = 0
+        """Take in links that other devices wrote. Returns how many there were.
+
+        Each counts once all of its leaves are proved to be under a cosigned head; while a record is restored, its log is
+        compared with all links before anything is written. One that the server had refused to this device is an alarm.
+        """
+        taken, restoring = 0, self._kit is not None or self.is_restoring()
         while True:
             local = self.local
             answer = await self._service.api.links(LinkQuery(vault=local.head.vault, since=local.head.n + 1))
             for envelope in answer.links:
                 local = self.local
                 link = decode(envelope.body, VaultLink)
-                known = await self._signers(link)
-                changes = follow(self._view(local.head, link.operations), envelope, known)
-                for operation in link.operations:
-                    if isinstance(operation, Grant):
-                        await self._elsewhere.learn_of(self.vault, operation)
-                self._keep(
-                    local, link.n, envelope, changes, await vault_parts.of_link(self._service, link, ())
-                )
+                changes = await self._changes(local.head, envelope, link)
+                grants = [operation for operation in link.operations if isinstance(operation, Grant)]
+                events = [await self._elsewhere.learn_of(self.vault, operation) for operation in grants]
+                parts = await vault_parts.of_link(self._service, link, ())
+                proved: list[int] = []
+                if not restoring:
+                    tags = leaf_tags(link, changes, self._keyring(local, changes.head, parts))
+                    bodies = logged_bodies(envelope, link.operations, events)
+                    proved = await self._prove(local.head, envelope, list(zip(bodies, tags, strict=True)))
+                self._keep(local, link.n, envelope, changes, parts)
+                if proved:
+                    self._note_proved(envelope, link, proved[0])
                 taken += 1
             if not answer.more:
                 await self._take_in_withheld()
+                self._unanswered.forget_overtaken(self.local.head)
                 return taken
             if not answer.links:
                 raise NotProven("The server announces changes that it does not show. Try again later.")
+
+    async def _changes(self, head: VaultHead, envelope: Envelope, link: VaultLink) -> Changes:
+        """What a link changes, its signer live at its ``dir`` and at the largest that the record has named."""
+        signers = await self._signers(link)
+        later = self._own.known_at(self._service, latest_directory(head.dir, link.view.dir))
+        return follow(self._view(head, link.operations, [later]), envelope, signers)
 
     async def _signers(self, link: VaultLink) -> Sequence[Known]:
         if [ref.identity for ref in link.signers] != [self._own.identity]:
             raise BrokenChain(
                 "A change is signed by somebody whom this device does not know to hold the record. It was not believed."
             )
+        await self._service.directory(
+            link.view.dir.size
+        )  # none is named that is not there: all later ones are judged by it
         known = self._own.known_at(self._service, link.view.dir)
         if known.ref != link.signers[0]:
             await self._own.refresh(self._service, self._store)
             known = self._own.known_at(self._service, link.view.dir)
         return [known]
 
-    async def _believe(
-        self, local: LocalVault, envelope: Envelope, intent: Intent, accepted: LinkAccepted
+    async def _prove(
+        self, head: VaultHead, envelope: Envelope, tagged: Sequence[tuple[Envelope, bytes]]
     ) -> list[int]:
-        """Check the proof of every leaf of the link's transaction."""
-        bodies = [(envelope, None), *zip(logged_bodies(envelope, intent), intent.tags, strict=True)]
+        """Have a link proved that is in the record already: sent again, it is answered as it was when it was new."""
+        submission = LinkSubmission(envelope=envelope, scan_key=None, tags=(), events=(), parts=())
+        try:
+            accepted = await self._service.api.append_link(submission)
+        except Conflict:
+            raise NotProven(
+                "The server shows a change of the record and another one in its place. It was not taken in."
+            ) from None
+        return await self._believe(head, envelope, tagged, accepted)
+
+    def _note_proved(self, envelope: Envelope, link: VaultLink, index: int) -> None:
+        """Its ends are in force; and what the server had refused to this device, it should not have put in."""
+        for operation in link.operations:
+            if isinstance(operation, End):
+                self.keep_end_in_force(operation.gid)
+        if self._unanswered.was_refused(envelope):
+            alarm = Alarm(code="REFUSED_YET_DONE", index=index, text=YET_DONE, leaf=b"", opening=None)
+            self._store.put(f"alarm/{index:012d}-{alarm.code}", alarm)
+            self._unanswered.forget(envelope)
+
+    async def _believe(
+        self,
+        head: VaultHead,
+        envelope: Envelope,
+        tagged: Sequence[tuple[Envelope, bytes]],
+        accepted: LinkAccepted,
+    ) -> list[int]:
+        """Check the proof of every leaf of the transaction of a link that follows ``head``."""
+        bodies = [(envelope, None), *tagged]
         if len(accepted.logged) != len(bodies):
             raise NotProven(
                 "The server proved fewer log entries than the link made. Check the log before going on."
             )
-        locator = Locator(SecretBytes(self.epoch(local.head.keys.epoch).scan_key), local.head.origin)
+        locator = Locator(SecretBytes(self.epoch(head.keys.epoch).scan_key), head.origin)
         for (body, tag), logged in zip(bodies, accepted.logged, strict=True):
-            leaf = await self._service.believe_logged(local.head.origin, logged, body, "accepted")
+            leaf = await self._service.believe_logged(head.origin, logged, body, "accepted")
             if not locator.matches(leaf.slot_one) or (tag is not None and leaf.slot_two != tag):
                 raise NotProven(
                     "The server logged a change where it cannot be found. Check the log before going on."
                 )
         return [logged.disclosure.index for logged in accepted.logged]
 
-    def _view(self, head: VaultHead, operations: Sequence[AnyOperation]) -> VaultView:
+    def _view(self, head: VaultHead, operations: Sequence[AnyOperation], later: Sequence[Known]) -> VaultView:
         """The head, and the state of whatever ``operations`` name."""
         wanted = named(operations)
         documents = map(self.state, wanted.documents)
@@ -286,12 +278,8 @@ class VaultReplica(KeptGrants):
             documents={each.doc: each for each in documents if each is not None},
             grants={each.gid: each for each in entries if each is not None},
             blocked={identity: self.is_blocked(identity) for identity in wanted.identities},
+            later=later,
         )
-
-    def is_blocked(self, identity: bytes) -> bool:
-        """Whether nothing may be granted to ``identity``."""
-        found = self._store.get(f"blocked/{identity.hex()}", Blocked)
-        return found is not None and found.blocked
 
     def _keep(
         self, local: LocalVault, n: int, envelope: Envelope, changes: Changes, parts: Mapping[bytes, bytes]
@@ -325,42 +313,27 @@ class VaultReplica(KeptGrants):
                 with self._store.transaction():
                     self._keep_document(document.doc, document, parts)
 
-    def _keep_document(self, doc: bytes, document: Document, parts: Mapping[bytes, bytes]) -> None:
-        local = self._local_document(document, parts)
-        if local is None:
-            self._store.delete(_document(doc))
-            self._store.put(_withheld(doc), document)
-        else:
-            self._store.delete(_withheld(doc))
-            self._store.put(_document(doc), local)
 
-    def _local_document(self, document: Document, parts: Mapping[bytes, bytes]) -> LocalDocument | None:
-        """A document with the parts of its newest version; None where these were not shown."""
-        version = newest(document)
-        known = self._store.get(_document(document.doc), LocalDocument)
-        if known is not None and newest(known.document) == version:
-            return msgspec.structs.replace(known, document=document)
-        if not {version.self_wrap, version.descriptor} <= parts.keys():
-            return None
-        doc, self_wrap, sealed = document.doc, parts[version.self_wrap], parts[version.descriptor]
-        key = open_key(self.epoch(version.epoch), self.vault, doc, version, self_wrap)
-        descriptor = open_descriptor(key, self.vault, doc, version.ver, sealed)
-        return LocalDocument(document=document, self_wrap=self_wrap, descriptor=descriptor)
-
-
-def logged_bodies(envelope: Envelope, intent: Intent) -> Iterator[Envelope]:
+def logged_bodies(
+    envelope: Envelope, operations: Sequence[AnyOperation], events: Sequence[Envelope]
+) -> Iterator[Envelope]:
     """The body behind each tagged leaf: an event's own envelope, the link's for an end, in order."""
-    events = iter(intent.events)
-    for operation in intent.operations:
+    event = iter(events)
+    for operation in operations:
         if isinstance(operation, Grant):
-            yield next(events).envelope
+            yield next(event)
         elif isinstance(operation, End):
             yield envelope
 
 
-def _document(doc: bytes) -> str:
-    return f"document/{doc.hex()}"
-
-
-def _withheld(doc: bytes) -> str:
-    return f"withheld/{doc.hex()}"
+def leaf_tags(link: VaultLink, changes: Changes, keyring: VaultKeyring) -> Iterator[bytes]:
+    """Slot two of each tagged leaf of a link, as whoever holds the record can compute them."""
+    secrets = {keys.epoch: SecretBytes(keys.secret) for keys in keyring.epochs}
+    for operation in link.operations:
+        if isinstance(operation, Grant | End):
+            gid, origin = operation.gid, changes.head.origin
+            end_key = shares.end_key(secrets[changes.grants[gid].epoch_first], gid)
+            if isinstance(operation, Grant):
+                yield event_tag(end_key, origin, gid, operation.j)
+            else:
+                yield end_tag(end_key, origin, gid)

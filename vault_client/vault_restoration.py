@@ -72,6 +72,7 @@ def _start_over(store: DeviceStore) -> None:
             "audited",
             "entry",
             "alarm",
+            "terms",
         ):
             for name in store.names(group):
                 store.delete(name)

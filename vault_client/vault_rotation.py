@@ -35,7 +35,7 @@ async def rotate(service: Service, own: OwnIdentity, replica: VaultReplica) -> N
 
 async def _rotation(service: Service, own: OwnIdentity, replica: VaultReplica) -> Intent:
     local = replica.local
-    view = await service.view(local.head.origin)
+    view = await replica.view()
     log_key, deposit_key = UnsealingKey.generate(), UnsealingKey.generate()
     before = local.keyring.epochs[-1]
     categories = [UnsealingKey.generate() for _ in before.category_keys]

@@ -8,7 +8,8 @@ from crypto.errors import BrokenChain, NotPermitted, TooLarge
 from crypto.grants import GrantEvent, GrantState, Row
 from crypto.identity_chain import Known
 from crypto.signing import read, verify_keys
-from crypto.vault_chain import VaultHead
+from crypto.statements import Head
+from crypto.vault_chain import VaultHead, check_not_removed
 from crypto.vault_links import Grant
 from crypto.wire.keeper_api import IdentityHead
 from crypto.wire.messages import EventSubmission, ShownChain
@@ -43,10 +44,13 @@ class GrantEvents:
         self._keepers = verify_keys(*(keeper.cosigning_key for keeper in instance.root.live_keepers))
 
     async def prepare(
-        self, head: VaultHead, sent: Sequence[EventSubmission], now: int
+        self, head: VaultHead, sent: Sequence[EventSubmission], latest: Head, now: int
     ) -> list[PreparedEvent]:
-        """Check events outside the transaction: views, identities, certificate, rows, listing, policies, chains."""
-        return [await self._prepare(head, each, now) for each in sent]
+        """Check events outside the transaction: views, identities, certificate, rows, listing, policies, chains.
+
+        ``latest``: the largest head of the directory that the record has named, their link included.
+        """
+        return [await self._prepare(head, each, latest, now) for each in sent]
 
     async def write(
         self, transaction: Transaction, before: VaultHead, after: VaultHead, step: Grant, ready: PreparedEvent
@@ -69,7 +73,7 @@ class GrantEvents:
         await rows.add_event(transaction, event, ready.sent, ready.rows, fresh=fresh)
         await rows.deliver(transaction, event.recipient.identity, event.gid, event.j)
 
-    async def _prepare(self, head: VaultHead, sent: EventSubmission, now: int) -> PreparedEvent:
+    async def _prepare(self, head: VaultHead, sent: EventSubmission, latest: Head, now: int) -> PreparedEvent:
         if len(sent.envelope.body) > MAX_EVENT:
             raise TooLarge(f"A grant event of more than {MAX_EVENT} bytes was refused. Nothing was granted.")
         event = grants.read_event(sent.envelope)
@@ -80,11 +84,15 @@ class GrantEvents:
         recipient = await self._identities.known_at(event.recipient.identity, size)
         rules.check_recipient(recipient.state, self._instance.root.never_granted, now)
         signers = [await self._identities.known_at(ref.identity, size) for ref in event.signers]
+        if event.view.dir.size > latest.size:
+            raise NotPermitted("A grant's event is later than the link that names it. Nothing was granted.")
+        later = [await self._identities.known_at(ref.identity, latest.size) for ref in event.signers]
+        check_not_removed(sent.envelope, later)
         listing = event.listing
         if len(sent.listing) != listing.length or pieces.ct_root(sent.listing) != listing.ct_root:
             raise NotPermitted("A grant's listing is not the one that was signed. Nothing was granted.")
         self._check_policies(event, sent)
-        await self._check_chains(signers, sent.chains, size)
+        await self._check_chains(later, sent.chains, latest.size)
         return PreparedEvent(
             sent=sent,
             event=event,

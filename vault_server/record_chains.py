@@ -5,6 +5,7 @@ one transaction with the leaves of the link, of each grant event and of each end
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from crypto.encoding import decode
 from crypto.errors import Conflict, NotPermitted, TooMany
 from crypto.identity_chain import Known
 from crypto.signing import Envelope
-from crypto.statements import IdentityRef, View
+from crypto.statements import Head, IdentityRef
 from crypto.vault_chain import Changes, VaultHead
 from crypto.vault_links import AddVersion, End, Genesis, Grant, Rotate, Tombstone, VaultLink, vault_id
 from crypto.wire import messages as m
@@ -44,9 +45,11 @@ from vault_server.vault_entries import EntryChain
 class PreparedLink:
     """A link of which all is checked that does not depend on what came before it."""
 
+    head: VaultHead
     envelope: Envelope
     link: VaultLink
     signers: tuple[Known, ...]
+    later: tuple[Known, ...]
     scan_key: bytes
     parts: dict[bytes, bytes]
     leaves: tuple[tuple[Grant | End, bytes], ...]
@@ -106,7 +109,7 @@ class RecordChains:
         scan_key = submissions.scan_key(query, genesis.keyring)
         parts = submissions.named_parts([genesis.keyring], query.parts)
         await self._log.check_view(genesis.view, self._origin(genesis.origin), now)
-        changes = vault_chain.found(envelope, await self._known(genesis.signers, genesis.view))
+        changes = vault_chain.found(envelope, await self._known(genesis.signers, genesis.view.dir))
 
         async def job(transaction: Transaction) -> Disclosure:
             if not await rows.use_reservation(transaction, identity, genesis.origin, genesis.slot):
@@ -145,15 +148,18 @@ class RecordChains:
     ) -> PreparedLink:
         """Check a link outside the transaction: its view, its signers, and what came with it."""
         await self._log.check_view(link.view, head.origin, now)
+        latest = vault_chain.latest_directory(head.dir, link.view.dir)
         rotations = [step for step in link.operations if isinstance(step, Rotate)]
         return PreparedLink(
+            head=head,
             envelope=query.envelope,
             link=link,
-            signers=tuple(await self._known(link.signers, link.view)),
+            signers=tuple(await self._known(link.signers, link.view.dir)),
+            later=tuple(await self._known(link.signers, latest)),
             parts=submissions.named_parts(link.operations, query.parts),
             scan_key=submissions.scan_key(query, *rotations),
             leaves=tuple(submissions.leaf_operations(link.operations, query)),
-            events=tuple(await self._events.prepare(head, query.events, now)),
+            events=tuple(await self._events.prepare(head, query.events, latest, now)),
             now=now,
         )
 
@@ -166,9 +172,10 @@ class RecordChains:
         """
         link = ready.link
         before = await rows.vault(transaction, link.vault)
-        if (link.n, link.prev) != (before.head.n + 1, before.head.link):
+        if before.head != ready.head or (link.n, link.prev) != (before.head.n + 1, before.head.link):
             raise _moved()
         view = await rows.view(transaction, before.head, vault_chain.named(link.operations))
+        view = dataclasses.replace(view, later=ready.later)
         changes = vault_chain.follow(view, ready.envelope, ready.signers)
         await self._commit_uploads(transaction, link)
         await rows.write(transaction, view, changes)
@@ -264,8 +271,8 @@ class RecordChains:
     async def _accepted(self, origin: str, shown: Sequence[Disclosure]) -> m.LinkAccepted:
         return m.LinkAccepted(logged=tuple([await self._log.receipt(origin, each) for each in shown]))
 
-    async def _known(self, refs: Sequence[IdentityRef], view: View) -> list[Known]:
-        return [await self._identities.known_at(ref.identity, view.dir.size) for ref in refs]
+    async def _known(self, refs: Sequence[IdentityRef], at: Head) -> list[Known]:
+        return [await self._identities.known_at(ref.identity, at.size) for ref in refs]
 
     def _origin(self, origin: str) -> str:
         if origin not in {log.origin for log in self._log.shards}:

@@ -22,6 +22,7 @@ from tests.adversary.twins import Anything
 from vault_client import audit, audit_readings
 from vault_client.audit_readings import Readings
 from vault_client.audit_report import AuditReport
+from vault_client.local_vault import GrantMade
 from vault_client.log_scan import ScanKeys
 from vault_client.reader_keys import ReaderKeys
 from vault_client.vault_replica import Intent
@@ -174,6 +175,32 @@ async def test_a_reading_outside_its_grant_is_an_alarm(story: Story, monkeypatch
         twin.setattr(Readings, "_check_scope", lambda *_: None)
         await entries.twin_sees("OUT_OF_SCOPE")
     assert (await entries.alarms()).count("OUT_OF_SCOPE") == 2
+
+
+async def test_a_reading_is_judged_by_what_was_allowed_then(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reading before an event that allows less accuses nobody, one after it does; the twin looks at the newest only."""
+    gid, store = story.grant.entry.gid, story.patient._store
+    await story.read()
+    document = await story.add(b"later", "later.txt")
+    made = store.get(f"grant/{gid.hex()}", GrantMade)
+    assert made is not None
+    store.put(f"grant/{gid.hex()}", msgspec.structs.replace(made, acts=("list",)))
+    await story.patient.extend(gid, [document.doc])
+
+    with monkeypatch.context() as twin:
+        twin.setattr(Readings, "_terms", lambda self, grant, _: (grant.acts, grant.expiry))
+        assert [alarm.code for alarm in (await story.patient.log()).alarms] == ["OUT_OF_SCOPE"]
+    for group in ("audit", "entry", "alarm", "slot"):
+        for name in store.names(group):
+            store.delete(name)
+    await story.reader.sync()
+    entries = await ForgedEntries.begin(story)  # no alarm
+    for act in ("list", "release"):
+        envelope = await request(story, act=act)
+        entries.add(envelope, slot_two=slot_of(envelope))
+    assert await entries.alarms() == ["OUT_OF_SCOPE"]
 
 
 async def test_a_reader_who_hides_its_reading_is_named(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,7 @@ async def test_a_link_that_no_holder_signed_changes_nothing(
         await story.patient.log()
     with monkeypatch.context() as twin:
         twin.setattr(vault_chain, "check_signers", lambda *_: None)
+        unproved(twin)
         show_once(story, await forged_link(story))
         assert await story.patient.replica.sync() == 1
     assert [document.masked for document in story.patient.documents()].count(True) == 1
@@ -115,6 +116,15 @@ def show_once(story: Story, link: Envelope) -> None:
     story.patient_vault.forge("links", lambda _: answers.pop() if answers else Links(links=(), more=False))
 
 
+def unproved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that takes a link for one of the record before it is in the log."""
+
+    async def nothing(*_: object) -> list[int]:
+        return []
+
+    monkeypatch.setattr(vault_replica.VaultReplica, "_prove", nothing)
+
+
 def follow_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that does not ask what a link follows from."""
     real = vault_replica.follow
@@ -123,7 +133,13 @@ def follow_anything(monkeypatch: pytest.MonkeyPatch) -> None:
         link = decode(envelope.body, VaultLink)
         head = msgspec.structs.replace(view.head, n=link.n - 1, link=link.prev)
         return real(
-            VaultView(head=head, documents=view.documents if link.n > 1 else {}, grants={}, blocked={}),
+            VaultView(
+                head=head,
+                documents=view.documents if link.n > 1 else {},
+                grants={},
+                blocked={},
+                later=view.later,
+            ),
             envelope,
             signers,
         )
@@ -155,6 +171,7 @@ async def test_the_record_never_goes_back(story: Story, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as twin:
         follow_anything(twin)
+        unproved(twin)
         show_once(story, added)
         story.patient_vault.replay("parts", kept)
         await replica.sync()
@@ -175,6 +192,7 @@ async def test_a_fork_of_the_record_is_refused_for_ever(
             await story.patient.log()
     with monkeypatch.context() as twin:
         follow_anything(twin)
+        unproved(twin)
         show_once(story, branch)
         assert await story.patient.replica.sync() == 1
 
@@ -303,17 +321,19 @@ async def test_an_end_whose_answer_was_lost_is_ended_once(story: Story) -> None:
         await story.patient.revoke(gid)
 
 
-async def test_an_end_taken_in_unproved_is_not_in_force_until_it_is_found(story: Story) -> None:
-    """An end that came back as a link of the record, without a receipt, is in force once a keeper or the log says so."""
+async def test_an_end_is_taken_in_with_its_proof(story: Story) -> None:
+    """An end whose answer was lost comes back as a link of the record once it is proved, and then it is in force."""
     gid = story.grant.entry.gid
     lose_answers(story)
     with story.refused(Unreachable):
         await story.patient.revoke(gid)
+    with story.refused(Unreachable):
+        await story.patient.replica.sync()
+    story.patient_vault.be_honest()
     assert await story.patient.replica.sync() == 1
-    again = await story.patient.revoke(gid)
-    assert (again.entry.ended, again.end_in_force) == (True, False)
-    await story.patient.log()
-    assert story.patient.grants()[0].end_in_force
+    (grant,) = story.patient.grants()
+    assert (grant.entry.ended, grant.end_in_force) == (True, True)
+    assert (await story.patient.log()).alarms == ()
 
 
 async def test_a_link_that_never_arrived_is_signed_anew_once_it_is_stale(story: Story) -> None:
@@ -361,8 +381,8 @@ async def test_a_link_with_the_same_meaning_follows_an_answered_one(story: Story
     lose_answers(story)
     with story.refused(Unreachable):
         await story.patient.mask(doc)
-    assert await story.patient.replica.sync() == 1  # as another command does, in between
     story.patient_vault.be_honest()
+    assert await story.patient.replica.sync() == 1  # as another command does, in between
     await story.patient.mask(doc)
     assert len(await links_from(story, n + 1)) == 1
     await story.patient.mask(doc)

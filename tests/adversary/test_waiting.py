@@ -386,7 +386,6 @@ async def test_a_grant_that_is_kept_back_does_not_come_after_its_end(
 
 async def forgotten(grants: UnansweredGrants, _: object) -> bool:
     """What takes a grant that was not answered for one that never was."""
-    links = grants._replica._unanswered
-    for envelope, _ in list(links._sent()):
-        links.forget(envelope)
+    for name in list(grants._store.names("unanswered")):
+        grants._store.delete(name)
     return False

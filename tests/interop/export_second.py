@@ -76,19 +76,24 @@ def _note_key(name, kind, raw):
     return log_second.Key(f"{name}+{named}+{log_second.to64(encoded)}")
 
 
-def _devices(people, body):
-    """The signing keys of a body's signers, as of its ``dir``."""
-    states = [people[ref["identity"]](body["view"]["dir"]["size"]) for ref in body["signers"]]
-    return [device["signing"] for state in states for device in state["devices"].values()]
+def _devices(people, body, latest):
+    """The signing keys of a body's signers, live as of its ``dir`` and of the ``latest`` that the chain names so far."""
+
+    def live(size):
+        states = [people[ref["identity"]](size) for ref in body["signers"]]
+        return {device["signing"] for state in states for device in state["devices"].values()}
+
+    return sorted(live(body["view"]["dir"]["size"]) & live(latest))
 
 
 def _chain(folder, manifest, people):
     """Every signed body of the chain, each after the one before."""
-    found, before = [], None
+    found, before, latest = [], None, 0
     for n, envelope in enumerate(lines(folder, "record/chain.jsonl", "Envelope")):
         kind, name = ("vault-link", "VaultLink") if n else ("genesis", "Genesis")
         body = decode(name, envelope["body"])
-        open_envelope(envelope, kind, name, _devices(people, body))
+        latest = max(latest, body["view"]["dir"]["size"])
+        open_envelope(envelope, kind, name, _devices(people, body, latest))
         if n:
             demand((body["n"], body["prev"], body["vault"]) == (n, before, manifest["vault"]), "no link")
         else:

@@ -393,7 +393,7 @@ def test_a_grant_is_ended_when_keepers_or_log_and_record_say_so(
     )
     assert patient_sharing._standing(grant, record) == said
     record.unanswered_grants = lambda: [grant]
-    assert patient_sharing._standing(grant, record) == ("sent, not answered" if said == "in force" else said)
+    assert patient_sharing._standing(grant, record) == ("sent, not confirmed" if said == "in force" else said)
 
 
 @pytest.mark.parametrize(

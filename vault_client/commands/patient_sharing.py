@@ -8,7 +8,7 @@ from languages.catalogue import spoken
 from vault_client.commands.names import MIN_PREFIX, pick, pick_all, remember, short
 from vault_client.commands.output import Screen, Usage, counted, day, several
 from vault_client.commands.patient_documents import DOCUMENTS, document_ids
-from vault_client.commands.patient_queue import NOT_ANSWERED, unless_kept, went_on
+from vault_client.commands.patient_queue import unless_kept, went_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,7 @@ NOBODY = (
     "with. Nothing was done."
 )
 IN_FORCE, ENDED, EXPIRED = "in force", "ended", "expired"
+NOT_CONFIRMED = "sent, not confirmed"
 ENDING, TO_END = "sent, not yet in force", "asked to end, not yet in force"
 UNLOGGED = "ended at the keepers, not yet in the log: revoke again"
 
@@ -240,5 +241,5 @@ def _standing(grant: "LocalGrant", record: "Patient") -> str:
     if record.is_ending(grant.entry.gid):
         return TO_END
     if grant.entry.gid in {each.entry.gid for each in record.unanswered_grants()}:
-        return NOT_ANSWERED
+        return NOT_CONFIRMED
     return EXPIRED if grant.expiry <= record.service.now() else IN_FORCE
