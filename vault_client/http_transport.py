@@ -25,6 +25,9 @@ MAX_PROBLEM = 1 << 16
 # slowest line on which a long document still gets through.
 PATIENCE = 60
 SLOWEST = 4096
+# The same for a host that was silent the last time, until it answers again: one that takes questions and answers none
+# would otherwise hold each of a command's questions up for as long.
+AFTER_SILENCE = 5
 
 _LONG = 1 << 20
 
@@ -39,6 +42,7 @@ class HttpTransport:
         self.url = url.rstrip("/")
         _check_url(self.url)
         self._session: aiohttp.ClientSession | None = None
+        self._was_silent = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,12 +85,16 @@ class HttpTransport:
         """One request, and its answer in chunks. Raises TooLarge after ``limit`` bytes, Unreachable when cut off."""
         import aiohttp
 
-        total, patience = 0, _Patience(len(body or b""))
+        total, patience = (
+            0,
+            _Patience(min(AFTER_SILENCE, PATIENCE) if self._was_silent else PATIENCE, len(body or b"")),
+        )
         try:
             asked = self._opened().request(
                 method, self.url + path, data=_sendable(body), headers=headers, allow_redirects=False
             )
             async with await patience.wait(asked) as answer:
+                self._was_silent = False
                 await patience.wait(_check_answer(answer))
                 while chunk := await patience.wait(answer.content.read(CHUNK)):
                     total += len(chunk)
@@ -94,7 +102,8 @@ class HttpTransport:
                         raise TooLarge(f"An answer was longer than {limit} bytes. It was not read.")
                     patience.earn(len(chunk))
                     yield chunk
-        except (aiohttp.ClientError, TimeoutError, OSError):
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self._was_silent = isinstance(error, TimeoutError)
             raise Unreachable(
                 f"{urlsplit(self.url).netloc} did not answer, or the connection was cut. Nothing was lost."
             ) from None
@@ -116,8 +125,8 @@ class HttpTransport:
 class _Patience:
     """How much longer one answer may be waited for. What its reader does between two steps does not count."""
 
-    def __init__(self, sent: int) -> None:
-        self._left = PATIENCE + sent / SLOWEST
+    def __init__(self, seconds: float, sent: int) -> None:
+        self._left = seconds + sent / SLOWEST
 
     def earn(self, received: int) -> None:
         """Wait longer for an answer of which this much came."""

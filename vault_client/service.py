@@ -37,7 +37,7 @@ from crypto.errors import (
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain
 from crypto.signing import Envelope, SigningKey
-from crypto.trust_root import Accepted, InstanceCard, Keeper
+from crypto.trust_root import Accepted, InstanceCard, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
 from crypto.wire.messages import Empty, RootSession, ShownChain, TrustRootQuery
 from crypto.wire.vault_api import VaultApi
@@ -165,14 +165,18 @@ class Service(BelievedHeads):
             await self.follow()
         except Unreachable:
             self._check(self.accepted)
-            self._meet_keepers()
+            self._meet_keepers(_transports(self.root))
 
     def _begin(self, record: TrustRecord) -> None:
         """Believe, from now on and for later, what the server has shown."""
-        self._check(trust_root.first(record.envelope, card=None))
+        accepted = trust_root.first(record.envelope, card=None)
+        self._check(accepted)
+        keepers = _transports(
+            accepted.root
+        )  # an address that no client uses is refused before it is stored for good
         self._store.put("trust", record)
         self._believe(record)
-        self._meet_keepers()
+        self._meet_keepers(keepers)
         self.is_offline = False
 
     def _check(self, accepted: Accepted) -> None:
@@ -185,12 +189,10 @@ class Service(BelievedHeads):
         if self._account is not None:
             self.use_account(self._account)
 
-    def _meet_keepers(self) -> None:
-        self.keepers = {}
-        for keeper in self.root.live_keepers:
-            transport = HttpTransport(keeper.url)
+    def _meet_keepers(self, transports: dict[bytes, HttpTransport]) -> None:
+        for transport in transports.values():
             self._open.push_async_exit(transport)
-            self.keepers[keeper.key_hash] = HttpKeeper(transport)
+        self.keepers = {name: HttpKeeper(transport) for name, transport in transports.items()}
 
     def use_account(self, account: Account) -> None:
         """Log in as ``account`` from now on, at the hosts of the newest trust root."""
@@ -280,6 +282,11 @@ class Service(BelievedHeads):
             if keeper.key_hash == name:
                 return keeper
         raise NotPermitted("A grant names a keeper that the trust root does not know. Nothing was opened.")
+
+
+def _transports(root: TrustRoot) -> dict[bytes, HttpTransport]:
+    """A connection to each live keeper, opened at first use. Raises NotPermitted for an address that is not used."""
+    return {keeper.key_hash: HttpTransport(keeper.url) for keeper in root.live_keepers}
 
 
 async def _first_root(api: VaultApi, url: str, card: InstanceCard | None) -> TrustRecord:

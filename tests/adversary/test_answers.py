@@ -159,9 +159,35 @@ async def test_answers_that_drip_are_left(raw: RawServer, monkeypatch: pytest.Mo
     with pytest.raises(Unreachable):
         await asyncio.wait_for(ask(raw.url), 20)
 
-    monkeypatch.setattr(http_transport._Patience, "__init__", lambda self, sent: setattr(self, "_left", 9e9))
+    monkeypatch.setattr(http_transport._Patience, "__init__", lambda self, *_: setattr(self, "_left", 9e9))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(ask(raw.url), 1)
+
+
+async def test_a_silence_is_waited_for_in_full_once(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A55: a server that takes each question and answers none holds up the first one only, until it answers again."""
+    waited: list[float] = []
+    real = http_transport._Patience.__init__
+
+    def noted(self: Any, seconds: float, sent: int) -> None:
+        waited.append(seconds)
+        real(self, seconds, sent)
+
+    monkeypatch.setattr(http_transport._Patience, "__init__", noted)
+    monkeypatch.setattr(http_transport, "PATIENCE", 0.4)
+    monkeypatch.setattr(http_transport, "AFTER_SILENCE", 0.2)
+    async with HttpTransport(raw.url) as transport:
+        raw.answer, raw.forever, raw.pause = DRIPS[1].encode(), b" ", 0.01
+        for _ in range(3):
+            with pytest.raises(Unreachable):
+                await transport.call("GET", "/", limit=10)
+        assert waited == [0.4, 0.2, 0.2]
+        monkeypatch.setattr(http_transport, "AFTER_SILENCE", 9.0)
+        monkeypatch.setattr(http_transport, "PATIENCE", 9.0)
+        raw.say(b"here")
+        for _ in range(2):
+            assert await transport.call("GET", "/", limit=10) == b"here"
+        assert not transport._was_silent
 
 
 async def test_a_slow_line_is_no_attack(raw: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:

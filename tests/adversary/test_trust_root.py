@@ -129,6 +129,30 @@ async def test_a_server_cannot_name_its_own_keepers(
                 assert service.accepted.ref.version == 2
 
 
+@pytest.mark.parametrize("is_twin", [False, True])
+async def test_a_trust_root_that_cannot_be_gone_on_with_is_not_stored(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_twin: bool
+) -> None:
+    """A58: a root, though truly signed, whose keeper has an address that no client uses closes no profile.
+
+    The twin stores it before it looks at the address, and does not open again.
+    """
+    with DeviceStore.create_with_key(tmp_path / "device", SecretBytes.random()) as store:
+        async with await Service.connect(store, card=instance.card) as service:
+            first, (keeper,) = service.record.envelope, service.root.keepers
+        before, mine = store.get("trust", TrustRecord), SigningKey.generate()
+        named = next_root(first, mine, keepers=(msgspec.structs.replace(keeper, url="ftp://keeper.example"),))
+        show(monkeypatch, first, named)
+        monkeypatch.setattr(trust_root, "_check", lambda *_: None)  # as if its operator had signed it
+        if is_twin:
+            assert before is not None
+            store.put("trust", msgspec.structs.replace(before, envelope=named))
+            with pytest.raises(NotPermitted, match="https"):
+                await Service.connect(store)
+            return
+        assert isinstance(await distrusted(store, before), NotPermitted)
+
+
 async def distrusted(store: DeviceStore, before: TrustRecord | None) -> BaseException | None:
     """Why the server is not believed by the profile of ``store``, which goes on believing what it did ``before``."""
     async with await Service.connect(store) as service:
