@@ -39,6 +39,10 @@ def _serve(options: argparse.Namespace) -> None:
         from vault_server.restore import restore
 
         restore(settings, options.restore, as_json=options.json)
+    elif options.fsck:
+        from vault_server.fsck import fsck
+
+        program.run(fsck(settings, as_json=options.json))
     else:
         from vault_server.serve import serve
 
@@ -94,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     instead.add_argument(
         "--restore", type=Path, metavar="FILE", help="put a backup into a data folder without a server"
+    )
+    instead.add_argument(
+        "--fsck",
+        action="store_true",
+        help="check everything that is stored of the logs, also while it runs, and change nothing",
     )
     run.add_argument("--json", action="store_true", help="say that it is ready, or done, as JSON")
     run.set_defaults(run=_serve)

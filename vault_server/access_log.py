@@ -11,7 +11,7 @@ from functools import partial
 
 from crypto import access_log as entries
 from crypto.checkpoint import TEN_MINUTES, Checkpoint, cosignatures
-from crypto.errors import Damaged, NotFound, Unreachable
+from crypto.errors import Damaged, NotFound, NotProven, Unreachable
 from crypto.merkle import EMPTY_ROOT, HASH_SIZE, SubtreeHash, inclusion_path, leaf_hash
 from crypto.receipt import Receipt
 from crypto.statements import Head, View
@@ -19,6 +19,7 @@ from crypto.tiles import WIDTH, encode_bundle, parse_tile_path
 from crypto.wire.messages import Logged
 from vault_server import rules
 from vault_server.instance import Instance
+from vault_server.log_check import check_note, check_quickly
 from vault_server.log_tree import Edge, TileCache, TileName, edge_tiles, root_at
 from vault_server.publisher import Cosigner, Log, Published, Publisher
 from vault_server.rules import Replaced
@@ -39,6 +40,7 @@ class AccessLog:
         receipt_seconds: float,
     ) -> None:
         self._instance = instance
+        self._keepers = [keeper.cosigner for keeper in instance.root.keepers]
         self._reader = database.reader
         self._writer = writer
         self._clock = clock
@@ -203,11 +205,11 @@ class AccessLog:
             raise NotFound("A log") from None
 
     async def _load(self, row: rows.LogRow) -> None:
-        if await rows.leaf_count(self._reader, row.origin) != row.size:
-            raise Damaged(
-                "The server was not started: a log has more or fewer leaves than its signed head says. Restore the "
-                "newest copy of the data folder."
-            )
+        try:
+            await check_quickly(self._reader, row)
+            await check_note(self._reader, row, self._instance.root.log_key_of(row.origin), self._keepers)
+        except NotProven as error:
+            raise Damaged(f"The server was not started. {error}") from None
         tiles = []
         for level, n in enumerate(edge_tiles(row.size)):
             data = b"" if n is None else await rows.tile(self._reader, row.origin, level, n)
@@ -217,8 +219,6 @@ class AccessLog:
 
     def _add(self, row: rows.LogRow, tiles: Sequence[bytes]) -> None:
         edge = Edge(row.size, tiles)
-        if edge.root() != row.root:
-            raise Damaged("The server was not started: a log's tiles do not lead to its signed head.")
         log = Log(
             origin=row.origin,
             shard=row.shard,

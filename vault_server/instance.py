@@ -98,9 +98,7 @@ def found(settings: Settings, keeper: KeeperCard, port: int, now: int) -> None:
 
 def load(settings: Settings, port: int, now: int) -> Instance:
     """Read the instance and write its card for the address it is served at. Raises Damaged, NotPermitted, Stale."""
-    chain = [decode(read_whole(_trust_root_file(settings, 1)), Envelope)]
-    while (later := _trust_root_file(settings, len(chain) + 1)).exists():
-        chain.append(decode(read_whole(later), Envelope))
+    chain = trust_roots(settings)
     first = trust_root.first(chain[0], card=None)
     accepted = trust_root.advance(first, chain[1:])
     trust_root.check_expiry(accepted, now)
@@ -112,11 +110,19 @@ def load(settings: Settings, port: int, now: int) -> Instance:
     return Instance(
         root=accepted.root,
         ref=accepted.ref,
-        trust_roots=tuple(chain),
+        trust_roots=chain,
         card=card,
         log_key=log,
         directory_key=directory,
     )
+
+
+def trust_roots(settings: Settings) -> tuple[Envelope, ...]:
+    """The signed trust roots, oldest first, as they lie here. Raises Damaged."""
+    chain = [decode(read_whole(_trust_root_file(settings, 1)), Envelope)]
+    while (later := _trust_root_file(settings, len(chain) + 1)).exists():
+        chain.append(decode(read_whole(later), Envelope))
+    return tuple(chain)
 
 
 def card_file(settings: Settings) -> Path:

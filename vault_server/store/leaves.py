@@ -1,7 +1,7 @@
 """Rows of the logs: signed heads, leaves, tiles, and the directory's published heads."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from vault_server.store.database import Statements
 
@@ -56,6 +56,19 @@ async def leaves(db: Statements, origin: str, first: int, count: int) -> list[by
     return [row[0] for row in await db.all(sql, origin, first, first + count)]
 
 
+async def numbered_leaves(db: Statements, origin: str, first: int, count: int) -> list[Sequence[Any]]:
+    """As ``leaves``, each with its index before it and the slot two it is filed under: index, slot two, leaf."""
+    sql = "SELECT idx, slot_two, leaf FROM leaves WHERE origin = $1 AND idx >= $2 AND idx < $3 ORDER BY idx"
+    return await db.all(sql, origin, first, first + count)
+
+
+async def leaf_beyond(db: Statements, origin: str, size: int) -> int | None:
+    """The index of a leaf that is not one of the first ``size``, if there is any."""
+    sql = "SELECT idx FROM leaves WHERE origin = $1 AND (idx < 0 OR idx >= $2) ORDER BY idx LIMIT 1"
+    row = await db.one(sql, origin, size)
+    return None if row is None else int(row[0])
+
+
 async def leaf_count(db: Statements, origin: str) -> int:
     """How many leaves a log has: one more than the highest index."""
     row = await db.one("SELECT COALESCE(MAX(idx), -1) + 1 FROM leaves WHERE origin = $1", origin)
@@ -78,6 +91,36 @@ async def tile(db: Statements, origin: str, level: int, n: int) -> bytes | None:
     """The hashes of one tile, as many as it has by now."""
     row = await db.one("SELECT data FROM tiles WHERE origin = $1 AND level = $2 AND n = $3", origin, level, n)
     return None if row is None else row[0]
+
+
+async def tile_names(db: Statements, origin: str) -> set[tuple[int, int]]:
+    """Level and place of every tile of a log."""
+    return {(row[0], row[1]) for row in await db.all("SELECT level, n FROM tiles WHERE origin = $1", origin)}
+
+
+async def unknown_log(db: Statements) -> str | None:
+    """An origin that leaves or tiles name and that is no log here, if there is any."""
+    for sql in (
+        "SELECT origin FROM leaves WHERE origin NOT IN (SELECT origin FROM logs) LIMIT 1",
+        "SELECT origin FROM tiles WHERE origin NOT IN (SELECT origin FROM logs) LIMIT 1",
+    ):
+        row = await db.one(sql)
+        if row is not None:
+            return str(row[0])
+    return None
+
+
+async def note(db: Statements, origin: str) -> bytes | None:
+    """The newest published checkpoint of a log."""
+    row = await db.one("SELECT note FROM logs WHERE origin = $1", origin)
+    return None if row is None else row[0]
+
+
+async def slots_taken(db: Statements, origin: str) -> tuple[int, int]:
+    """How many slots of a shard were given out, and how many of these are reserved and not used yet."""
+    sql = "SELECT taken, (SELECT count(*) FROM reservations WHERE origin = $1) FROM logs WHERE origin = $1"
+    row = await db.one(sql, origin)
+    return (0, 0) if row is None else (row[0], row[1])
 
 
 async def add_directory_head(db: Statements, size: int, root: bytes, now: int) -> None:
