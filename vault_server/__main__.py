@@ -30,6 +30,7 @@ def _serve(options: argparse.Namespace) -> None:
         listening=program.listening(options),
         public_host=options.public_host,
         cover_leaves_a_day=options.cover_leaves,
+        shard_vaults=options.shard_vaults,
     )
     if options.backup is not None:
         from vault_server.backup import back_up
@@ -88,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
         default=300,
         metavar="N",
         help="how many leaves a day a quiet log gets at least (default: %(default)s)",
+    )
+    run.add_argument(
+        "--shard-vaults",
+        type=program.number(1 << 20, least=1),
+        default=4096,
+        metavar="N",
+        help="how many records a log takes before the next one is begun (default: %(default)s)",
     )
     instead = run.add_mutually_exclusive_group()
     instead.add_argument(

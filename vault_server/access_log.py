@@ -235,14 +235,16 @@ class AccessLog:
                 continue
             edge, log = self._edges[origin], self._logs[origin]
             old = log.durable
-            await rows.add_leaves(transaction, origin, old.size, leaves)
             changed = edge.append(map(leaf_hash, leaves))
-            await rows.put_tiles(transaction, [(origin, *place, data) for place, data in changed.items()])
             new = Checkpoint(origin, edge.size, edge.root())
+            # Before the leaves, whose indexes another writer has taken too: this says what happened.
             if not await rows.move_head(transaction, origin, (old.size, old.root), (new.size, new.root)):
                 raise Damaged(
-                    "The server stopped: the signed head of a log was changed by somebody else. Nothing was signed."
+                    "The server stopped: the signed head of a log was changed by somebody else, so another server "
+                    "writes to this data folder. Nothing was signed. Stop one of them."
                 )
+            await rows.add_leaves(transaction, origin, old.size, leaves)
+            await rows.put_tiles(transaction, [(origin, *place, data) for place, data in changed.items()])
             for (level, n), data in changed.items():
                 self._tiles.put(TileName(origin, level, n), data)
             transaction.after.append(partial(self._made_durable, log, new))

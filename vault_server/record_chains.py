@@ -113,6 +113,10 @@ class RecordChains:
 
         async def job(transaction: Transaction) -> Disclosure:
             if not await rows.use_reservation(transaction, identity, genesis.origin, genesis.slot):
+                if await leaf_rows.is_closed(transaction, genesis.origin, self._settings.shard_vaults):
+                    raise Conflict(
+                        "This log has all the records it takes. Nothing was founded. Reserve a place, which is in another."
+                    )
                 raise NotPermitted(
                     "A record names a place in a log that is not reserved for it. Nothing was founded. Reserve one."
                 )

@@ -98,8 +98,11 @@ class Instance:
 
 
 @contextmanager
-def running(data: Path, port: int = 0) -> Iterator[Instance]:
-    """Start a server, on a free port unless told one, and its keeper, with their data in ``data``; end both afterwards."""
+def running(data: Path, port: int = 0, *options: str) -> Iterator[Instance]:
+    """Start a server, on a free port unless told one, and its keeper, with their data in ``data``; end both afterwards.
+
+    ``options``: what else the operator says.
+    """
     command = [
         sys.executable,
         "-m",
@@ -110,6 +113,7 @@ def running(data: Path, port: int = 0) -> Iterator[Instance]:
         "--port",
         str(port),
         "--json",
+        *options,
     ]
     said = data.with_suffix(".log")
     with (

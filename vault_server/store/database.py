@@ -10,6 +10,7 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -179,6 +180,8 @@ class Writer:
         except Exception as error:  # whatever it is, nobody may go on waiting: the outcome is unknown
             cause = error if isinstance(error, Unavailable) else _unknown_outcome(error)
             self.fail(cause)
+            with suppress(sqlite3.Error):  # else whoever else writes here would wait for this process to end
+                self._connection.all("ROLLBACK")
             outcomes = [(None, cause)] * len(batch)
         for (_, future), (value, refusal) in zip(batch, outcomes, strict=True):
             if future.cancelled():

@@ -44,6 +44,13 @@ async def take_slot(db: Statements, origin: str, shard_vaults: int) -> int | Non
     return None if row is None else int(row[0])
 
 
+async def is_closed(db: Statements, origin: str, shard_vaults: int) -> bool:
+    """Whether a shard has given out all its slots."""
+    return (
+        await db.one("SELECT 1 FROM logs WHERE origin = $1 AND taken >= $2", origin, shard_vaults) is not None
+    )
+
+
 async def add_leaves(db: Statements, origin: str, first: int, leaves: Iterable[bytes]) -> None:
     """Write leaves at their indexes. Writing over one is an error of the database."""
     rows = [(origin, index, leaf[33:65], leaf) for index, leaf in enumerate(leaves, first)]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from crypto.errors import Damaged, Stale, Unavailable, Unreachable
+from crypto.errors import Conflict, Damaged, NotPermitted, Stale, Unavailable, Unreachable
 from crypto.merkle import leaf_hash, root_of
 from crypto.wire import messages as m
 from tests.contract.grant_story import granted
 from tests.contract.in_process import CosigningKeeper, InProcess, serving
-from tests.contract.record_story import Stored, everything
+from tests.contract.record_story import Record, Stored, everything
 from tests.contract.vault_story import Person, World, fresh, leaves, leaves_after
 from vault_server import publisher, upkeep
 from vault_server.access_log import AccessLog
@@ -297,6 +297,27 @@ async def test_a_full_shard_is_followed_by_the_next(tmp_path: Path, keeper: Cosi
         assert shards == ["0", "0", "1", "1", "2"]
         assert [place.slot for place in places] == [0, 1, 0, 1, 0]
         assert (await world.head(places[-1].origin)).size == 0
+
+
+async def test_a_closed_shard_takes_no_further_record(tmp_path: Path, keeper: CosigningKeeper) -> None:
+    """A founding in it without a place is a conflict; in one that is open it is not permitted; reserved places hold."""
+    async with serving(tmp_path, keeper, shard_vaults=1) as running:
+        world = World(running)
+        waiting, late = Record(await world.person()), Record(await world.person())
+        place = await (await waiting.holder.api()).reserve(m.Empty())
+        assert place.origin.endswith("/0")
+        with pytest.raises(Conflict, match="all the records it takes"):
+            await (await late.holder.api()).create_vault(await late.genesis_for(place))
+        await waiting.found()
+        await late.found()
+        assert (waiting.origin[-2:], late.origin[-2:]) == ("/0", "/1")
+    async with serving(tmp_path, keeper, shard_vaults=2) as running:
+        world = World(running)
+        other = Record(await world.person())
+        with pytest.raises(NotPermitted, match="not reserved"):
+            await (await other.holder.api()).create_vault(
+                await other.genesis_for(m.Reservation(origin=late.origin, slot=1))
+            )
 
 
 @pytest.mark.parametrize("size", [0, 1, 255, 256, 257, 511, 512, 700])
