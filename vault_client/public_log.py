@@ -1,17 +1,18 @@
 """Checking a server's logs from outside, with no account and no keys: what any third person can do.
 
 For each log: its head is signed, cosigned by a quorum of keepers and fresh; the leaves served hash to that head's root;
-every tile that proofs are made from holds just the hashes of those leaves; and the log goes on from that head.
+every tile that proofs are made from holds just the hashes of those leaves; and the log goes on from that head, as it does
+from the head that an earlier check kept.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crypto import trust_root
 from crypto.access_log import LEAF
 from crypto.errors import NotFound, NotProven
-from crypto.merkle import Frontier, leaf_hash, root_of
+from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash, root_of
 from crypto.tiles import WIDTH, Tile, decode_tile, tile_path
 from crypto.trust_root import InstanceCard, TrustRoot
 from crypto.wire.messages import TrustRootQuery
@@ -19,6 +20,7 @@ from crypto.wire.vault_api import VaultApi
 from vault_client import trust
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import HttpVault
+from vault_client.kept_heads import KeptHeads
 from vault_client.log_reader import LogReader
 from vault_client.progress import Progress
 from vault_client.trust import BelievedHead
@@ -27,12 +29,18 @@ from vault_client.version import VERSION
 
 @dataclass(frozen=True)
 class PublicLog:
-    """A log that was found whole. ``time``: of the newest cosignature on its head."""
+    """A log that was found whole. ``time``: of the newest cosignature on its head.
+
+    ``note``: that head as it was shown. ``continues``: the size of the head kept earlier. ``seconds``: how long it took.
+    """
 
     origin: str
     size: int
     root: bytes
     time: int
+    note: bytes
+    continues: int | None
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -47,26 +55,41 @@ async def verify_logs(
     url: str,
     card: InstanceCard | None = None,
     *,
+    kept: KeptHeads | None = None,
     clock: Callable[[], int] = lambda: int(time.time()),
     progress: Progress | None = None,
 ) -> PublicLogs:
     """Check the directory and every access log of the server at ``url``; ``card`` pins who it is.
 
-    Raises NotPermitted when the trust root is not the card's, NotProven, BadSignature or Stale when a log does not
+    Each must continue its head in ``kept``, whose place it takes once all were found whole. Raises NotPermitted when the trust root is not the card's, NotProven, BadSignature or Stale when a log does not
     hold, Unreachable when nobody answers.
     """
     async with HttpTransport(url) as transport:
         api = HttpVault(transport)
         root = await _trust_root(api, card, clock())
-        logs = [await _verify(api, root, root.directory_origin, clock, progress)]
-        shard = 0
-        while True:
-            origin = root.log_origin(shard)
-            try:
-                logs.append(await _verify(api, root, origin, clock, progress))
-            except NotFound:
-                return PublicLogs(trust_root=root, logs=tuple(logs))
-            shard += 1
+        return await verify_all(api, root, kept, clock, progress)
+
+
+async def verify_all(
+    api: VaultApi,
+    root: TrustRoot,
+    kept: KeptHeads | None,
+    clock: Callable[[], int],
+    progress: Progress | None = None,
+) -> PublicLogs:
+    """As ``verify_logs``, of a server whose trust root is believed."""
+    check = _Check(api, root, kept, clock, progress)
+    logs, shard = [await check.log(root.directory_origin)], 0
+    while True:
+        try:
+            logs.append(await check.log(root.log_origin(shard)))
+        except NotFound:
+            break
+        shard += 1
+    if kept is not None:
+        check.nothing_is_missing(logs)
+        kept.keep({log.origin: log.note for log in logs})
+    return PublicLogs(trust_root=root, logs=tuple(logs))
 
 
 async def _trust_root(api: VaultApi, card: InstanceCard | None, now: int) -> TrustRoot:
@@ -80,41 +103,81 @@ async def _trust_root(api: VaultApi, card: InstanceCard | None, now: int) -> Tru
     return accepted.root
 
 
-async def _verify(
-    api: VaultApi, root: TrustRoot, origin: str, clock: Callable[[], int], progress: Progress | None
-) -> PublicLog:
-    head = trust.believe_note(root, origin, await api.checkpoint(origin), clock())
-    await _check_tiles(api, head, progress)
-    later = trust.believe_note(root, origin, await api.checkpoint(origin), clock())
-    path = await LogReader(api).consistency(origin, head.head.size, later.head.size)
-    trust.advance(head, later, path)
-    return PublicLog(origin=origin, size=head.head.size, root=head.head.root, time=head.time)
+class _Check:
+    """One walk over the logs of a server."""
 
+    def __init__(
+        self,
+        api: VaultApi,
+        root: TrustRoot,
+        kept: KeptHeads | None,
+        clock: Callable[[], int],
+        progress: Progress | None,
+    ) -> None:
+        self._api, self._root, self._clock, self._progress = api, root, clock, progress
+        self._folder = kept
+        self._kept = {} if kept is None else kept.of(root)
 
-async def _check_tiles(api: VaultApi, believed: BelievedHead, progress: Progress | None) -> None:
-    """The leaves give the root, and each tile is the hashes that the leaves give."""
-    reader, size, frontier = LogReader(api), believed.head.size, Frontier()
-    below: list[bytes] = []
-    for start in range(0, size, WIDTH):
-        leaves = await reader.leaves(believed.origin, start, min(start + WIDTH, size))
-        row = [leaf_hash(leaves[at : at + LEAF]) for at in range(0, len(leaves), LEAF)]
-        await _check_tile(api, believed.origin, Tile(0, start // WIDTH, len(row)), row)
-        for each in row:
-            frontier.append(each)
-        below += [root_of(row)] if len(row) == WIDTH else []
-        if progress is not None:
-            progress(frontier.size, size)
-    if frontier.root() != believed.head.root:
-        raise NotProven(
-            f"The entries of {believed.origin} are not those that were signed. Keep what you have, and ask why."
+    async def log(self, origin: str) -> PublicLog:
+        """Check one log. Raises NotFound when the server has none of this origin."""
+        began, kept = time.monotonic(), self._kept.get(origin)
+        note = await self._api.checkpoint(origin)
+        believed = trust.believe_note(self._root, origin, note, self._clock())
+        at_kept = await self._check_tiles(believed, 0 if kept is None else kept.size)
+        if self._folder is not None and kept is not None and at_kept != kept.root:
+            raise self._folder.contradiction(kept, note)
+        later = trust.believe_note(self._root, origin, await self._api.checkpoint(origin), self._clock())
+        path = await LogReader(self._api).consistency(origin, believed.head.size, later.head.size)
+        trust.advance(believed, later, path)
+        return PublicLog(
+            origin=origin,
+            size=believed.head.size,
+            root=believed.head.root,
+            time=believed.time,
+            note=note,
+            continues=None if kept is None else kept.size,
+            seconds=round(time.monotonic() - began, 3),
         )
-    level = 1
-    while below:
-        rows = [below[start : start + WIDTH] for start in range(0, len(below), WIDTH)]
-        for n, row in enumerate(rows):
-            await _check_tile(api, believed.origin, Tile(level, n, len(row)), row)
-        below = [root_of(row) for row in rows if len(row) == WIDTH]
-        level += 1
+
+    def nothing_is_missing(self, logs: Sequence[PublicLog]) -> None:
+        """Raises NotProven when a log of which a head is kept was not shown."""
+        for origin in sorted(self._kept.keys() - {log.origin for log in logs}):
+            raise NotProven(
+                f"The log {origin}, of which a head was verified earlier, is not shown any more. Keep what you have, and "
+                "ask the operator why."
+            )
+
+    async def _check_tiles(self, believed: BelievedHead, prefix: int) -> bytes | None:
+        """The leaves give the root, and each tile is the hashes that the leaves give.
+
+        Returns the root of the first ``prefix`` leaves; nothing when there are not so many.
+        """
+        api, reader, size, frontier = self._api, LogReader(self._api), believed.head.size, Frontier()
+        below: list[bytes] = []
+        at_prefix = EMPTY_ROOT if prefix == 0 else None
+        for start in range(0, size, WIDTH):
+            leaves = await reader.leaves(believed.origin, start, min(start + WIDTH, size))
+            row = [leaf_hash(leaves[at : at + LEAF]) for at in range(0, len(leaves), LEAF)]
+            await _check_tile(api, believed.origin, Tile(0, start // WIDTH, len(row)), row)
+            for each in row:
+                frontier.append(each)
+                if frontier.size == prefix:
+                    at_prefix = frontier.root()
+            below += [root_of(row)] if len(row) == WIDTH else []
+            if self._progress is not None:
+                self._progress(frontier.size, size)
+        if frontier.root() != believed.head.root:
+            raise NotProven(
+                f"The entries of {believed.origin} are not those that were signed. Keep what you have, and ask why."
+            )
+        level = 1
+        while below:
+            rows = [below[start : start + WIDTH] for start in range(0, len(below), WIDTH)]
+            for n, row in enumerate(rows):
+                await _check_tile(api, believed.origin, Tile(level, n, len(row)), row)
+            below = [root_of(row) for row in rows if len(row) == WIDTH]
+            level += 1
+        return at_prefix
 
 
 async def _check_tile(api: VaultApi, origin: str, tile: Tile, row: list[bytes]) -> None:

@@ -23,26 +23,51 @@ def add(commands: "Subcommands") -> None:
         "--server", type=server_url, metavar="URL", required=True, help="the address of the server"
     )
     parser.add_argument("--card", type=Path, metavar="FILE", help="its instance card, which pins who it is")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="keep each verified head in DIR, and check that the logs continue those kept before",
+    )
 
 
 async def verify(arguments: Namespace, screen: Screen) -> None:
     """Fetch and check the directory and every access log."""
     from vault_client.commands.profiles import instance_card
     from vault_client.commands.trust_line import keepers, keepers_sentence
+    from vault_client.kept_heads import KeptHeads
     from vault_client.public_log import verify_logs
 
     card = instance_card(arguments.card)
+    kept = None if arguments.keep is None else KeptHeads(arguments.keep)
     with screen.progress(spoken("Checking")) as progress:
-        checked = await verify_logs(arguments.server, card, progress=progress)
+        checked = await verify_logs(arguments.server, card, kept=kept, progress=progress)
     screen.result["logs"] = [
-        {"origin": log.origin, "size": log.size, "root": log.root.hex(), "time": log.time}
+        {
+            "origin": log.origin,
+            "size": log.size,
+            "root": log.root.hex(),
+            "time": log.time,
+            "continues": log.continues,
+            "seconds": log.seconds,
+        }
         for log in checked.logs
     ]
     screen.result["keepers"] = keepers(checked.trust_root)
     screen.result["trust"] = "instance card" if card is not None else "first use"
-    rows = [(log.origin, str(log.size), log.root.hex()[:16], moment(log.time)) for log in checked.logs]
-    screen.table(("Log", "Entries", "Root", "Cosigned (UTC)"), rows)
+    rows = [
+        (log.origin, str(log.size), log.root.hex()[:16], moment(log.time), f"{log.seconds:.2f}")
+        for log in checked.logs
+    ]
+    screen.table(("Log", "Entries", "Root", "Cosigned (UTC)", "Seconds"), rows)
     screen.say(WHOLE)
+    if kept is not None:
+        for log in checked.logs:
+            if log.continues is not None:
+                screen.say(f"{log.origin} continues the head of size {log.continues} that was kept before.")
+        screen.say(
+            f"The heads are kept in {arguments.keep}: the next check with it finds out whether the logs continue them."
+        )
     screen.say(keepers_sentence(checked.trust_root))
     if card is None:
         screen.say(FIRST_USE)
