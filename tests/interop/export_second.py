@@ -32,7 +32,13 @@ def read(folder):
     people = _people(lines(folder, "record/identities.jsonl", "ShownChain"), root)
     signatures = decode("ExportSignatures", (folder / "signatures.json").read_bytes())["signatures"]
     envelope = {"type": "coffre-1/export", "body": data, "signatures": signatures}
-    open_envelope(envelope, "export", "ExportManifest", _devices(people, manifest), 1 << 26)
+    open_envelope(
+        envelope,
+        "export",
+        "ExportManifest",
+        _devices(people, manifest, manifest["view"]["dir"]["size"]),
+        1 << 26,
+    )
     links = _chain(folder, manifest, people)
     entries = _log(folder, manifest, root, links)
     return manifest, entries, _documents(folder, manifest, links)
