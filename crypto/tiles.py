@@ -6,7 +6,7 @@ bytes, big-endian. Everything here is names and bytes; reading them is the calle
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from crypto.errors import Malformed, NotProven
@@ -69,6 +69,16 @@ def tiles_of(size: int) -> list[tuple[int, int]]:
         levels.append(divmod(size, WIDTH))
         size //= WIDTH
     return levels
+
+
+def tiles_above(full: Sequence[bytes]) -> Iterator[tuple[int, int, list[bytes]]]:
+    """Every tile above the lowest: level, place, hashes. ``full``: the roots of the full lowest tiles, in order."""
+    level, row = 1, full
+    while row:
+        tiles = [list(row[start : start + WIDTH]) for start in range(0, len(row), WIDTH)]
+        for n, tile in enumerate(tiles):
+            yield level, n, tile
+        level, row = level + 1, [root_of(tile) for tile in tiles if len(tile) == WIDTH]
 
 
 def encode_bundle(entries: Sequence[bytes]) -> bytes:

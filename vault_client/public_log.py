@@ -13,7 +13,7 @@ from crypto import trust_root
 from crypto.access_log import LEAF
 from crypto.errors import NotFound, NotProven
 from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash, root_of
-from crypto.tiles import WIDTH, Tile, decode_tile, tile_path
+from crypto.tiles import WIDTH, Tile, decode_tile, tile_path, tiles_above
 from crypto.trust_root import InstanceCard, TrustRoot
 from crypto.wire.messages import TrustRootQuery
 from crypto.wire.vault_api import VaultApi
@@ -61,8 +61,8 @@ async def verify_logs(
 ) -> PublicLogs:
     """Check the directory and every access log of the server at ``url``; ``card`` pins who it is.
 
-    Each must continue its head in ``kept``, whose place it takes once all were found whole. Raises NotPermitted when the trust root is not the card's, NotProven, BadSignature or Stale when a log does not
-    hold, Unreachable when nobody answers.
+    Each must continue its head in ``kept``, whose place it takes once all were found whole. Raises NotPermitted when the
+    trust root is not the card's, NotProven, BadSignature or Stale when a log does not hold, Unreachable when nobody answers.
     """
     async with HttpTransport(url) as transport:
         api = HttpVault(transport)
@@ -170,13 +170,8 @@ class _Check:
             raise NotProven(
                 f"The entries of {believed.origin} are not those that were signed. Keep what you have, and ask why."
             )
-        level = 1
-        while below:
-            rows = [below[start : start + WIDTH] for start in range(0, len(below), WIDTH)]
-            for n, row in enumerate(rows):
-                await _check_tile(api, believed.origin, Tile(level, n, len(row)), row)
-            below = [root_of(row) for row in rows if len(row) == WIDTH]
-            level += 1
+        for level, n, row in tiles_above(below):
+            await _check_tile(api, believed.origin, Tile(level, n, len(row)), row)
         return at_prefix
 
 

@@ -10,7 +10,7 @@ from crypto.access_log import parse_leaf
 from crypto.checkpoint import Checkpoint, CosignerKey, LogKey, cosignatures, open_checkpoint
 from crypto.errors import NotProven, Refusal
 from crypto.merkle import HASH_SIZE, Frontier, leaf_hash, root_of
-from crypto.tiles import HEIGHT, WIDTH, decode_tile, tiles_of
+from crypto.tiles import HEIGHT, WIDTH, decode_tile, tiles_above, tiles_of
 from vault_server.log_tree import TileCache, TileName, root_at
 from vault_server.store import leaves as rows
 from vault_server.store.database import Statements
@@ -133,13 +133,9 @@ async def _check_above(db: Statements, log: LogRow, full: Sequence[bytes], last:
         frontier.append_subtree(subtree, HEIGHT)
     for leaf in last:
         frontier.append(leaf)
-    level, row = 1, list(full)
-    while row:
-        tiles = [row[start : start + WIDTH] for start in range(0, len(row), WIDTH)]
-        for n, tile in enumerate(tiles):
-            if await _stored_tile(db, log, level, n, len(tile)) != tile:
-                raise _other_hashes(log, level, n)
-        level, row = level + 1, [root_of(tile) for tile in tiles if len(tile) == WIDTH]
+    for level, n, hashes in tiles_above(full):
+        if await _stored_tile(db, log, level, n, len(hashes)) != hashes:
+            raise _other_hashes(log, level, n)
     if (frontier.size, frontier.root()) != (log.size, log.root):
         raise does_not_fit(
             f"The entries of {log.origin} do not have the root of its signed head, of size {log.size}."

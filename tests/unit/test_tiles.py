@@ -19,6 +19,7 @@ from crypto.tiles import (
     parse_tile_path,
     subtree_reader,
     tile_path,
+    tiles_above,
     tiles_of,
 )
 
@@ -112,6 +113,18 @@ def test_the_last_place_of_the_largest_log_has_a_path():
 def test_the_size_gives_the_tiles(size, levels):
     """Full tiles and widths of partial ones are those of the two examples of tlog-tiles, and at the borders."""
     assert tiles_of(size) == levels
+
+
+@pytest.mark.parametrize("size", [0, 255, 256, 257, 256 * 255, 256 * 256, SIZE])
+def test_the_tiles_above_are_those_of_each_level(size):
+    """From the roots of the full lowest tiles: every tile of the levels above at that size, once, in order."""
+    expected = [
+        (level, n, LEVELS[level][n * 256 : min((n + 1) * 256, full * 256 + partial)])
+        for level, (full, partial) in enumerate(tiles_of(size))
+        if level
+        for n in range(full + (partial > 0))
+    ]
+    assert [*tiles_above(LEVELS[1][: size // 256])] == expected
 
 
 def test_a_bundle_keeps_its_entries():
