@@ -5,15 +5,14 @@ each other has what the log signed and its keepers cosigned. They move forward o
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from crypto.checkpoint import MAX_NOTE, Checkpoint, claimed_origin, open_checkpoint
 from crypto.errors import NotPermitted, NotProven, Refusal
 from crypto.trust_root import TrustRoot
-from vault_client.durable_folder import sync_folder
 from vault_client.file_errors import spoken_file_errors
+from vault_client.private_part import private_part
 
 KEPT, SHOWN = "checkpoint", "contradicts"
 
@@ -66,13 +65,8 @@ class KeptHeads:
         path = self._path(origin, kind)
         with spoken_file_errors():
             self._folder.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(f".{path.name}.new")
-            with beside.open("wb") as file:
-                file.write(note)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-            sync_folder(self._folder)
+            with private_part(path) as part:
+                part.write_bytes(note)
         return path
 
     def _path(self, origin: str, kind: str) -> Path:
