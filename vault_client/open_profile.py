@@ -86,9 +86,7 @@ class OpenProfile:
             connected = await Service.connect(store, url=how.get("url"), card=how.get("card"))
             service = await held.enter_async_context(connected)
             own = await enrol_identity(store, service, role, how["keep_kit"])
-            passkeys = AccountPasskeys(store, service, own)
-            await passkeys.ensure()
-            return cls(store, service, own, passkeys, held.pop_all())
+            return await cls._begun(store, service, own, held)
 
     @classmethod
     async def restore(cls, store: DeviceStore, role: Role, how: Restoration) -> Self:
@@ -105,9 +103,7 @@ class OpenProfile:
             own = await recover_identity(
                 store, service, role, how["kit"], identity=how.get("identity"), vault=how.get("vault")
             )
-            passkeys = AccountPasskeys(store, service, own)
-            await passkeys.ensure()
-            return cls(store, service, own, passkeys, held.pop_all())
+            return await cls._begun(store, service, own, held)
 
     @classmethod
     async def resume(cls, store: DeviceStore, role: Role) -> Self:
@@ -126,6 +122,15 @@ class OpenProfile:
             if not passkeys.is_begun:
                 await passkeys.ensure_if_possible()
             return cls(store, service, own, passkeys, held.pop_all())
+
+    @classmethod
+    async def _begun(
+        cls, store: DeviceStore, service: Service, own: OwnIdentity, held: AsyncExitStack
+    ) -> Self:
+        """With the account's first passkey, which is the last step of an enrolment, registered by now."""
+        passkeys = AccountPasskeys(store, service, own)
+        await passkeys.ensure()
+        return cls(store, service, own, passkeys, held.pop_all())
 
     def handed_over(self) -> Self:
         """The same profile, for whoever closes it from now on: this one no longer does."""

@@ -1,7 +1,8 @@
 """The links that were sent and are not proved and kept: each of them may be in the record, or come into it.
 
 A server that refuses one can put it in later all the same, as long as no other is in its place. So those that were refused are
-kept apart, and one that the record shows nevertheless is told from one that another device wrote. Of several that were sent on the same head, one at most is in the record: which one is not known.
+kept apart, and one that the record shows nevertheless is told from one that another device wrote. Of several that were
+sent on the same head, one at most is in the record: which one is not known.
 """
 
 from collections.abc import Collection, Iterator

@@ -51,7 +51,10 @@ def can_wipe() -> bool:
 
 
 def show_kit(kit: "KitFile") -> None:
-    """Show a new kit until it is written down; it then stays only where there is no second screen. Raises NotPermitted when that is not confirmed."""
+    """Show a new kit until it is written down; it then stays only where there is no second screen.
+
+    Raises NotPermitted when that is not confirmed.
+    """
     from crypto.errors import NotPermitted
 
     with _wiped(sys.stdout):

@@ -34,18 +34,6 @@ class Answer(NamedTuple):
     disclosure: Disclosure | None
 
 
-# What is asked for under one grant reads the same few rows each time.
-@lru_cache(maxsize=1024)
-def _entry(data: bytes) -> GrantEntry:
-    return decode(data, GrantEntry)
-
-
-@lru_cache(maxsize=64)
-def _event(data: bytes) -> tuple[Envelope, GrantEvent]:
-    envelope = stored.envelope(data)
-    return envelope, read_event(envelope)
-
-
 class _Chains(Body, frozen=True):
     chains: tuple[ShownChain, ...]
 
@@ -178,3 +166,15 @@ async def forget_answers(db: Statements, proofs_before: int, rights_before: int)
         "UPDATE answers SET disclosure = NULL WHERE at < $1 AND disclosure IS NOT NULL", proofs_before
     )
     await db.all("DELETE FROM answers WHERE at < $1", rights_before)
+
+
+# What is asked for under one grant reads the same few rows each time.
+@lru_cache(maxsize=1024)
+def _entry(data: bytes) -> GrantEntry:
+    return decode(data, GrantEntry)
+
+
+@lru_cache(maxsize=64)
+def _event(data: bytes) -> tuple[Envelope, GrantEvent]:
+    envelope = stored.envelope(data)
+    return envelope, read_event(envelope)
