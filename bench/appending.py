@@ -39,7 +39,8 @@ from vault_client.http_vault import HttpVault
 from vault_client.opening import Wanted
 from vault_client.practitioner import TREATMENT
 from vault_server import instance as instances
-from vault_server.publisher import Behind
+from vault_server.cosigning import Behind
+from vault_server.keeper_cards import as_keeper
 from vault_server.settings import Settings
 from vault_server.store.database import Transaction
 from vault_server.vault import Vault
@@ -95,7 +96,7 @@ class _Cosigning:
 
 async def _store(folder: Path, seconds: float, rounds: int) -> list[Row]:
     settings, keeper = Settings(data=folder, cover_leaves_a_day=0), _Cosigning()
-    instances.found(settings, keeper.card, 8765, int(time.time()))
+    instances.found(settings, [as_keeper(keeper.card)], 8765, int(time.time()))
     own = instances.load(settings, 8765, int(time.time()))
     shard = own.root.log_origin(0)
     for origin in (own.root.directory_origin, shard):

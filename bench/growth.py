@@ -42,6 +42,7 @@ from crypto.vault_chain import Document, Version
 from vault_client.local_vault import LocalDocument, newest
 from vault_server import instance as instances
 from vault_server.app import make_app, running
+from vault_server.keeper_cards import as_keeper
 from vault_server.keeper_process import KeeperProcess, make_card
 from vault_server.settings import Settings
 from vault_server.store.database import Transaction
@@ -190,7 +191,7 @@ async def _server(settings: Settings) -> AsyncIterator[tuple[Vault, InstanceCard
         listening = stack.enter_context(socket.create_server((settings.listening.host, 0)))
         port = int(listening.getsockname()[1])
         now = int(time.time())
-        instances.found(settings, await make_card(settings, port), port, now)
+        instances.found(settings, [as_keeper(await make_card(settings, port))], port, now)
         own = instances.load(settings, port, now)
         vault = await stack.enter_async_context(running(settings, own))
         config = uvicorn.Config(

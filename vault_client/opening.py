@@ -6,7 +6,8 @@ seen; the newest cosignature is less than ten minutes old. Any failure stops her
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -57,6 +58,14 @@ class LoggedRequest:
         return self.envelope.digest
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """Document keys, and the keepers without whose answers they were opened."""
+
+    keys: list[SecretBytes]
+    left_out: tuple[bytes, ...]
+
+
 class Opener:
     """Opens what was granted to one identity, by one of its devices."""
 
@@ -95,7 +104,8 @@ class Opener:
     async def release(self, request: LoggedRequest) -> list[SecretBytes]:
         """Ask the keepers for their half and unwrap the keys of the request's documents, in order.
 
-        Where keepers' answers disagree, whole keepers are left out, at most n-k, until every wrap opens; ``left_out``
+        All are asked, and none is waited for once the answers of k open every wrap. Where keepers' answers disagree, whole
+        keepers are left out, at most n-k, until every wrap opens; ``left_out``
         names all that ever were. Raises NotFound when the keepers refuse, CannotOpen when nothing fits.
         """
         policy = request.grant.state.event.policy
@@ -114,17 +124,27 @@ class Opener:
             answer = await keeper.release(query)
             return open_release(self._own.unsealing, answer.box, request.digest, index, name)
 
-        answers = await self._service.ask_keepers(ask, policy.k)
-        for count in range(policy.n - policy.k + 1):
+        opened: list[_Opened] = []
+
+        def opens(answers: dict[bytes, Release]) -> bool:
+            opened.extend(self._opened(request, answers))
+            return bool(opened)
+
+        await self._service.ask_keepers(ask, policy.k, opens)
+        if not opened:
+            raise CannotOpen("What was asked for")
+        self.left_out.update(opened[0].left_out)
+        return opened[0].keys
+
+    def _opened(self, request: LoggedRequest, answers: dict[bytes, Release]) -> Iterator[_Opened]:
+        """What opens, if anything does, with as few keepers left out as possible."""
+        policy = request.grant.state.event.policy
+        for count in range(len(answers) - policy.k + 1):
             for left_out in combinations(sorted(answers), count):
                 remaining = {name: answer for name, answer in answers.items() if name not in left_out}
-                try:
-                    keys = self._unwrap(request, remaining)
-                except CannotOpen:
-                    continue
-                self.left_out.update(left_out)
-                return keys
-        raise CannotOpen("What was asked for")
+                with suppress(CannotOpen):
+                    yield _Opened(self._unwrap(request, remaining), left_out)
+                    return
 
     def _unwrap(self, request: LoggedRequest, answers: dict[bytes, Release]) -> list[SecretBytes]:
         shares = combine(request.grant.state.event.policy, answers, len(request.wanted))

@@ -14,7 +14,7 @@ changes wait in the queue, and ends go to the keepers of the stored trust root. 
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -42,11 +42,13 @@ from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
 from crypto.wire.messages import Empty, RootSession, ShownChain, TrustRootQuery
 from crypto.wire.vault_api import VaultApi
 from vault_client import trust
+from vault_client.asking_keepers import AskedKeepers, Enough, Question
 from vault_client.believed_heads import BelievedHeads
 from vault_client.device_store import DeviceStore
 from vault_client.http_keeper import HttpKeeper
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import Account, Authenticator, HttpVault, RootAccount
+from vault_client.trust import Word
 from vault_client.version import VERSION
 
 Answer = TypeVar("Answer")
@@ -78,6 +80,8 @@ class Service(BelievedHeads):
         """Use ``connect``; tests hand in an ``api`` of their own."""
         super().__init__(api, store, clock)
         self.keepers: dict[bytes, KeeperApi] = {}
+        self.left_out: set[bytes] = set()
+        """The keepers that contradicted the others about the directory, by key hash."""
         self._open = AsyncExitStack()
         self._following = asyncio.Lock()
         self._account: Account | None = None
@@ -214,12 +218,25 @@ class Service(BelievedHeads):
             self.api.authenticator = authenticator
 
     async def prove_chain(self, chain: Chain) -> ShownChain:
-        """Have a quorum of keepers vouch that ``chain`` is complete at a head at least as new as ours."""
-        answers = await self.ask_keepers(
-            lambda _, keeper: keeper.identity_head(IdentityHeadQuery(chain=chain)),
-            self.root.policy.k,
+        """Have a quorum of keepers vouch that ``chain`` is complete at a head at least as new as ours.
+
+        A keeper whose word does not hold, or is of an older head, counts as one that refused. One that contradicts the others
+        about the directory is left out, and named in ``left_out``; raises NotProven when too few agree.
+        """
+        at, needed = self.believed(self.root.directory_origin).head, self.root.policy.k
+
+        async def vouch(name: bytes, keeper: KeeperApi) -> Word:
+            answer = await keeper.identity_head(IdentityHeadQuery(chain=chain))
+            return trust.believe_word(self.root, self.keeper(name), answer.envelope, chain.ref, at)
+
+        words = await self.ask_keepers(
+            vouch, needed, lambda words: trust.agreeing(words, at, needed) is not None
         )
-        return ShownChain(chain=chain, heads=tuple(answer.envelope for answer in answers.values()))
+        agreeing = trust.agreeing(words, at, needed)
+        if agreeing is None:
+            raise NotProven(trust.TWO_DIRECTORIES)
+        self.left_out |= set(words) - set(agreeing)
+        return ShownChain(chain=chain, heads=tuple(words[name].envelope for name in agreeing))
 
     async def know(self, chain: Chain) -> Known:
         """Someone as they stand now: verified, and complete at the directory head that will be named."""
@@ -230,47 +247,25 @@ class Service(BelievedHeads):
         return trust.believe_chain(self.root, await self.prove_chain(chain), at)
 
     async def ask_keepers(
-        self, question: Callable[[bytes, KeeperApi], Coroutine[None, None, Answer]], needed: int
+        self, question: Question[Answer], needed: int, enough: Enough[Answer] | None = None
     ) -> dict[bytes, Answer]:
-        """Ask every live keeper at once; the answers by keeper, once all have answered, failed, or had their time.
+        """Ask every live keeper at once, as ``AskedKeepers.ask`` does; the answers by keeper.
 
-        Raises the first refusal when fewer than ``needed`` answered, or Unreachable when none even refused. A server
-        that does not answer, or answers wrongly, keeps nobody from the keepers it named before: an end must reach them
-        without it.
+        A server that does not answer, or answers wrongly, keeps nobody from the keepers it named before: an end must reach
+        them without it.
         """
         with suppress(CoffreError):
             await self.follow()
-        names = list(self.keepers)
-
-        async def ask(name: bytes) -> Answer:
-            try:
-                async with asyncio.timeout(KEEPER_PATIENCE):
-                    return await question(name, self.keepers[name])
-            except TimeoutError:
-                raise Unreachable(
-                    f"The keeper {self.keeper(name).name} took longer than {KEEPER_PATIENCE} seconds. It was not waited "
-                    "for. Try again."
-                ) from None
-
-        results = await asyncio.gather(*map(ask, names), return_exceptions=True)
-        answers, errors = {}, []
-        for name, result in zip(names, results, strict=True):
-            if isinstance(result, CoffreError):
-                errors.append(result)
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                answers[name] = result
-        if len(answers) >= needed:
-            return answers
-        refusals = [error for error in errors if not isinstance(error, Unreachable)]
-        raise (refusals or errors or [Unreachable("No keeper is known. Nothing was opened.")])[0]
+        names = {keeper.key_hash: keeper.name for keeper in self.root.keepers}
+        keepers = {name: (names.get(name, name.hex()), keeper) for name, keeper in self.keepers.items()}
+        return await AskedKeepers(keepers, KEEPER_PATIENCE).ask(question, needed, enough)
 
     async def check_answering(self) -> None:
         """Raises TooMany or Unavailable when the server or too many keepers answer nothing now. A refusal is an answer."""
         try:
             await self.api.version(Empty())
-            await self.ask_keepers(lambda _, keeper: keeper.card(Empty()), self.root.policy.k)
+            needed = self.root.policy.k
+            await self.ask_keepers(lambda _, keeper: keeper.card(Empty()), needed, lambda _: True)
         except TooMany:
             raise
         except Refusal:

@@ -4,7 +4,9 @@ Everything here takes the present time as an argument. What it returns may be st
 nothing was believed and nothing stored may move.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
 
 from crypto import labels
 from crypto.access_log import Leaf, Outcome
@@ -22,14 +24,21 @@ from crypto.identity_chain import Known, fold, known_at
 from crypto.identity_links import Chain
 from crypto.merkle import EMPTY_ROOT, verify_consistency
 from crypto.signing import Envelope, read, verify_keys
-from crypto.statements import Head
-from crypto.trust_root import TrustRoot
+from crypto.statements import Head, IdentityRef
+from crypto.trust_root import Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHead
 from crypto.wire.messages import Logged, ShownChain
 
 # What people read
 NOT_CERTIFIED = (
     "This person has no certificate that allows sharing. Nothing was shared. Ask them to be certified first."
+)
+
+
+ANOTHER_STATE = "The keepers' word about someone's keys is for another state. Nothing was believed."
+TWO_DIRECTORIES = (
+    "The directory is shown in two versions that contradict each other. Nothing was believed. Do not go on with this "
+    "service before its operator has explained it."
 )
 
 
@@ -52,6 +61,14 @@ class Pin(Body, frozen=True):
     met: Natural
 
 
+@dataclass(frozen=True)
+class Word:
+    """A keeper's word that a chain is complete: what it signed, and the head of the directory it speaks of."""
+
+    envelope: Envelope
+    head: Head
+
+
 def independent(root: TrustRoot) -> bool:
     """Whether enough keepers are independent of the operator for the log to bind the operator too."""
     apart = sum(keeper.independent for keeper in root.live_keepers)
@@ -67,10 +84,14 @@ def believe_note(root: TrustRoot, origin: str, note: bytes, now: int) -> Believe
     return _believe_cosigned(root, open_checkpoint(note, root.log_key_of(origin)), note, now)
 
 
-def quorum_times(root: TrustRoot, note: bytes) -> list[int]:
-    """The times of a quorum of cosignatures on ``note``, dated within ten minutes of each other. Raises NotProven."""
+def quorum_times(root: TrustRoot, note: bytes, now: int | None = None) -> list[int]:
+    """The times of a quorum of cosignatures on ``note``, dated within ten minutes of each other. Raises NotProven.
+
+    One that is not dated over five minutes after ``now``, if there is: a keeper that dates ahead spoils nothing for the others.
+    """
     dated = cosignatures(note, [keeper.cosigner for keeper in root.live_keepers]).values()
-    together = dated_together(dated, root.policy.k)
+    by_now = [time for time in dated if now is None or time - now <= AHEAD]
+    together = dated_together(by_now, root.policy.k) or dated_together(dated, root.policy.k)
     if together is None:
         raise NotProven(
             "A log head lacks the keepers' signatures. It was not believed, and nothing was opened."
@@ -101,6 +122,28 @@ def empty_head(origin: str) -> BelievedHead:
     return BelievedHead(origin=origin, head=Head(size=0, root=EMPTY_ROOT), time=0)
 
 
+def believe_word(root: TrustRoot, keeper: Keeper, envelope: Envelope, ref: IdentityRef, at: Head) -> Word:
+    """What ``keeper`` signed of just ``ref``, at ``at`` of the directory or later. Raises BadSignature, NotProven."""
+    answer = read(envelope, labels.IDHEAD, IdentityHead, verify_keys(keeper.cosigning_key))
+    if not answer.is_of(ref, root.directory_origin, at.size):
+        raise NotProven(ANOTHER_STATE)
+    return Word(envelope, answer.head)
+
+
+def agreeing(words: Mapping[bytes, Word], at: Head, needed: int) -> tuple[bytes, ...] | None:
+    """Those keepers of ``words``, by key hash, that show one directory, of which ``at`` is a head; None without ``needed``.
+
+    As few as possible are left out.
+    """
+    for count in range(len(words) - needed + 1):
+        for left_out in combinations(sorted(words), count):
+            named = tuple(name for name in sorted(words) if name not in left_out)
+            heads = {(words[name].head.size, words[name].head.root) for name in named} | {(at.size, at.root)}
+            if len({size for size, _ in heads}) == len(heads):
+                return named
+    return None
+
+
 def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
     """An identity as it stood at ``at`` of the directory, its chain proved complete there by a quorum of keepers.
 
@@ -114,14 +157,9 @@ def believe_chain(root: TrustRoot, shown: ShownChain, at: Head) -> Known:
     for envelope in shown.heads:
         answer = read(envelope, labels.IDHEAD, IdentityHead, keys)
         if not answer.is_of(shown.chain.ref, origin, at.size):
-            raise NotProven(
-                "The keepers' word about someone's keys is for another state. Nothing was believed."
-            )
+            raise NotProven(ANOTHER_STATE)
         if roots.setdefault(answer.head.size, answer.head.root) != answer.head.root:
-            raise NotProven(
-                "The directory is shown in two versions that contradict each other. Nothing was believed. Do not go "
-                "on with this service before its operator has explained it."
-            )
+            raise NotProven(TWO_DIRECTORIES)
         answered |= set(envelope.signers)
     if len(answered) < root.policy.k:
         raise NotProven("Too few keepers vouch that someone's keys are complete. Nothing was believed.")
@@ -161,7 +199,7 @@ def chain_extends(old: Chain, new: Chain) -> None:
 
 
 def _believe_cosigned(root: TrustRoot, checkpoint: Checkpoint, note: bytes, now: int) -> BelievedHead:
-    times = quorum_times(root, note)
+    times = quorum_times(root, note, now)
     if now - max(times) > TEN_MINUTES:
         raise Stale(
             "The log shown is more than ten minutes old, or this computer's clock is ahead. It was not believed. "

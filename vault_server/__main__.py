@@ -20,7 +20,10 @@ MAX_DAYS = LONGEST_CERTIFICATE // (24 * 3600)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "serve" and options.independent and not options.keepers:
+        parser.error("--independent says which of --keepers are independent: name those too")
     return program.exit_code(NAME, lambda: options.run(options))
 
 
@@ -45,9 +48,11 @@ def _serve(options: argparse.Namespace) -> None:
 
         program.run(fsck(settings, as_json=options.json))
     else:
+        from vault_server.keeper_cards import read_keepers
         from vault_server.serve import serve
 
-        program.run(serve(settings, with_keeper=not options.no_keeper, as_json=options.json))
+        named = read_keepers(options.keepers, options.independent) if options.keepers else ()
+        program.run(serve(settings, named, as_json=options.json))
 
 
 def _certify(options: argparse.Namespace) -> None:
@@ -76,13 +81,28 @@ def _parser() -> argparse.ArgumentParser:
     parser = SpokenParser(prog=NAME, description="The vault server: it stores what it cannot open.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    run = commands.add_parser("serve", help="run the vault server, and one keeper beside it")
+    run = commands.add_parser(
+        "serve", help="run the vault server, and one keeper beside it unless others are named"
+    )
     run.add_argument("--data", type=Path, required=True, help="the data folder; made when it is new")
     program.add_listening(run, DEFAULT)
     run.add_argument(
         "--public-host", help="the host name clients use; stands in the logs for ever (default: HOST:PORT)"
     )
-    run.add_argument("--no-keeper", action="store_true", help="the keeper is started by somebody else")
+    run.add_argument(
+        "--keepers",
+        type=Path,
+        nargs="+",
+        metavar="CARD",
+        help="the cards of keepers that run by themselves: 1, 4, 5 or 7; none is started beside the server then",
+    )
+    run.add_argument(
+        "--independent",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="which of --keepers are run by somebody else than you; clients show it as your word",
+    )
     run.add_argument(
         "--cover-leaves",
         type=program.number(86400),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crypto import access_log as entries
-from crypto.checkpoint import TEN_MINUTES, Checkpoint, cosignatures
+from crypto.checkpoint import TEN_MINUTES, Checkpoint, cosignatures, dated_together
 from crypto.errors import Damaged, NotFound, NotProven, Unreachable
 from crypto.merkle import EMPTY_ROOT, HASH_SIZE, SubtreeHash, inclusion_path, leaf_hash
 from crypto.receipt import Receipt
@@ -18,10 +18,11 @@ from crypto.statements import Head, View
 from crypto.tiles import WIDTH, encode_bundle, parse_tile_path
 from crypto.wire.messages import Logged
 from vault_server import rules
+from vault_server.cosigning import Cosigner
 from vault_server.instance import Instance
 from vault_server.log_check import check_note, check_quickly
 from vault_server.log_tree import Edge, TileCache, TileName, edge_tiles, root_at
-from vault_server.publisher import Cosigner, Log, Published, Publisher
+from vault_server.publisher import Log, Published, Publisher
 from vault_server.rules import Replaced
 from vault_server.store import leaves as rows
 from vault_server.store.database import Database, Transaction, Writer
@@ -171,9 +172,11 @@ class AccessLog:
         return published.note
 
     def cosigned_ahead(self, origin: str) -> int:
-        """How many seconds the newest cosignature of a confirmed log is ahead of this server's clock; negative: behind."""
+        """How many seconds the keepers' time in a confirmed log is ahead of this server's clock; negative: behind."""
         keepers = [keeper.cosigner for keeper in self._instance.root.live_keepers]
-        return max(cosignatures(self.checkpoint(origin), keepers).values()) - int(self._clock())
+        times = cosignatures(self.checkpoint(origin), keepers).values()
+        together = dated_together(times, self._instance.cosignatures_needed) or times
+        return max(together) - int(self._clock())
 
     async def tile(self, origin: str, path: str) -> bytes:
         """A tile or entry bundle. Raises Malformed for a path that is not one, NotFound for what is not there."""

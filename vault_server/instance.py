@@ -1,10 +1,11 @@
 """The instance: its keys, its trust root, its card.
 
-On the first start the keys of the log, the directory, the root and the registrar are made, the keeper's card is taken
-in, and version 1 of the trust root is signed. The root's and the registrar's keys lie apart, in the operator's folder,
+On the first start the keys of the log, the directory, the root and the registrar are made, the keepers are taken in, and
+version 1 of the trust root is signed. The root's and the registrar's keys lie apart, in the operator's folder,
 and are not read to serve.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from crypto.errors import Damaged, Malformed, NotPermitted
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import RootRef
-from crypto.trust_root import InstanceCard, Keeper, Policy, Registrar, TrustRoot
-from crypto.wire.keeper_api import KeeperCard
+from crypto.trust_root import InstanceCard, Keeper, Registrar, TrustRoot
+from vault_server.keeper_cards import policy_of
 from vault_server.settings import Settings
 from vault_server.store.files import make_folder, read_whole, write_durably
 from vault_server.version import VERSION
@@ -66,7 +67,7 @@ def check_host(settings: Settings, port: int) -> None:
         ) from None
 
 
-def found(settings: Settings, keeper: KeeperCard, port: int, now: int) -> None:
+def found(settings: Settings, keepers: Sequence[Keeper], port: int, now: int) -> None:
     """Make the instance. An attempt that was cut short is taken up with the keys it made."""
     for folder in (_keys(settings), settings.server_folder / TRUST_ROOTS, settings.operator_folder):
         make_folder(folder)
@@ -81,8 +82,8 @@ def found(settings: Settings, keeper: KeeperCard, port: int, now: int) -> None:
         hosts=(settings.host_name(port),),
         log_key=log.public.raw,
         directory_key=directory.public.raw,
-        keepers=(_named(keeper),),
-        policies=(Policy(k=1, n=1),),
+        keepers=tuple(keepers),
+        policies=(policy_of(len(keepers)),),
         registrars=(Registrar(key=registrar.public.raw, schemes=SCHEMES, retired_since=None),),
         never_granted=NEVER_GRANTED,
         minimum_client=VERSION,
@@ -94,6 +95,15 @@ def found(settings: Settings, keeper: KeeperCard, port: int, now: int) -> None:
     envelope = sign(labels.TRUST_ROOT, body, root)
     trust_root.first(envelope, card=None)
     write_durably(_trust_root_file(settings, 1), encode(envelope))
+
+
+def check_keepers(instance: Instance, keepers: Sequence[Keeper]) -> None:
+    """Raises NotPermitted unless ``keepers``, if any are named, are those of the trust root."""
+    if keepers and set(keepers) != set(instance.root.live_keepers):
+        raise NotPermitted(
+            "The server was not started: the keepers named are not those of its trust root, which were named at its first "
+            "start. This version cannot change them. Name the same cards and the same independent keepers."
+        )
 
 
 def load(settings: Settings, port: int, now: int) -> Instance:
@@ -150,15 +160,3 @@ def _keys(settings: Settings) -> Path:
 
 def _trust_root_file(settings: Settings, version: int) -> Path:
     return settings.server_folder / TRUST_ROOTS / f"{version}.json"
-
-
-def _named(card: KeeperCard) -> Keeper:
-    return Keeper(
-        name=card.name,
-        cosigning_key=card.cosigning_key,
-        sealing_key=card.sealing_key,
-        url=card.url,
-        operator=card.operator,
-        independent=False,
-        retired_until=None,
-    )

@@ -9,14 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from crypto.encoding import decode
 from crypto.errors import Unavailable
+from crypto.trust_root import TrustRoot
 from crypto.wire.keeper_api import KeeperCard
+from vault_server.keeper_cards import read_card
 from vault_server.settings import Settings
-from vault_server.store.files import make_folder, read_whole
+from vault_server.store.files import make_folder
 
 PROGRAM = "vault_server.keeper"
 NAME = "keeper-1"
+CARD = "keeper-card.json"
+KEYS = "keys"
 STOP_SECONDS = 10
 
 # Linux ends a child with its parent on request. Loaded here: after a fork is no time to load anything.
@@ -35,12 +38,22 @@ async def make_card(settings: Settings, port: int) -> KeeperCard:
     )
     if await process.wait() != 0:
         raise Unavailable("The keeper beside this server could not be founded. Nothing was started.")
-    return read_keeper_card(settings)
+    return _card(settings)
 
 
-def read_keeper_card(settings: Settings) -> KeeperCard:
-    """The card of the keeper in this data folder. Raises Damaged when there is none."""
-    return decode(read_whole(settings.keeper_folder / "keeper-card.json").strip(), KeeperCard)
+def stands_beside(settings: Settings, root: TrustRoot) -> bool:
+    """Whether the data folder holds the keys of a keeper that ``root`` names: then it is started with the server.
+
+    Raises Malformed when what lies in the place of its card is none.
+    """
+    if not (settings.keeper_folder / KEYS).is_dir() or not (settings.keeper_folder / CARD).exists():
+        return False
+    own = _card(settings).cosigning_key
+    return any(keeper.cosigning_key == own for keeper in root.live_keepers)
+
+
+def _card(settings: Settings) -> KeeperCard:
+    return read_card(settings.keeper_folder / CARD)
 
 
 class KeeperProcess:
@@ -52,7 +65,7 @@ class KeeperProcess:
     @classmethod
     async def start(cls, settings: Settings, server_url: str, card: Path) -> "KeeperProcess":
         """Run the keeper at the address on its card. It is told to end when this process does, however that ends."""
-        address = urlsplit(read_keeper_card(settings).url)
+        address = urlsplit(_card(settings).url)
         await _wait_until_free(address.hostname or "127.0.0.1", address.port or 0)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", PROGRAM, "serve", "--data", str(settings.keeper_folder)),

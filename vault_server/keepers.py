@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from crypto.checkpoint import parse_decimal
 from crypto.errors import Malformed, Refusal, Unreachable
 from crypto.trust_root import Keeper
+from vault_server.cosigning import Behind, OtherRoot
 from vault_server.http_client import HttpClient
 from vault_server.media_types import TEXT, TREE_SIZE
-from vault_server.publisher import Behind, OtherRoot
 
 MAX_ANSWER = 1 << 14
 

@@ -1,7 +1,7 @@
 """Restoring a server from a backup, into a data folder without one: everything is verified before it takes its place.
 
 The keeper's folder and the operator's are left as they are. A copy that is older than what its keepers saw is refused
-when it is started, by ``publisher``.
+when it is started, by ``cosigning``.
 """
 
 import json

@@ -5,11 +5,13 @@ import json
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 from crypto.checkpoint import AHEAD, TEN_MINUTES
 from crypto.errors import Unavailable, Unreachable
+from crypto.trust_root import Keeper
 from languages.catalogue import spoken
 from languages.wrapping import wrapped
 from vault_server import instance as instances
@@ -17,7 +19,8 @@ from vault_server.app import make_app, running
 from vault_server.bounded_http import Server, config
 from vault_server.event_log import configure, note
 from vault_server.instance import Instance
-from vault_server.keeper_process import KeeperProcess, make_card, read_keeper_card
+from vault_server.keeper_cards import as_keeper
+from vault_server.keeper_process import KeeperProcess, make_card, stands_beside
 from vault_server.settings import Settings
 from vault_server.store.files import claimed
 from vault_server.vault import Vault
@@ -26,8 +29,12 @@ READY_SECONDS = 60
 STOP_SECONDS = 10
 
 
-async def serve(settings: Settings, *, with_keeper: bool, as_json: bool) -> None:
-    """Serve until told to stop. Raises Unavailable when the store fails, and whatever refuses the start."""
+async def serve(settings: Settings, keepers: Sequence[Keeper], *, as_json: bool) -> None:
+    """Serve until told to stop. Raises Unavailable when the store fails, and whatever refuses the start.
+
+    ``keepers``: those that run by themselves, as they go into the trust root of a new instance. With none named, one is
+    founded beside a new instance, and started beside an old one whose data folder holds it.
+    """
     settings.listening.check("server")
     configure()
     stop = asyncio.Event()
@@ -37,11 +44,9 @@ async def serve(settings: Settings, *, with_keeper: bool, as_json: bool) -> None
         listening = stack.enter_context(settings.listening.opened("server"))
         port = int(listening.getsockname()[1])
         instances.check_host(settings, port)
-        if not with_keeper and not instances.exists(settings):
-            read_keeper_card(settings)  # before anything is made
         try:
             stack.enter_context(claimed(settings.server_folder))
-            own = await _instance(settings, port, with_keeper=with_keeper)
+            own = await _instance(settings, port, keepers)
             vault = await stack.enter_async_context(running(settings, own))
         except OSError as error:
             raise Unavailable(
@@ -59,6 +64,7 @@ async def serve(settings: Settings, *, with_keeper: bool, as_json: bool) -> None
         )
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         stack.push_async_callback(_end, server, serving)
+        with_keeper = not keepers and stands_beside(settings, own.root)
         if with_keeper:
             card = instances.card_file(settings)
             keeper = await KeeperProcess.start(settings, settings.url(port), card)
@@ -145,12 +151,14 @@ def _compare_clocks(vault: Vault) -> None:
     print(wrapped(said, sys.stderr), file=sys.stderr, flush=True)
 
 
-async def _instance(settings: Settings, port: int, *, with_keeper: bool) -> Instance:
+async def _instance(settings: Settings, port: int, keepers: Sequence[Keeper]) -> Instance:
     now = int(time.time())
     if not instances.exists(settings):
-        card = await make_card(settings, port) if with_keeper else read_keeper_card(settings)
-        instances.found(settings, card, port, now)
-    return instances.load(settings, port, now)
+        named = keepers or [as_keeper(await make_card(settings, port))]
+        instances.found(settings, named, port, now)
+    own = instances.load(settings, port, now)
+    instances.check_keepers(own, keepers)
+    return own
 
 
 async def _end(server: Server, serving: asyncio.Task[None]) -> None:

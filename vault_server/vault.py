@@ -12,12 +12,12 @@ from crypto.labels import SUITE
 from crypto.wire import messages as m
 from crypto.wire import passkeys as p
 from vault_server.access_log import AccessLog
+from vault_server.cosigning import Cosigner
 from vault_server.identities import Identities
 from vault_server.instance import Instance
 from vault_server.limits import Buckets
 from vault_server.mailboxes import Mailboxes
 from vault_server.passkeys import AccountPasskeys
-from vault_server.publisher import Cosigner
 from vault_server.reading import Reading
 from vault_server.record_chains import RecordChains
 from vault_server.records import Records

@@ -183,7 +183,7 @@ async def test_a_keeper_that_does_not_end_its_answer_holds_nothing_up(
     silent = SimpleNamespace(end=never, identity_head=never)
     name, honest = next(iter(service.keepers.items()))
     monkeypatch.setattr(service_module, "KEEPER_PATIENCE", 1)
-    service.keepers = {name: silent, fresh(): honest}
+    service.keepers = {fresh(): silent, name: honest}
     proving = service.prove_chain(
         story.patient.own.profile.chain
     )  # of two keepers one answers, and one is needed

@@ -17,8 +17,9 @@ from crypto.wire import messages as m
 from crypto.wire.keeper_api import KeeperCard
 from tests.contract.vault_story import Person
 from vault_server import instance as instances
+from vault_server.cosigning import Behind, OtherRoot
 from vault_server.instance import read_key
-from vault_server.publisher import Behind, OtherRoot
+from vault_server.keeper_cards import as_keeper
 from vault_server.settings import Settings
 from vault_server.vault import Vault, VaultSession
 
@@ -131,7 +132,7 @@ async def serving(
     }
     settings = Settings(**(options | changes))
     if not instances.exists(settings):
-        instances.found(settings, keeper.card, 8765, START)
+        instances.found(settings, [as_keeper(keeper.card)], 8765, START)
     own = instances.load(settings, 8765, START)
     vault = await Vault.start(settings, own, [keeper], keeper.clock)
     try:

@@ -38,8 +38,9 @@ class Service:
         server_port, self._keeper_port = free_ports()
         self.url = f"http://127.0.0.1:{server_port}"
         serve = ["vault_server", "serve", "--data", str(data), "--port", str(server_port)]
-        self.server = Program([*serve, "--no-keeper", "--json"], words / "server.log", environment)
         folder = data / "keeper-1"
+        named = ["--keepers", str(folder / "keeper-card.json")]
+        self.server = Program([*serve, *named, "--json"], words / "server.log", environment)
         self._card = data / "server" / "instance-card.json"
         self._found = Program(
             [

@@ -1,4 +1,6 @@
-"""One real server and the keeper beside it, as processes on loopback, and the people of a story on them.
+"""One real server and its keepers, as processes on loopback, and the people of a story on them.
+
+One keeper stands beside the server, and is its child. Several run by themselves: a test can stop and start each.
 
 The operator's private keys lie in the instance's folder: ``Instance`` reads them, so that a test can lie with the
 signatures a dishonest operator could make.
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +22,12 @@ from crypto.signing import SigningKey
 from crypto.trust_root import InstanceCard, read_card
 from crypto.wire.cards import card_text
 from crypto.wire.keeper_api import KeeperCard
+from tests.support.keeper_program import KeeperProgram, free_port
 from vault_client.device_store import DeviceStore
 from vault_client.patient import Patient
 from vault_client.practitioner import Practitioner
 from vault_server.instance import read_key
-from vault_server.keeper.keys import load_card, load_keys
+from vault_server.keeper.keys import CARD, load_card, load_keys
 from vault_server.registrar import certify
 from vault_server.settings import Settings
 
@@ -40,6 +43,7 @@ class Instance:
     data: Path
     url: str
     card: InstanceCard
+    keepers: tuple[KeeperProgram, ...] = ()
 
     @property
     def log_key(self) -> SigningKey:
@@ -98,11 +102,30 @@ class Instance:
 
 
 @contextmanager
-def running(data: Path, port: int = 0, *options: str) -> Iterator[Instance]:
-    """Start a server, on a free port unless told one, and its keeper, with their data in ``data``; end both afterwards.
+def running(data: Path, port: int = 0, *options: str, keepers: int = 1) -> Iterator[Instance]:
+    """Start a server, on a free port unless told one, and its keepers; end all of them afterwards.
 
+    The server's data lie in ``data``, and so do those of the one keeper beside it; each of several has a folder next to it.
     ``options``: what else the operator says.
     """
+    with ExitStack() as stack:
+        named = []
+        if keepers > 1:
+            named = [
+                KeeperProgram.found(data.with_name(f"{data.name}-keeper-{place}"), f"keeper-{place}")
+                for place in range(keepers)
+            ]
+            port = port or free_port()  # the keepers are started while the server waits for them
+            for keeper in named:
+                stack.callback(keeper.stop)
+                keeper.serve(f"http://127.0.0.1:{port}", data / "server" / "instance-card.json")
+        yield stack.enter_context(_running(data, port, tuple(named), options))
+
+
+@contextmanager
+def _running(
+    data: Path, port: int, keepers: tuple[KeeperProgram, ...], options: tuple[str, ...]
+) -> Iterator[Instance]:
     command = [
         sys.executable,
         "-m",
@@ -115,6 +138,8 @@ def running(data: Path, port: int = 0, *options: str) -> Iterator[Instance]:
         "--json",
         *options,
     ]
+    if keepers:
+        command += ["--keepers", *(str(keeper.folder / CARD) for keeper in keepers)]
     said = data.with_suffix(".log")
     with (
         said.open("w") as errors,
@@ -125,7 +150,8 @@ def running(data: Path, port: int = 0, *options: str) -> Iterator[Instance]:
             if not line:
                 raise RuntimeError(f"The server did not start: {said.read_text()}")
             ready = json.loads(line)
-            yield Instance(data, ready["serving"], read_card(Path(ready["card"]).read_text()))
+            card = read_card(Path(ready["card"]).read_text())
+            yield Instance(data, ready["serving"], card, keepers)
         finally:
             server.terminate()
             try:

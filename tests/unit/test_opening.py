@@ -56,14 +56,19 @@ class Consultation:
         return [key.reveal() for key in await self.opener.release(asked)]
 
     async def ask_keepers(
-        self, question: Callable[[bytes, Any], Coroutine[None, None, Any]], needed: int
+        self,
+        question: Callable[[bytes, Any], Coroutine[None, None, Any]],
+        needed: int,
+        enough: Callable[[dict[bytes, Any]], bool],
     ) -> dict[bytes, Any]:
-        """Every keeper, each under its name; as the service of a profile does."""
+        """The keepers one after the other, each under its name, until they are enough; as the service of a profile does."""
         assert needed == K
-        return {
-            name: await question(name, self._keeper(place, name))
-            for place, name in enumerate(self.policy.keepers)
-        }
+        answers: dict[bytes, Any] = {}
+        for place, name in enumerate(self.policy.keepers):
+            answers[name] = await question(name, self._keeper(place, name))
+            if len(answers) >= needed and enough(answers):
+                break
+        return answers
 
     def _keeper(self, place: int, name: bytes) -> Any:
         async def answer(_: Any) -> ReleaseAnswer:

@@ -17,7 +17,9 @@ from tests.support.small_log import SmallLog, random_leaf
 from vault_client.trust import (
     BelievedHead,
     Pin,
+    Word,
     advance,
+    agreeing,
     believe_logged,
     believe_note,
     certified_subject,
@@ -90,6 +92,35 @@ def test_a_head_counts_from_five_minutes_ahead_to_ten_minutes_after():
     for now in (NOW - AHEAD - 1, NOW + TEN_MINUTES + 1):
         with pytest.raises(Stale):
             believe_note(ROOT, LOG, note, now)
+
+
+def test_one_keeper_that_dates_ahead_spoils_nothing():
+    """Of four cosignatures one is dated in the future: the head counts by the others. Where it is needed, it is stale."""
+    for off in (AHEAD + 1, TEN_MINUTES, 9 * TEN_MINUTES):
+        assert believe_note(ROOT, LOG, cosigned(HEAD, NOW + off, NOW, NOW - 9, NOW), NOW).time == NOW
+    with pytest.raises(Stale):
+        believe_note(ROOT, LOG, cosigned(HEAD, NOW + AHEAD + 1, NOW, NOW), NOW)
+    with pytest.raises(NotProven):
+        believe_note(ROOT, LOG, cosigned(HEAD, NOW + 9 * TEN_MINUTES, NOW, NOW), NOW)
+
+
+def test_a_keeper_that_shows_another_directory_is_left_out():
+    """As few as possible, whoever it is; of two against two nobody knows who lies, and our own head counts as true."""
+    seven, other, nine = (Head(size=size, root=fresh()) for size in (7, 7, 9))
+
+    def agree(*heads, at=empty_head(LOG).head):  # noqa: B008 - it is frozen
+        words = {bytes([place]): Word(None, head) for place, head in enumerate(heads)}
+        found = agreeing(words, at, 3)
+        return None if found is None else [name[0] for name in found]
+
+    assert agree(seven, seven, nine) == [0, 1, 2]
+    assert agree(seven, seven, nine, nine) == [0, 1, 2, 3]
+    assert agree(other, seven, seven, nine) == [1, 2, 3]
+    assert agree(seven, other, seven) is None
+    assert agree(seven, other, seven, other) is None
+    assert agree(seven, seven, seven, nine, at=other) is None
+    assert agree(seven, nine, nine, nine, at=other) == [1, 2, 3]
+    assert agree(seven, seven) is None
 
 
 # What is logged

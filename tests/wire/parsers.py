@@ -56,11 +56,11 @@ from tests.support.people import LOG, Person, Service
 from tests.support.vaults import Vault
 from vault_server import limits
 from vault_server.archive import NEEDED, ArchiveWriter, members
+from vault_server.cosigning import Behind
 from vault_server.http_client import HttpAnswer, HttpClient
 from vault_server.http_exchange import AnyRequest, length_of
 from vault_server.keepers import HttpKeeper
 from vault_server.media_types import TREE_SIZE
-from vault_server.publisher import Behind
 from vault_server.routes.gate import QUERY_HEADER, query_header
 
 Honest = st.SearchStrategy[bytes]

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 ONE_KEEPER = "A keeper watches that the log is not changed. It is 1 of 1 and stands beside the server: not independent."
 TOO_FEW = "Keepers watch that the log is not changed: {k} of {n} must sign. Too few of them are independent of the server."
 INDEPENDENT = (
-    "Keepers watch that the log is not changed: {k} of {n} must sign. They are independent of the server."
+    "Keepers watch that the log is not changed: {k} of {n} must sign. Independent of the server, by its operator's word: "
+    "{apart} of {n}."
 )
 FIRST_USE = "Trust on first use: this server was believed without an instance card."
 
@@ -49,7 +50,8 @@ def keepers_sentence(root: "TrustRoot") -> str:
     """The same for people."""
     facts = keepers(root)
     if facts["independent"]:
-        return INDEPENDENT.format(k=facts["needed"], n=facts["of"])
+        apart = sum(keeper.independent for keeper in root.live_keepers)
+        return INDEPENDENT.format(k=facts["needed"], n=facts["of"], apart=apart)
     if facts["of"] == 1:
         return ONE_KEEPER
     return TOO_FEW.format(k=facts["needed"], n=facts["of"])

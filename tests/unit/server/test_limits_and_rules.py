@@ -11,6 +11,7 @@ from tests.contract.in_process import START, Clock, CosigningKeeper
 from tests.contract.vault_story import fresh
 from vault_server import instance as instances
 from vault_server import rules
+from vault_server.keeper_cards import as_keeper
 from vault_server.limits import Buckets, address_class
 from vault_server.listening import Listening
 from vault_server.rules import Replaced
@@ -112,10 +113,10 @@ def test_an_instance_is_founded_once(tmp_path: Path) -> None:
     """Its keys and trust root stay; a founding cut short is taken up; a lost key is noticed."""
     settings, keeper = Settings(data=tmp_path, public_host="vault.example"), CosigningKeeper(Clock())
     assert not instances.exists(settings)
-    instances.found(settings, keeper.card, 8765, START)
+    instances.found(settings, [as_keeper(keeper.card)], 8765, START)
     first = instances.load(settings, 8765, START)
     (settings.server_folder / "trust-roots" / "1.json").unlink()
-    instances.found(settings, keeper.card, 8765, START)
+    instances.found(settings, [as_keeper(keeper.card)], 8765, START)
     second = instances.load(settings, 8765, START)
     assert first.root == second.root
     for secret in [*(settings.server_folder / "keys").iterdir(), *settings.operator_folder.iterdir()]:

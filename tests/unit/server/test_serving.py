@@ -25,12 +25,12 @@ from crypto.wire.vault_api import PREFIX, VaultApi
 from tests.contract.in_process import Clock, InProcess
 from tests.contract.vault_story import Person, World
 from vault_server.__main__ import main
+from vault_server.cosigning import Behind, OtherRoot
 from vault_server.directory_client import connected
 from vault_server.http_client import HttpClient
 from vault_server.instance import read_key
 from vault_server.keepers import HttpKeepers
 from vault_server.media_types import JSON
-from vault_server.publisher import Behind, OtherRoot
 from vault_server.register import NAME
 from vault_server.serve import announce
 
@@ -312,8 +312,9 @@ async def test_what_cannot_be_served_is_not_founded(tmp_path: Path) -> None:
 
 
 async def test_without_its_keepers_card_nothing_is_made(tmp_path: Path) -> None:
-    """A first start without a keeper, and without the card of one, is refused before any folder is made."""
-    code, errors = await _refused("--data", str(tmp_path / "data"), "--port", "0", "--no-keeper")
+    """A first start with a keeper whose card is not there is refused before any folder is made."""
+    card = str(tmp_path / "keeper-card.json")
+    code, errors = await _refused("--data", str(tmp_path / "data"), "--port", "0", "--keepers", card)
     assert (code, "keeper-card.json could not be read" in errors) == (3, True), errors
     assert not (tmp_path / "data").exists()
 
