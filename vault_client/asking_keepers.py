@@ -24,9 +24,8 @@ class AskedKeepers:
     ) -> dict[bytes, Answer]:
         """Answers by keeper. With ``enough``, as soon as ``needed`` or more satisfy it; else once all had their time.
 
-        Nobody who could still answer is waited for once too few can, unless all are to hear the question (``enough`` is None).
-        Raises a refusal when so many refuse that the others are too few, else Unreachable, when fewer than ``needed``
-        answered.
+        Nor is anybody waited for once so many have refused that the others are too few; but without ``enough`` all are to
+        hear the question. Raises such a refusal, or Unreachable, when fewer than ``needed`` answered.
         """
         asked = {asyncio.create_task(self._ask(name, question)): name for name in self._keepers}
         answers: dict[bytes, Answer] = {}
@@ -41,7 +40,7 @@ class AskedKeepers:
                     except CoffreError as error:
                         failed[asked[task]] = error
                 if enough is not None and (
-                    len(failed) > len(asked) - needed or (len(answers) >= needed and enough(answers))
+                    self._refusal(failed, needed) or (len(answers) >= needed and enough(answers))
                 ):
                     break
         finally:
@@ -49,7 +48,7 @@ class AskedKeepers:
                 task.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
         if len(answers) < needed:
-            raise self._too_few(failed, needed)
+            raise self._refusal(failed, needed) or self._too_few(failed, needed)
         return answers
 
     async def _ask(self, name: bytes, question: Question[Answer]) -> Answer:
@@ -62,15 +61,17 @@ class AskedKeepers:
                 f"The keeper {called} took longer than {self._patience} seconds. It was not waited for. Try again."
             ) from None
 
+    def _refusal(self, failed: Mapping[bytes, CoffreError], needed: int) -> CoffreError | None:
+        """A refusal, when no others than those that refuse could be enough."""
+        refusals = [error for error in failed.values() if not isinstance(error, Unreachable)]
+        return refusals[0] if refusals and len(refusals) > len(self._keepers) - needed else None
+
     def _too_few(self, failed: Mapping[bytes, CoffreError], needed: int) -> CoffreError:
+        silent = {name: error for name, error in failed.items() if isinstance(error, Unreachable)}
         if not self._keepers:
             return Unreachable("No keeper is known. Nothing was opened.")
-        silent = [name for name, error in failed.items() if isinstance(error, Unreachable)]
-        refusals = [error for name, error in failed.items() if name not in silent]
-        if len(refusals) > len(self._keepers) - needed:
-            return refusals[0]
         if len(self._keepers) == 1:
-            return failed[silent[0]]
+            return next(iter(silent.values()))
         names = ", ".join(sorted(self._keepers[name][0] for name in silent))
         return Unreachable(
             f"Too few keepers answer: {needed} of {len(self._keepers)} must, and these do not: {names}. Nothing is known "

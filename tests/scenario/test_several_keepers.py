@@ -147,13 +147,15 @@ async def test_a_keeper_below_the_threshold_changes_nothing(
     await story.do_all()
     assert story.reader.left_out() == []
     assert (await story.patient.log()).alarms == ()
-    first.again()
+    first.start()
+    first.wait()
     story.keepers[1].stop()
     with contradicting(story.keepers[1]):
         await story.do_all()
         told = story.instance.data.with_suffix(".log").read_text()
     assert "The keeper keeper-1 does not cosign" in told
-    story.keepers[1].again()
+    story.keepers[1].start()
+    story.keepers[1].wait()
     await verify_logs(story.instance.url, story.instance.card)
 
 
@@ -194,7 +196,9 @@ async def test_above_the_threshold_it_is_said_and_nothing_is_lost(story: Consult
     await story.patient.get(document.document.doc, own)
     assert own.read_bytes() == TEXT
     for keeper in down:
-        keeper.again()
+        keeper.start()
+    for keeper in down:
+        keeper.wait()
     await story.read()
     assert (
         len((await story.patient.log()).entries) == before + 1

@@ -51,9 +51,12 @@ class KeeperProgram:
             ["sh", "-c", waiting, str(card), sys.executable, "-m", "vault_server.keeper", *self._words]
         )
 
-    def again(self) -> None:
-        """Start it once more, and wait until it listens."""
+    def start(self) -> None:
+        """Start it once more."""
         self._start([sys.executable, "-m", "vault_server.keeper", *self._words])
+
+    def wait(self) -> None:
+        """Wait until it listens."""
         address = ("127.0.0.1", int(self._words[-1]))
         deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:

@@ -57,6 +57,8 @@ async def test_too_few_are_named() -> None:
     with pytest.raises(NotFound):
         await answered(REFUSED, REFUSED, HANGS, HANGS)
     with pytest.raises(NotFound):
+        await answered(GONE, REFUSED, REFUSED, 1)
+    with pytest.raises(NotFound):
         await answered(REFUSED, needed=1)
     with pytest.raises(Unreachable, match="gone"):
         await answered(GONE, needed=1)
