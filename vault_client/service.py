@@ -56,6 +56,9 @@ Answer = TypeVar("Answer")
 # Seconds in which a keeper must have answered, whatever it does meanwhile: the others are not held up longer by it.
 KEEPER_PATIENCE = 30
 
+# Seconds after which a keeper is asked once more that may not have seen a head yet which others had cosigned.
+CATCHING_UP = 1
+
 # What people read
 NOT_BELIEVED = (
     "ALARM: the server at {url} is not believed. {why} Nothing more is sent to it before Coffre is started again. What "
@@ -226,6 +229,10 @@ class Service(BelievedHeads):
         at, needed = self.believed(self.root.directory_origin).head, self.root.policy.k
 
         async def vouch(name: bytes, keeper: KeeperApi) -> Word:
+            answer = await keeper.identity_head(IdentityHeadQuery(chain=chain))
+            with suppress(NotProven):
+                return trust.believe_word(self.root, self.keeper(name), answer.envelope, chain.ref, at)
+            await asyncio.sleep(CATCHING_UP)
             answer = await keeper.identity_head(IdentityHeadQuery(chain=chain))
             return trust.believe_word(self.root, self.keeper(name), answer.envelope, chain.ref, at)
 

@@ -46,7 +46,7 @@ class IdentityHeads:
         expired, and as ``fold`` does.
         """
         trust_root.check_expiry(self._trust.current, self._clock.now())
-        directory = await self.directory(WITHIN)
+        directory = await self.directory(query.chain.links[-1].disclosure.index + 1)
         known = await self.complete(directory, query.chain)
         statement = IdentityHead(
             identity=known.ref.identity,
@@ -57,9 +57,9 @@ class IdentityHeads:
         )
         return IdentityHeadAnswer(envelope=sign(labels.IDHEAD, statement, self._key))
 
-    async def directory(self, within: float) -> LogRow:
-        """The directory under a head asked for at most ``within`` seconds ago."""
-        return await self._witness.refresh(self._trust.newest.directory_origin, within)
+    async def directory(self, size: int) -> LogRow:
+        """The directory under a head asked for at most a second ago; just now when it has fewer than ``size`` leaves."""
+        return await self._witness.reach(self._trust.newest.directory_origin, size, WITHIN)
 
     async def complete(self, directory: LogRow, chain: Chain) -> Known:
         """What ``chain`` says, which has all the identity's links in the directory under this head.

@@ -145,9 +145,8 @@ class Releases:
         return release(blob, request, digest, index, device_key=device, keeper=key_hash(self._key.public))
 
     async def _refreshed(self, origin: str, size: int) -> LogRow:
-        """A log under a head fetched within a minute; within a second when the reader has seen more of it."""
-        log = await self._witness.refresh(origin, A_MINUTE)
-        return log if size <= log.size else await self._witness.refresh(origin, 1)
+        """A log under a head fetched within a minute; just now when the reader has seen more of it."""
+        return await self._witness.reach(origin, size, A_MINUTE)
 
     async def _check_leaf(self, log: LogRow, request: AccessRequest, index: int, leaf: Leaf) -> None:
         if leaf.slot_two != request.slot_two:

@@ -5,6 +5,8 @@ and the root recomputed, the new head is on disk, and only then is the cosignatu
 asking the server instead of being asked.
 """
 
+import asyncio
+
 from crypto.checkpoint import (
     Checkpoint,
     CosignerKey,
@@ -26,6 +28,9 @@ from vault_server.keeper.mirror import Mirror
 from vault_server.keeper.source import Source
 from vault_server.keeper.store import LogRow
 from vault_server.keeper.trust import Trust
+
+# However often it is wanted, a log's newest head is fetched once in so many seconds.
+AGAIN = 1
 
 
 class OtherHead(Conflict):
@@ -107,6 +112,19 @@ class Witness:
                 await self._logs.check_prefix(log.row, checkpoint)
             log.asked = asked
             return log.row
+
+    async def reach(self, origin: str, size: int, within: float) -> LogRow:
+        """``refresh``, and once more within two seconds when the log is then known here to fewer than ``size`` leaves.
+
+        A head is published as soon as enough keepers have cosigned it: whoever saw it there may be here before it is.
+        """
+        log = await self.refresh(origin, within)
+        if log.size < size:
+            log = await self.refresh(origin, AGAIN)
+        if log.size < size:
+            await asyncio.sleep(AGAIN)
+            log = await self.refresh(origin, AGAIN)
+        return log
 
     async def _begin(self, key: LogKey) -> FollowedLog:
         """Follow a log from now on, provided that the server shows a checkpoint signed by it."""

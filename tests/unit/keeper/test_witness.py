@@ -32,6 +32,7 @@ from crypto.wire.problems import problem_of
 from tests.support.keeper_story import Story, Time, keeper_story, open_keeper
 from tests.support.people import HOST, LOG, NOW
 from tests.support.small_log import SmallLog, random_leaf
+from vault_server.keeper import witness as witness_module
 from vault_server.keeper.followed_logs import FollowedLog, FollowedLogs
 from vault_server.keeper.mirror import Extension
 from vault_server.keeper.store import NewLeaves, Store
@@ -219,6 +220,31 @@ async def test_a_head_the_server_shows_is_followed(story: Story) -> None:
     story.service.published[LOG] = story.service.shard.note()
     await story.grant()
     assert await story.keeper.release(await story.query())
+
+
+async def test_a_head_that_others_had_first_is_waited_for(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked about a head that was published a moment after it last looked, a keeper looks again, a second later and once."""
+    story.service.shard.fill(3)
+    await story.service.publish(story.keeper, LOG)
+    witness = story.keeper._witness
+    assert (await witness.refresh(LOG, 0)).size == 3
+    story.service.shard.fill(2)
+    story.service.published[LOG] = story.service.shard.note()
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        story.time.now += seconds
+
+    monkeypatch.setattr(witness_module.asyncio, "sleep", sleep)
+    assert (await witness.refresh(LOG, 1)).size == 3
+    assert (await witness.reach(LOG, 3, 60)).size == 3
+    assert slept == []
+    assert (await witness.reach(LOG, 5, 60)).size == 5
+    assert (await witness.reach(LOG, 99, 60)).size == 5
+    assert slept == [1, 1]
 
 
 async def test_heads_survive_a_restart(story: Story, tmp_path: Path) -> None:
