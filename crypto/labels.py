@@ -26,6 +26,7 @@ ROOT_LOGIN: Final = _label("root-login")
 DEPOSIT_CARD: Final = _label("deposit-card")
 DEPOSIT: Final = _label("deposit")
 EXPORT: Final = _label("export")
+EVIDENCE: Final = _label("evidence")
 
 # Ids and hash chains
 IDENTITY: Final = _label("identity")

@@ -142,6 +142,11 @@ def consistency_path(old: int, new: int, hash_of_subtree: SubtreeHash) -> list[b
     return path[::-1]
 
 
+def beginning_root(size: int, hash_of_subtree: SubtreeHash) -> bytes:
+    """The root over the first ``size`` leaves of a tree."""
+    return _hash_between(0, size, hash_of_subtree)
+
+
 def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> None:
     """Check that the leaf with hash ``leaf`` is number ``index`` of the ``size`` leaves under ``root``.
 

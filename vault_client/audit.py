@@ -12,6 +12,7 @@ import msgspec
 
 from crypto import labels
 from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
+from crypto.checkpoint import TEN_MINUTES
 from crypto.encoding import decode
 from crypto.errors import Refusal
 from crypto.locators import Locator, end_tag, event_tag
@@ -19,17 +20,21 @@ from crypto.sealed import shares
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
-from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Tombstone, VaultLink
+from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Rotate, Tombstone, VaultLink
 from crypto.wire.messages import SealedOpening
 from vault_client import log_scan
+from vault_client.alarms import Alarms, keep_alarm, kept_alarms
 from vault_client.audit_readings import Readings
-from vault_client.audit_report import FOUNDED, Alarm, Alarms, AuditReport, Entry, change_of
+from vault_client.audit_report import FOUNDED, AuditReport, Entry, change_of
+from vault_client.believed_heads import KeptNote
 from vault_client.device_store import DeviceStore
+from vault_client.evidence_gathering import EvidenceGathering
 from vault_client.local_vault import AuditPlace, FoundAt, SharedDocuments
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
 from vault_client.own_identity import OwnIdentity
 from vault_client.reader_keys import ReaderKeys
 from vault_client.sealed_openings import sealed_openings
+from vault_client.seen_heads import SeenHeads
 from vault_client.service import Service
 from vault_client.trust import BelievedHead
 from vault_client.vault_replica import VaultReplica
@@ -44,13 +49,15 @@ class Audit:
         self._own = own
         self._replica = replica
         self._alarms = Alarms()
-        self._readings = Readings(store, replica, ReaderKeys(service), self._alarms)
+        self._readers = ReaderKeys(service)
+        self._views = SeenHeads(service, own.device.public.key_id, self._alarms)
+        self._readings = Readings(store, replica, self._readers, self._views, self._alarms)
 
     async def run(self) -> AuditReport:
         """Scan and judge what is new, keep it, and report everything."""
         # The head before the record: a link that came between is under a later head, and not missed in this one.
         origin, held = self._replica.origin, self._replica.local.head.n
-        believed = await self._service.refresh(origin)
+        believed, note = await self._service.witnessed(origin)
         await self._replica.sync()
         place = self._store.get("audit", AuditPlace) or AuditPlace(
             scanned=log_scan.begin(origin), last=FIRST, next_link=0
@@ -61,19 +68,25 @@ class Audit:
             self._service.api, self._replica.vault, place.scanned.size, believed.head.size
         )
         openings = {opening.index: opening async for opening in answers}
-        entries, place = await self._judge_all(place, result, openings)
+        entries, place = await self._judge_all(place, result, openings, believed)
+        await self._views.check(believed)
         if place.next_link <= held:
             self._alarms.add(
                 "UNLOGGED", None, "A change to the record is not in the log. The service hid it."
             )
+        raised = self._alarms.raised
+        gathering = EvidenceGathering(self._service, self._own, self._replica, self._readers, believed, note)
+        findings = [finding async for finding in gathering.findings(raised)]
         with self._store.transaction():
             for entry in entries:
                 self._store.put(f"entry/{entry.index:012d}", entry)
-            for alarm in self._alarms.raised:
+            for each, finding in zip(raised, findings, strict=True):
+                alarm = each.alarm
                 where = believed.head.size if alarm.index is None else alarm.index
-                self._store.put(f"alarm/{where:012d}-{alarm.code}", alarm)
+                keep_alarm(self._store, where, alarm, finding)
             self._store.put("audit", place)
             self._store.put("audited", believed)
+            self._store.put("audited-note", KeptNote(root=believed.head.root, note=note))
         return self._report(believed)
 
     def last(self) -> AuditReport | None:
@@ -84,7 +97,7 @@ class Audit:
     def _report(self, believed: BelievedHead) -> AuditReport:
         return AuditReport(
             entries=tuple(entry for _, entry in sorted(self._store.scan("entry", Entry))),
-            alarms=tuple(alarm for _, alarm in sorted(self._store.scan("alarm", Alarm))),
+            alarms=tuple(kept_alarms(self._store)),
             size=believed.head.size,
             root=believed.head.root,
             time=believed.time,
@@ -110,14 +123,19 @@ class Audit:
         return ScanKeys(vault=vault, grants=grants, tags=tags)
 
     async def _judge_all(
-        self, place: AuditPlace, result: ScanResult, openings: dict[int, SealedOpening]
+        self,
+        place: AuditPlace,
+        result: ScanResult,
+        openings: dict[int, SealedOpening],
+        believed: BelievedHead,
     ) -> tuple[list[Entry], AuditPlace]:
-        entries = []
+        entries, audited = [], self._store.get("audited", BelievedHead)
         for index in sorted(result.found):
             leaf = result.found[index]
             opening = self._open(leaf, openings.get(index))
             if opening is None:
                 continue
+            self._check_time(leaf, opening, audited, believed)
             if leaf.by_vault:
                 expected = FIRST if place.last == FIRST else previous(opening.salt2, place.last)
                 if opening.part.prev != expected:
@@ -131,6 +149,7 @@ class Audit:
                     leaf,
                     "The service logged an entry where only you could miss it.",
                     opening,
+                    compared=self._mark_of(leaf),
                 )
             if opening.envelope.type == labels.ACCESS_REQUEST:
                 reading = await self._readings.judge(leaf, opening)
@@ -143,6 +162,8 @@ class Audit:
                 )
                 continue
             place = followed
+            self._views.note(leaf, opening)
+            self._note_keys(leaf, opening)
             tagged = leaf.by_tag
             if tagged is not None and opening.envelope.type == labels.GRANT_EVENT:
                 entries.append(self._granted(leaf, tagged, opening))
@@ -171,6 +192,33 @@ class Audit:
             )
             return None
         return opening
+
+    def _check_time(
+        self, leaf: FoundLeaf, opening: Opening, audited: BelievedHead | None, believed: BelievedHead
+    ) -> None:
+        """An entry is not older than a head that did not hold it, nor newer than one that does."""
+        said = opening.part.time
+        if audited is not None and said < audited.time - TEN_MINUTES:
+            kept = self._store.get("audited-note", KeptNote)
+            notes = (kept.note,) if kept is not None and kept.root == audited.head.root else ()
+            text = "The service dated an entry earlier than a head of the log that did not hold it yet."
+            self._alarms.add("BACKDATED", leaf, text, opening, notes=notes)
+        elif said > believed.time + TEN_MINUTES:
+            text = "The service dated an entry later than a head of the log that holds it."
+            self._alarms.add("BACKDATED", leaf, text, opening)
+
+    def _note_keys(self, leaf: FoundLeaf, opening: Opening) -> None:
+        """Keep where in the log the newest scan key was given to the service."""
+        envelope = opening.envelope
+        if leaf.by_tag is None and _gives_scan_key(envelope):
+            self._store.put("scan-key-given", FoundAt(index=leaf.index, statement=envelope.digest))
+
+    def _mark_of(self, leaf: FoundLeaf) -> tuple[int, ...]:
+        """Where the log says which scan key the service had, and whose grant the leaf is under."""
+        given = self._store.get("scan-key-given", FoundAt)
+        gid = leaf.by_grant.hex() if leaf.by_grant is not None else ""
+        events = sorted(found.index for _, found in self._store.scan(f"event-{gid}", FoundAt))
+        return (*([given.index] if given is not None else []), *events[:1])
 
     def _follow(self, place: AuditPlace, leaf: FoundLeaf, opening: Opening) -> AuditPlace | None:
         """The place after a statement of the record's own, None when it is not the one expected here.
@@ -258,3 +306,10 @@ class Audit:
     def _shared(self, event: bytes) -> tuple[bytes, ...]:
         found = self._store.get(f"shared/{event.hex()}", SharedDocuments)
         return found.docs if found is not None else ()
+
+
+def _gives_scan_key(envelope: Envelope) -> bool:
+    """Whether a founding or a link, which is in this record, brings a scan key."""
+    if envelope.type != labels.VAULT_LINK:
+        return envelope.type == labels.GENESIS
+    return any(isinstance(step, Rotate) for step in decode(envelope.body, VaultLink).operations)

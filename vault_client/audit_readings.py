@@ -12,11 +12,13 @@ from crypto.padding import unpad_record
 from crypto.requests import AccessRequest, Purpose, check_request, purpose_info, read_request
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
-from vault_client.audit_report import Alarms, Entry
+from vault_client.alarms import Alarms
+from vault_client.audit_report import Entry
 from vault_client.device_store import DeviceStore
 from vault_client.local_vault import EventTerms, FoundAt, LocalGrant
 from vault_client.log_scan import FoundLeaf
 from vault_client.reader_keys import ReaderKeys
+from vault_client.seen_heads import SeenHeads
 from vault_client.vault_replica import VaultReplica
 
 
@@ -24,11 +26,17 @@ class Readings:
     """The readings of one audit run."""
 
     def __init__(
-        self, store: DeviceStore, replica: VaultReplica, readers: ReaderKeys, alarms: Alarms
+        self,
+        store: DeviceStore,
+        replica: VaultReplica,
+        readers: ReaderKeys,
+        views: SeenHeads,
+        alarms: Alarms,
     ) -> None:
         self._store = store
         self._replica = replica
         self._readers = readers
+        self._views = views
         self._alarms = alarms
 
     async def judge(self, leaf: FoundLeaf, opening: Opening) -> Entry | None:
@@ -46,6 +54,7 @@ class Readings:
         proven = await self._check_reader(leaf, opening, request, refused)
         grant = self._replica.grant(request.gid) if proven else None
         if proven:
+            self._views.note(leaf, opening)
             self._check_reading(leaf, opening, request, grant, refused)
         return Entry(
             index=leaf.index,
@@ -68,7 +77,8 @@ class Readings:
             place = FoundAt(index=leaf.index, statement=opening.envelope.digest)
             self._store.put(name, place)
         elif first.index != leaf.index:
-            self._alarms.add("REPLAY", leaf, "The service logged one reading a second time.", opening)
+            text = "The service logged one reading a second time."
+            self._alarms.add("REPLAY", leaf, text, opening, compared=(first.index,))
             return True
         return False
 
@@ -80,16 +90,21 @@ class Readings:
         grant: LocalGrant | None,
         refused: bool,
     ) -> None:
+        device = request.device.hex()[:8]
+        name = grant.name if grant is not None else request.identity.hex()[:8]
         if leaf.by_tag is not None:
             self._alarms.add(
                 "MISPLACED_BY_READER",
                 leaf,
-                "A reader's device marked its reading as the end of a grant.",
+                f"The device {device} of {name} marked its reading as a change or the end of a grant: it knows the keys for that.",
                 opening,
             )
         elif not refused and leaf.by_grant != request.gid:
             self._alarms.add(
-                "MISPLACED_BY_READER", leaf, "A reader's device hid where its reading is logged.", opening
+                "MISPLACED_BY_READER",
+                leaf,
+                f"The device {device} of {name} hid where its reading is logged.",
+                opening,
             )
         if not refused:
             self._check_scope(leaf, opening, request, grant)
@@ -127,14 +142,20 @@ class Readings:
         acts, expiry = self._terms(grant, leaf.index)
         over = opening.part.time > expiry or (ended is not None and ended.index < leaf.index)
         if outside or over or request.act not in acts:
-            self._alarms.add("OUT_OF_SCOPE", leaf, "Someone read what the grant does not allow.", opening)
+            compared = [found.index for found in (ended, self._event(request)) if found is not None]
+            text = "Someone read what the grant does not allow."
+            self._alarms.add("OUT_OF_SCOPE", leaf, text, opening, compared=tuple(compared))
         events = [event for _, event in self._store.scan(f"event-{request.gid.hex()}", FoundAt)]
         below = [event for event in events if event.index < request.view.seen.size]
         newest = max(below, key=lambda event: event.index, default=None)
-        held = next((event for event in events if event.statement == request.ghead), None)
+        held = self._event(request)
         if newest is not None and (held is None or held.index < newest.index):
             self._alarms.add(
-                "STALE_VIEW", leaf, "A reader used an older grant than the one in the log.", opening
+                "STALE_VIEW",
+                leaf,
+                "A reader used an older grant than the one in the log.",
+                opening,
+                compared=(newest.index, *([held.index] if held is not None else [])),
             )
 
     def _terms(self, grant: LocalGrant, index: int) -> tuple[tuple[Act, ...], int]:
@@ -147,6 +168,11 @@ class Readings:
         last = max(before, key=lambda event: event.index, default=None)
         terms = self._store.get(f"terms/{last.statement.hex()}", EventTerms) if last is not None else None
         return (terms.acts, terms.expiry) if terms is not None else (grant.acts, grant.expiry)
+
+    def _event(self, request: AccessRequest) -> FoundAt | None:
+        """Where the event stands that the reader says it holds."""
+        events = self._store.scan(f"event-{request.gid.hex()}", FoundAt)
+        return next((event for _, event in events if event.statement == request.ghead), None)
 
     def _purpose(self, request: AccessRequest) -> Purpose | None:
         info = purpose_info(request.origin, request.gid, request.nonce)

@@ -2,7 +2,6 @@
 
 from typing import Final, Literal
 
-from crypto.access_log import Opening
 from crypto.encoding import Body, Bytes16, Bytes32, Natural
 from crypto.requests import Purpose
 from crypto.vault_links import (
@@ -20,7 +19,7 @@ from crypto.vault_links import (
     SnapshotPart,
     Tombstone,
 )
-from vault_client.log_scan import FoundLeaf
+from vault_client.alarms import Alarm
 
 Kind = Literal["access", "refused", "change", "granted", "ended"]
 
@@ -61,29 +60,6 @@ class Entry(Body, frozen=True):
     documents: tuple[Bytes16, ...]
     changes: tuple[str, ...]
     purpose: Purpose | None
-
-
-class Alarm(Body, frozen=True):
-    """Something that must not be. ``leaf`` and ``opening`` are the evidence, where there is any."""
-
-    code: str
-    index: Natural | None
-    text: str
-    leaf: bytes
-    opening: Opening | None
-
-
-class Alarms:
-    """The alarms of one audit run."""
-
-    def __init__(self) -> None:
-        self.raised: list[Alarm] = []
-
-    def add(self, code: str, leaf: FoundLeaf | None, text: str, opening: Opening | None = None) -> None:
-        """Raise an alarm about ``leaf``, or about the log as a whole."""
-        index = leaf.index if leaf is not None else None
-        evidence = leaf.leaf.to_bytes() if leaf is not None else b""
-        self.raised.append(Alarm(code=code, index=index, text=text, leaf=evidence, opening=opening))
 
 
 class AuditReport(Body, frozen=True):

@@ -1,6 +1,7 @@
-"""The heads of the server's logs, as this device believes them.
+"""The heads of the server's logs, as this device believes them; and what is kept when two of them contradict.
 
-They move in the store only after they have been verified whole, and never back.
+They move in the store only after they have been verified whole, and never back. A head that does not fit the one before
+is refused; as it was signed, it is evidence, and stays on this device as an alarm.
 """
 
 import asyncio
@@ -8,14 +9,21 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from crypto import labels
 from crypto.access_log import Leaf, Outcome
-from crypto.errors import NotProven
-from crypto.signing import Envelope
+from crypto.encoding import Body, Bytes32
+from crypto.errors import CoffreError, NotProven, Refusal
+from crypto.evidence import Beginning, Finding
+from crypto.identity_chain import Known
+from crypto.receipt import Receipt
+from crypto.signing import Envelope, read, verify_keys
 from crypto.statements import Head, View
 from crypto.trust_root import Accepted, TrustRoot
-from crypto.wire.messages import Logged
+from crypto.wire.keeper_api import IdentityHead
+from crypto.wire.messages import Logged, ShownChain
 from crypto.wire.vault_api import VaultApi
 from vault_client import trust
+from vault_client.alarms import Alarm, keep_alarm
 from vault_client.device_store import DeviceStore
 from vault_client.log_reader import LogReader
 from vault_client.trust import BelievedHead
@@ -23,6 +31,19 @@ from vault_client.trust import BelievedHead
 # How long a verified directory head is named in what we sign before a newer one is fetched. The server and the
 # keepers accept one that was replaced at most ten minutes ago.
 DIRECTORY_AGE = 240
+
+# What people read
+FORK = "The service signed two versions of a log that contradict each other."
+UNSHOWN = "The service does not show that its log goes on from the one it showed before."
+ROLLBACK = "The service shows an older log than it showed before."
+DIR_FORK = "The directory of people's keys is shown in two versions that contradict each other."
+
+
+class KeptNote(Body, frozen=True):
+    """The note of a head that is believed. ``root`` says of which."""
+
+    root: Bytes32
+    note: bytes
 
 
 class BelievedHeads:
@@ -56,8 +77,7 @@ class BelievedHeads:
         async with self._moving:
             note = await self.api.checkpoint(origin)
             new = trust.believe_note(self.root, origin, note, self.now())
-            known = self.believed(origin)
-            return self._keep(known, trust.advance(known, new, await self._path(known, new))), note
+            return await self._move(new, note), note
 
     async def view(self, origin: str, *, least: int = 0) -> View:
         """What a body signed now says of the world: for a body that goes to the log ``origin``. ``least``: as ``directory``."""
@@ -111,15 +131,102 @@ class BelievedHeads:
         """
         new, leaf = trust.believe_logged(self.root, origin, logged, envelope, outcome=outcome, now=self.now())
         async with self._moving:
-            known = self.believed(origin)
-            older, later = (known, new) if known.head.size <= new.head.size else (new, known)
-            self._keep(known, trust.advance(older, later, await self._path(older, later)))
+            await self._move(new, Receipt.decode(logged.receipt).note, may_be_older=True)
         return leaf
 
-    async def _path(self, older: BelievedHead, later: BelievedHead) -> Sequence[bytes]:
-        return await self.reader.consistency(older.origin, older.head.size, later.head.size)
+    def believe_chain(self, shown: ShownChain, at: Head) -> Known:
+        """Somebody as they stood at ``at`` of the directory (``trust.believe_chain``, and what that raises).
 
-    def _keep(self, known: BelievedHead, believed: BelievedHead) -> BelievedHead:
+        Keepers' answers that contradict each other, or the directory that is believed here, are kept as an alarm.
+        """
+        try:
+            return trust.believe_chain(self.root, shown, at)
+        except NotProven:
+            self._directory_contradicted(shown)
+            raise
+
+    async def _move(self, new: BelievedHead, note: bytes, *, may_be_older: bool = False) -> BelievedHead:
+        """Believe ``new``, which goes on from what is believed. Returns what is believed then.
+
+        ``may_be_older``: a beginning of what is believed is no step back. Raises NotProven, and keeps the alarm.
+        """
+        known = self.believed(new.origin)
+        is_older = new.head.size < known.head.size
+        older, later = (new, known) if is_older and may_be_older else (known, new)
+        try:
+            path = await self.reader.consistency(new.origin, older.head.size, later.head.size)
+            believed = trust.advance(older, later, path)
+        except NotProven:
+            await self._contradicted(known, new, note)
+            raise
         if believed != known:
-            self._store.put(f"head/{believed.origin}", believed)
+            with self._store.transaction():
+                self._store.put(f"head/{believed.origin}", believed)
+                self._store.put(f"note/{believed.origin}", KeptNote(root=believed.head.root, note=note))
         return believed
+
+    def _note(self, believed: BelievedHead) -> bytes | None:
+        """The note that shows ``believed``, where it is kept."""
+        found = self._store.get(f"note/{believed.origin}", KeptNote)
+        return found.note if found is not None and found.root == believed.head.root else None
+
+    async def _contradicted(self, known: BelievedHead, new: BelievedHead, note: bytes) -> None:
+        small, big = sorted((known, new), key=lambda each: each.head.size)
+        beginning = await self._beginning(small, big)
+        differs = beginning is not None and beginning.root != small.head.root
+        is_forked = differs or (small.head.size == big.head.size and small.head.root != big.head.root)
+        is_older = new.head.size < known.head.size
+        ours = self._note(known)
+        pair: Sequence[bytes] = [note] if ours is None else [note, ours] if is_older else [ours, note]
+        finding = Finding(
+            code="FORK" if is_forked or not is_older else "ROLLBACK",
+            text=FORK if is_forked else ROLLBACK if is_older else UNSHOWN,
+            time=self.now(),
+            origin=new.origin,
+            notes=tuple(pair),
+            beginning=beginning if len(pair) == 2 else None,
+            entries=(),
+            people=(),
+        )
+        self._keep_finding(finding, new.head.size)
+
+    async def _beginning(self, small: BelievedHead, big: BelievedHead) -> Beginning | None:
+        """What the larger head has in the place of the smaller, as far as the server shows it."""
+        if not 0 < small.head.size < big.head.size:
+            return None
+        try:
+            (beginning,) = await self.reader.beginnings(big.origin, [small.head.size], big.head.size)
+            beginning.check(big.head)
+        except CoffreError:
+            return None
+        return beginning
+
+    def _directory_contradicted(self, shown: ShownChain) -> None:
+        believed = self.believed(self.root.directory_origin)
+        roots = {believed.head.size: believed.head.root}
+        keys = verify_keys(*(keeper.cosigning_key for keeper in self.root.live_keepers))
+        try:
+            said = [read(envelope, labels.IDHEAD, IdentityHead, keys) for envelope in shown.heads]
+        except Refusal:
+            return
+        heads = [answer.head for answer in said if answer.origin == believed.origin]
+        if all(roots.setdefault(head.size, head.root) == head.root for head in heads):
+            return
+        note = self._note(believed)
+        finding = Finding(
+            code="DIR_FORK",
+            text=DIR_FORK,
+            time=self.now(),
+            origin=believed.origin,
+            notes=() if note is None else (note,),
+            beginning=None,
+            entries=(),
+            people=(shown,),
+        )
+        self._keep_finding(finding, believed.head.size)
+
+    def _keep_finding(self, finding: Finding, where: int) -> None:
+        """Keep an alarm that is about a log as a whole, met at ``where`` of it."""
+        alarm = Alarm(code=finding.code, index=None, text=finding.text, leaf=b"", opening=None)
+        with self._store.transaction():
+            keep_alarm(self._store, where, alarm, finding)

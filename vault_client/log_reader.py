@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from crypto.access_log import LEAF, parse_leaf
-from crypto.merkle import SubtreeHash, consistency_path, inclusion_path
+from crypto.evidence import Beginning
+from crypto.merkle import SubtreeHash, beginning_root, consistency_path, inclusion_path
 from crypto.tiles import WIDTH, Tile, decode_bundle, subtree_reader, tile_path
 from crypto.wire.vault_api import VaultApi
 
@@ -26,6 +27,18 @@ class LogReader:
             return []  # nothing to show; verifying refuses what does not fit
         (path,) = await self._paths(origin, new, [lambda subtrees: consistency_path(old, new, subtrees)])
         return path
+
+    async def beginnings(self, origin: str, sizes: Sequence[int], size: int) -> list[Beginning]:
+        """What stands in the tree of ``size`` leaves as its first leaves, for each of ``sizes``. Unverified."""
+
+        def shown(old: int, subtrees: SubtreeHash) -> list[bytes]:
+            return [beginning_root(old, subtrees), *consistency_path(old, size, subtrees)]
+
+        paths = await self._paths(origin, size, [partial(shown, old) for old in sizes])
+        return [
+            Beginning(size=old, root=root, path=tuple(path))
+            for old, (root, *path) in zip(sizes, paths, strict=True)
+        ]
 
     async def inclusion(self, origin: str, indexes: Sequence[int], size: int) -> list[list[bytes]]:
         """The audit path of each of ``indexes`` in the tree of ``size`` leaves. Unverified."""

@@ -8,7 +8,6 @@ from crypto.errors import Refusal, TooMany, Unavailable
 from crypto.identity_chain import Known
 from crypto.statements import Head
 from crypto.wire.messages import IdentityQuery, ShownChain
-from vault_client import trust
 from vault_client.service import Service
 
 _TRIES = 2
@@ -26,16 +25,20 @@ class ReaderKeys:
 
         Raises TooMany or Unavailable when the service answers nothing else either: then ask again later.
         """
-        if identity not in self._chains:
-            self._chains[identity] = await self._shown(identity)
-        shown = self._chains[identity]
+        shown = await self.shown(identity)
         if shown is None:
             return None
         try:
-            known = trust.believe_chain(self._service.root, shown, at)
+            known = self._service.believe_chain(shown, at)
         except Refusal:
             return None
         return known if known.ref.identity == identity else None
+
+    async def shown(self, identity: bytes) -> ShownChain | None:
+        """What is shown of a reader, of which nothing is believed yet. Raises as ``known``."""
+        if identity not in self._chains:
+            self._chains[identity] = await self._shown(identity)
+        return self._chains[identity]
 
     async def _shown(self, identity: bytes) -> ShownChain | None:
         for _ in range(_TRIES):

@@ -14,7 +14,7 @@ changes wait in the queue, and ends go to the keepers of the stored trust root. 
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -41,7 +41,7 @@ from crypto.trust_root import Accepted, InstanceCard, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
 from crypto.wire.messages import Empty, RootSession, ShownChain, TrustRootQuery
 from crypto.wire.vault_api import VaultApi
-from vault_client import trust
+from vault_client import kept_trust_roots, trust
 from vault_client.asking_keepers import AskedKeepers, Enough, Question
 from vault_client.believed_heads import BelievedHeads
 from vault_client.device_store import DeviceStore
@@ -72,6 +72,9 @@ class TrustRecord(Body, frozen=True):
     url: str
     envelope: Envelope
     pinned: bool
+
+
+_Shown = tuple[TrustRecord, Sequence[Envelope]]
 
 
 class Service(BelievedHeads):
@@ -118,8 +121,9 @@ class Service(BelievedHeads):
         api = HttpVault(transport)
         try:
             if record is None:
-                service = cls(api, await _first_root(api, address, card), store, clock)
-                service._begin(service.record)
+                first = await _first_root(api, address, card)
+                service = cls(api, first[0], store, clock)
+                service._begin(*first)
             else:
                 service = cls(api, record, store, clock)
                 await service._follow_or_stand()
@@ -134,8 +138,10 @@ class Service(BelievedHeads):
     def forget(store: DeviceStore) -> None:
         """Forget the server that was believed, and its heads. Only for a profile in which nobody is enrolled."""
         with store.transaction():
-            for name in ["trust", *store.names("head"), *store.names("mailbox-head")]:
+            heads = (name for group in ("head", "note", "mailbox-head") for name in store.names(group))
+            for name in ["trust", *heads]:
                 store.delete(name)
+            kept_trust_roots.forget(store)
 
     async def __aenter__(self) -> Self:
         return self
@@ -154,7 +160,7 @@ class Service(BelievedHeads):
         async with self._following:
             try:
                 if self.is_offline and self.distrust is None:
-                    self._begin(await _next_root(self.api, self.record))
+                    self._begin(*await _next_root(self.api, self.record))
             except Refusal as lie:
                 self.distrust = lie
             if self.distrust is not None:
@@ -174,13 +180,14 @@ class Service(BelievedHeads):
             self._check(self.accepted)
             self._meet_keepers(_transports(self.root))
 
-    def _begin(self, record: TrustRecord) -> None:
-        """Believe, from now on and for later, what the server has shown."""
+    def _begin(self, record: TrustRecord, chain: Sequence[Envelope]) -> None:
+        """Believe, from now on and for later, what the server has shown: ``chain``, of which ``record`` has the last."""
         accepted = trust_root.first(record.envelope, card=None)
         self._check(accepted)
         keepers = _transports(
             accepted.root
         )  # an address that no client uses is refused before it is stored for good
+        kept_trust_roots.keep(self._store, chain)
         self._store.put("trust", record)
         self._believe(record)
         self._meet_keepers(keepers)
@@ -251,7 +258,7 @@ class Service(BelievedHeads):
         if at.size <= chain.links[-1].disclosure.index:
             self.forget_directory()
             at = await self.directory()
-        return trust.believe_chain(self.root, await self.prove_chain(chain), at)
+        return self.believe_chain(await self.prove_chain(chain), at)
 
     async def ask_keepers(
         self, question: Question[Answer], needed: int, enough: Enough[Answer] | None = None
@@ -291,17 +298,17 @@ def _transports(root: TrustRoot) -> dict[bytes, HttpTransport]:
     return {keeper.key_hash: HttpTransport(keeper.url) for keeper in root.live_keepers}
 
 
-async def _first_root(api: VaultApi, url: str, card: InstanceCard | None) -> TrustRecord:
+async def _first_root(api: VaultApi, url: str, card: InstanceCard | None) -> _Shown:
     since = card.root.version - 1 if card is not None else 0
     chain = (await api.trust_roots(TrustRootQuery(since=since))).chain
     if not chain:
         raise NotProven("The server shows no trust root. Nothing was believed.")
     accepted = trust_root.first(chain[0], card=card.root if card is not None else None)
     trust_root.advance(accepted, chain[1:])
-    return TrustRecord(url=url, envelope=chain[-1], pinned=card is not None)
+    return TrustRecord(url=url, envelope=chain[-1], pinned=card is not None), chain
 
 
-async def _next_root(api: VaultApi, record: TrustRecord) -> TrustRecord:
+async def _next_root(api: VaultApi, record: TrustRecord) -> _Shown:
     accepted = trust_root.first(record.envelope, card=None)
     try:
         shown = (await api.trust_roots(TrustRootQuery(since=accepted.ref.version - 1))).chain
@@ -315,4 +322,4 @@ async def _next_root(api: VaultApi, record: TrustRecord) -> TrustRecord:
             "operator where your service is now."
         )
     trust_root.advance(accepted, shown[1:])
-    return msgspec.structs.replace(record, envelope=shown[-1])
+    return msgspec.structs.replace(record, envelope=shown[-1]), shown

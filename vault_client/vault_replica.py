@@ -12,6 +12,7 @@ import msgspec
 from crypto import labels
 from crypto.encoding import decode
 from crypto.errors import BrokenChain, Conflict, Malformed, NotPermitted, NotProven, Refusal, TooLarge
+from crypto.evidence import Finding
 from crypto.identity_chain import Known
 from crypto.locators import Locator, end_tag, event_tag
 from crypto.sealed import shares
@@ -29,7 +30,7 @@ from crypto.vault_links import (
 )
 from crypto.wire.messages import EventSubmission, LinkAccepted, LinkQuery, LinkSubmission
 from vault_client import vault_parts
-from vault_client.audit_report import Alarm
+from vault_client.alarms import Alarm, keep_alarm
 from vault_client.device_store import DeviceStore
 from vault_client.grants_elsewhere import GrantsElsewhere
 from vault_client.kept_vault import KeptVault
@@ -243,7 +244,18 @@ class VaultReplica(KeptVault):
                 self.keep_end_in_force(operation.gid)
         if self._unanswered.was_refused(envelope):
             alarm = Alarm(code="REFUSED_YET_DONE", index=index, text=YET_DONE, leaf=b"", opening=None)
-            self._store.put(f"alarm/{index:012d}-{alarm.code}", alarm)
+            finding = Finding(
+                code=alarm.code,
+                text=alarm.text,
+                time=self._service.now(),
+                origin=self.origin,
+                notes=(),
+                beginning=None,
+                entries=(),
+                people=(),
+            )
+            with self._store.transaction():
+                keep_alarm(self._store, index, alarm, finding)
             self._unanswered.forget(envelope)
 
     async def _believe(

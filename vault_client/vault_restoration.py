@@ -15,8 +15,8 @@ from crypto.signing import Envelope
 from crypto.vault_links import Genesis, vault_id
 from crypto.wire.messages import Empty, LinkQuery
 from vault_client import trust, vault_parts
+from vault_client.alarms import Alarm
 from vault_client.audit import Audit
-from vault_client.audit_report import Alarm
 from vault_client.change_queue import ChangeQueue
 from vault_client.device_store import DeviceStore
 from vault_client.identity_recovery import RECOVERING
@@ -72,6 +72,7 @@ def _start_over(store: DeviceStore) -> None:
             "audited",
             "entry",
             "alarm",
+            "finding",
             "terms",
         ):
             for name in store.names(group):

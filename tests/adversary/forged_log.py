@@ -20,6 +20,7 @@ from crypto.receipt import Receipt
 from crypto.requests import read_request
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
+from crypto.statements import Head
 from crypto.tiles import WIDTH, encode_bundle, parse_tile_path
 from crypto.wire.messages import Logged, OpenAnswer, OpeningQuery, Openings, OpenRequest, SealedOpening
 from tests.adversary.story import Story
@@ -55,10 +56,16 @@ class ForgedLog:
         split = [leaves[at : at + LEAF] for at in range(0, len(leaves), LEAF)]
         return cls(story.instance, story.origin, split)
 
+    def head(self) -> Head:
+        """Size and root."""
+        return Head(
+            size=len(self.leaves), root=merkle.root_of([merkle.leaf_hash(leaf) for leaf in self.leaves])
+        )
+
     def note(self) -> bytes:
         """The signed head."""
-        root = merkle.root_of([merkle.leaf_hash(leaf) for leaf in self.leaves])
-        head = Checkpoint(self.origin, len(self.leaves), root)
+        now = self.head()
+        head = Checkpoint(self.origin, now.size, now.root)
         note = sign_checkpoint(head, self.instance.log_key)
         if not self.cosigned:
             return note
@@ -208,4 +215,4 @@ class ForgedEntries:
         return report
 
     def _groups(self) -> list[str]:
-        return ["entry", "alarm", "slot", "ended", f"event-{self.story.grant.entry.gid.hex()}"]
+        return ["entry", "alarm", "finding", "slot", "ended", f"event-{self.story.grant.entry.gid.hex()}"]

@@ -11,7 +11,6 @@ from crypto.requests import read_request
 from crypto.sealed import shares
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, Signature, SigningKey, sign, sign_encoded
-from crypto.statements import Head
 from crypto.vault_links import End, Mask, VaultLink
 from crypto.wire.messages import IdentityQuery, Openings
 from crypto.wire.problems import TABLE
@@ -223,6 +222,7 @@ async def test_times_that_do_not_agree_are_an_alarm(story: Story, monkeypatch: p
     entries.add(envelope, slot_two=slot_of(envelope), time=read_request(envelope).time - 700)
     with monkeypatch.context() as twin:
         twin.setattr(audit_readings, "TEN_MINUTES", 1 << 40)
+        twin.setattr(audit, "TEN_MINUTES", 1 << 40)
         assert (await entries.twin_sees()).alarms == ()
     assert await entries.alarms() == ["BACKDATED"]
 
@@ -273,7 +273,7 @@ async def test_an_event_stands_once(story: Story, monkeypatch: pytest.MonkeyPatc
         event = sign_encoded(labels.GRANT_EVENT, body, SigningKey.generate())
         entries.add(event, "accepted", slot_two=tag_of(story, 0))
     view = read_request(await request(story)).view
-    seen = Head(size=len(entries.log.leaves), root=fresh())
+    seen = entries.log.head()
     later = await request(story, view=msgspec.structs.replace(view, seen=seen))
     entries.add(later, slot_two=slot_of(later))
     with monkeypatch.context() as twin:

@@ -59,18 +59,18 @@ async def test_a_head_taken_after_the_record_would_accuse_the_server(
     await story.patient.log()
     await written_meanwhile(story, before=False)
     replica, service = story.patient.replica, story.patient.service
-    sync, refresh = replica.sync, service.refresh
+    sync, witnessed = replica.sync, service.witnessed
 
     async def nothing() -> int:
         return 0
 
     async def after_the_record(origin: str) -> Any:
         await sync()
-        return await refresh(origin)
+        return await witnessed(origin)
 
     with monkeypatch.context() as twin:
         twin.setattr(type(replica), "sync", lambda _: nothing())
-        twin.setattr(service, "refresh", after_the_record)
+        twin.setattr(service, "witnessed", after_the_record)
         assert codes(await story.patient.log()) == ["FORK"]
 
 

@@ -32,8 +32,9 @@ from tests.adversary.test_trust_root import next_root, show
 from tests.support.instance import Instance
 from vault_client import __main__ as program
 from vault_client import service as service_module
+from vault_client.alarms import Alarm
 from vault_client.audit import Audit
-from vault_client.audit_report import Alarm, AuditReport
+from vault_client.audit_report import AuditReport
 from vault_client.commands import profiles
 from vault_client.commands.output import Screen
 from vault_client.commands.patient_documents import get, list_documents
@@ -50,6 +51,8 @@ from vault_server.settings import Settings
 
 TEXT = b"Haemoglobin 13.9 g/dL. " * 200
 LATER = 3 * 365 * 24 * 3600
+
+LOG = Namespace(all=False, evidence=None, disclose_keys=False)
 
 
 class Line:
@@ -361,17 +364,17 @@ async def test_the_commands_say_that_the_server_is_away(
     online, offline = Screen(as_json=True), Screen(as_json=True)
     line.is_cut = True
     with pytest.raises(Unreachable, match="never checked on this device"):
-        await log(Namespace(), offline)
+        await log(LOG, offline)
     line.is_cut = False
     await list_documents(Namespace(), online)
-    await log(Namespace(), online)
+    await log(LOG, online)
     assert online.result["offline"] is False
     line.is_cut = True
     await list_documents(Namespace(), offline)
     await grants(Namespace(), Screen(as_json=False))
     assert profiles.OFFLINE in capsys.readouterr().out
     with pytest.raises(Unreachable, match="was not checked now"):
-        await log(Namespace(), offline)
+        await log(LOG, offline)
     assert offline.result.pop("offline") is True
     assert offline.result == {name: each for name, each in online.result.items() if name != "offline"}
 
@@ -384,7 +387,7 @@ async def test_the_commands_say_that_the_server_is_away(
 
     monkeypatch.setattr(Audit, "last", alarmed)
     with pytest.raises(NotProven, match=r"does not hold: 1 alarm.*not checked now"):
-        await log(Namespace(), offline)
+        await log(LOG, offline)
 
 
 @pytest.mark.usefixtures("commands_use")

@@ -48,7 +48,7 @@ def _people(shown, root):
     """Everybody's folded chain, by size of the directory."""
     registrars = [(each["key"], each["schemes"], each["retired_since"]) for each in root["registrars"]]
     origin = trust_second.directory(root)
-    keepers = [keeper["cosigning_key"] for keeper in _live(root)]
+    keepers = [keeper["cosigning_key"] for keeper in live(root)]
     found = {}
     for each in shown:
         chain, vouched = each["chain"], set()
@@ -59,23 +59,24 @@ def _people(shown, root):
                 (said["origin"], *(said[name] for name in ref)) == (origin, *ref.values()), "another idhead"
             )
             vouched |= signers
-        demand(len(vouched) >= _needed(root), "too few keepers")
+        demand(len(vouched) >= needed(root), "too few keepers")
         found[ref["identity"]] = lambda size, chain=chain: identity_second.fold(
             chain, size, origin, registrars
         )
     return found
 
 
-def _live(root):
+def live(root):
+    """The keepers in force."""
     return [keeper for keeper in root["keepers"] if keeper["retired_until"] is None]
 
 
-def _needed(root):
+def needed(root):
     """How many keepers must sign."""
-    return max(policy["k"] for policy in root["policies"] if policy["n"] == len(_live(root)))
+    return max(policy["k"] for policy in root["policies"] if policy["n"] == len(live(root)))
 
 
-def _note_key(name, kind, raw):
+def note_key(name, kind, raw):
     """A key of notes, from its parts."""
     encoded = bytes([kind]) + raw
     named = hashlib.sha256(name.encode() + b"\n" + encoded).digest()[:4].hex()
@@ -116,11 +117,11 @@ def _log(folder, manifest, root, links):
     """Every entry's signed body, once it is shown to be in the log and to follow."""
     note = (folder / "log/checkpoint.txt").read_bytes()
     _, raw = trust_second.log_key(root, manifest["origin"])
-    _, size, top = log_second.open_checkpoint(note, _note_key(manifest["origin"], 1, raw))
-    keepers = [_note_key(keeper["name"], 4, keeper["cosigning_key"]) for keeper in _live(root)]
+    _, size, top = log_second.open_checkpoint(note, note_key(manifest["origin"], 1, raw))
+    keepers = [note_key(keeper["name"], 4, keeper["cosigning_key"]) for keeper in live(root)]
     times = sorted(log_second.cosigners(note, keepers).values())
     together = [each for each in times if times[-1] - each <= 600]
-    demand(len(together) >= _needed(root), "too few cosignatures")
+    demand(len(together) >= needed(root), "too few cosignatures")
     demand(size >= manifest["checked"], "an older head")
     entries = lines(folder, "log/entries.jsonl", "ExportedEntry")
     demand(len(entries) == manifest["entries"], "another number of entries")

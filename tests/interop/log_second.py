@@ -6,6 +6,7 @@ It follows tree.md, checkpoint.md and receipt.md by their definitions, recursive
 
 import base64
 import binascii
+import functools
 import hashlib
 import struct
 
@@ -152,6 +153,7 @@ def number(text):
     return value
 
 
+@functools.cache
 def sound(public):
     """Whether the 32 bytes are the one encoding of a point of the prime-order subgroup other than the identity."""
     y = int.from_bytes(public, "little") & (2**255 - 1)

@@ -743,3 +743,23 @@ def test_a_server_that_is_not_installed_is_said(
     monkeypatch.setattr(processes, "find_spec", lambda _: None)
     code, result = run(capsys, "serve")
     assert (code, "coffre[server]" in result["message"]) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("patient", "log", "--disclose-keys", "--yes"), 2),
+        (("patient", "log", "--disclose-keys", "--evidence", "new"), 2),
+        (("patient", "log", "--evidence", "{full}"), 1),
+        (("evidence", "verify", "nowhere"), 3),
+        (("evidence", "verify", "{full}/file"), 1),
+    ],
+)
+def test_evidence_is_asked_for_rightly(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    """A key without a file or a yes, a folder in use, no file and a file that is none end before anything is done."""
+    (tmp_path / "file").write_text("{}")
+    said = [word.format(full=tmp_path) for word in words]
+    assert run(capsys, *said)[0] == code
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]

@@ -34,6 +34,7 @@ class _Parser(SpokenParser):
 def parser() -> ArgumentParser:
     """Everything that may be typed."""
     from vault_client.commands.demo import add as add_demo
+    from vault_client.commands.evidence import add as add_evidence
     from vault_client.commands.log import add as add_log
     from vault_client.commands.patient import add as add_patient
     from vault_client.commands.practitioner import add as add_practitioner
@@ -54,6 +55,7 @@ def parser() -> ArgumentParser:
     _add(nouns, "patient", "one's own record", add_patient)
     _add(nouns, "practitioner", "what patients granted", add_practitioner)
     _add(nouns, "log", "a server's logs, from outside", add_log)
+    _add(nouns, "evidence", "the evidence of an alarm, for anyone", add_evidence)
     add_demo(_commands(nouns))
     return top
 

@@ -49,7 +49,7 @@ def add(commands: "Subcommands") -> None:
     add_card(commands, card, "show one's own card")
     _add_sharing(commands)
     _add_queue(commands)
-    add_profile(commands("log", patient_log.log, "read and check who did what"))
+    patient_log.add(commands)
     add_passkeys(commands)
     _add_exports(commands)
 

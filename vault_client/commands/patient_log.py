@@ -1,15 +1,24 @@
 """``coffre patient log``: the record's log, checked and shown."""
 
 from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from languages.catalogue import spoken
+from vault_client.commands.confirmation import add_yes, check_answerable, confirm
+from vault_client.commands.log_folding import folded
 from vault_client.commands.names import short
-from vault_client.commands.output import Screen, counted, moment, several
+from vault_client.commands.output import Screen, Usage, counted, moment, several
+from vault_client.commands.profiles import add_profile
 from vault_client.commands.titles import called
 
 if TYPE_CHECKING:
+    from vault_client.alarms import Alarm
     from vault_client.audit_report import AuditReport, Entry
+    from vault_client.commands import Subcommands
+    from vault_client.device_store import DeviceStore
+    from vault_client.patient import Patient
 
 # What people read
 READINGS = {
@@ -52,6 +61,37 @@ ALARMED = (
     "The log does not hold: {alarms}. Keep this profile as it is: it holds the evidence. Do not add "
     "anything more, and ask the operator, or someone you trust, what happened."
 )
+TAKE_EVIDENCE = "For somebody else to check it: coffre patient log --evidence DIR"
+EVIDENCE = (
+    "The evidence is in {path}: {files}. A file shows to whoever has it who asked for what and when, in the entry it is about, "
+    "and no title and no content. Anyone can check it: coffre evidence verify FILE"
+)
+NO_ALARM = "There is no alarm, so no evidence was written."
+DISCLOSING = (
+    "A scan key is to be disclosed. Whoever has the file can then find the entries of your record in the public log: how many "
+    "there are and when they came. It opens none of them."
+)
+KEY_WITHOUT_FILE = "--disclose-keys needs --evidence DIR. Nothing was done."
+
+
+def add(commands: "Subcommands") -> None:
+    """``patient log``."""
+    parser = add_profile(commands("log", log, "read and check who did what"))
+    parser.add_argument(
+        "--all", action="store_true", help="show each listing and fetching ahead on a line of its own"
+    )
+    parser.add_argument(
+        "--evidence",
+        type=Path,
+        metavar="DIR",
+        help="write what each alarm rests on to a file of a new folder, for others to check",
+    )
+    parser.add_argument(
+        "--disclose-keys",
+        action="store_true",
+        help="with --evidence: disclose the scan key where that makes a proof of it",
+    )
+    add_yes(parser)
 
 
 async def log(arguments: Namespace, screen: Screen) -> None:
@@ -60,11 +100,13 @@ async def log(arguments: Namespace, screen: Screen) -> None:
     Without the server the last report is shown, dated, and it ends in exit code 3: nothing was checked. One that is
     distrusted is as good as away, and it ends in 1.
     """
-    from crypto.errors import NotProven, Unreachable
+    from crypto.errors import NotProven, Refusal, Unreachable
+    from vault_client.alarms import kept_alarms
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    async with patient(arguments, screen) as (record, _):
+    _check_evidence_wanted(arguments)
+    async with patient(arguments, screen) as (record, store):
         unchecked: Unreachable | None = None
         try:
             report = await record.log()
@@ -74,23 +116,72 @@ async def log(arguments: Namespace, screen: Screen) -> None:
                 raise type(error)(f"{error} {UNCHECKED} {NEVER}") from None
             said = LAST.format(time=moment(last.time))
             report, unchecked = last, type(error)(f"{error} {UNCHECKED} {said}")
+        except Refusal:  # what contradicts itself so far that it could not be read is kept as an alarm too
+            show_alarms(screen, kept_alarms(store))
+            _write_evidence(arguments, screen, record, store)
+            raise
         titles = {document.doc: document.descriptor.title for document in record.documents()}
         screen.result |= report_object(report)
         columns = ("", "When (UTC)", "Who", "What", "Documents", "Why")
         deleted = record.replica.deleted_titles()
-        rows = [_row(entry, titles, deleted, record.own.identity) for entry in report.entries]
+        lines = folded(report.entries, everything=arguments.all)
+        rows = [_row(line, titles, deleted, record.own.identity) for line in lines]
         screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
-        for alarm in report.alarms:
-            screen.say(ALARM.format(code=alarm.code, text=alarm.text))
+        show_alarms(screen, report.alarms)
         if not report.alarms and unchecked is None:
             count = counted(len(report.entries), "entry", "entries")
             screen.say(HOLDS.format(count=count, size=report.size, time=moment(report.time)))
+        _write_evidence(arguments, screen, record, store)
         show_trust(screen, record.service)
         if report.alarms:
             alarmed = ALARMED.format(alarms=counted(len(report.alarms), "alarm"))
             raise NotProven(alarmed if unchecked is None else f"{alarmed} {unchecked}")
         if unchecked is not None:
             raise unchecked
+
+
+def show_alarms(screen: Screen, alarms: "Sequence[Alarm]") -> None:
+    """Each alarm in words."""
+    for alarm in alarms:
+        screen.say(ALARM.format(code=alarm.code, text=alarm.text))
+
+
+def _check_evidence_wanted(arguments: Namespace) -> None:
+    """Ask for what must be asked for before the passphrase is. Raises Usage, Conflict or NotPermitted."""
+    from vault_client.part_folder import check_free
+
+    if arguments.disclose_keys:
+        if arguments.evidence is None:
+            raise Usage(KEY_WITHOUT_FILE)
+        check_answerable(arguments)
+    if arguments.evidence is not None:
+        check_free(arguments.evidence)
+
+
+def _write_evidence(arguments: Namespace, screen: Screen, record: "Patient", store: "DeviceStore") -> None:
+    """Every alarm's file into a new folder, if that was asked for; else that it can be had."""
+    from vault_client.alarms import kept_alarms
+    from vault_client.evidence_files import evidence_files
+    from vault_client.part_folder import part_folder
+
+    place: Path | None = arguments.evidence
+    if place is None:
+        if kept_alarms(store):
+            screen.say(TAKE_EVIDENCE)
+        return
+    if not kept_alarms(store):
+        screen.say(NO_ALARM)
+        return
+    if arguments.disclose_keys:
+        confirm(arguments, DISCLOSING)
+    files = evidence_files(
+        store, record.service, record.own, record.replica, with_keys=arguments.disclose_keys
+    )
+    with part_folder(place) as part:
+        for name, data in files.items():
+            (part / name).write_bytes(data)
+    screen.result["evidence"] = [str(place / name) for name in files]
+    screen.say(EVIDENCE.format(path=place, files=counted(len(files), "file")))
 
 
 def report_object(report: "AuditReport") -> dict[str, Any]:
@@ -118,14 +209,20 @@ def report_object(report: "AuditReport") -> dict[str, Any]:
     }
 
 
-def _row(entry: "Entry", titles: dict[bytes, str], deleted: dict[bytes, str], own: bytes) -> tuple[str, ...]:
+def _row(
+    line: "Sequence[Entry]", titles: dict[bytes, str], deleted: dict[bytes, str], own: bytes
+) -> tuple[str, ...]:
+    """One line: an entry, or several that are folded, of which the last dates them."""
+    entry = line[-1]
     who = spoken(YOU) if entry.identity == own else entry.name
     if not who:
         who = short(entry.identity) if entry.identity is not None else spoken(UNKNOWN)
     # A listing is opened as a document of its own, which the record does not name.
-    named = () if entry.act == "list" else entry.documents
+    named = dict.fromkeys(doc for each in line if each.act != "list" for doc in each.documents)
     documents = several([called(doc, titles, deleted) for doc in named])
-    return (moment(entry.time), who, deed(entry), documents, _why(entry, PURPOSES))
+    why = " / ".join(dict.fromkeys(filter(None, (_why(each, PURPOSES) for each in line))))
+    times = f" (×{len(line)})" if len(line) > 1 else ""
+    return (moment(entry.time), who, f"{deed(entry)}{times}", documents, why)
 
 
 def _why(entry: "Entry", names: dict[str, str]) -> str:

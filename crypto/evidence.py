@@ -1,0 +1,124 @@
+"""Evidence: what an alarm rests on, as one file that a third person checks offline.
+
+The file is a signed body: the device that met the alarm signs all of it, so no byte can be changed unseen, and what is
+only claimed is claimed by somebody. What is proven rests on other signatures: heads that the log and its keepers signed,
+leaves with their audit paths, openings that fit their leaves, people's chains as the keepers vouched for them. The format
+page is docs/format/evidence.md.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import msgspec
+
+from crypto.access_log import Leaf, Opening, commitment
+from crypto.checkpoint import MAX_NOTE
+from crypto.encoding import Body, Bytes32, Natural, SecretBody, ShortText, Suite, decode
+from crypto.errors import Malformed, NotProven
+from crypto.identity_links import Chain
+from crypto.merkle import leaf_hash, verify_consistency, verify_inclusion
+from crypto.signing import Envelope
+from crypto.statements import Head, View
+from crypto.wire.messages import ShownChain
+
+MAX_EVIDENCE: Final = 1 << 25
+
+Path = Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=63)]
+Note = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_NOTE)]
+
+
+class Beginning(Body, frozen=True):
+    """The first ``size`` leaves of a tree: their ``root``, and the path that shows them to be its beginning."""
+
+    size: Natural
+    root: Bytes32
+    path: Path
+
+    def check(self, head: Head) -> None:
+        """Raises NotProven unless the tree under ``head`` begins so."""
+        verify_consistency(self.size, self.root, head.size, head.root, self.path)
+
+
+class EvidenceEntry(SecretBody, frozen=True):
+    """A leaf, the audit path to the first head, and the opening, each of the two where it could be had."""
+
+    index: Natural
+    slot_one: Bytes32
+    slot_two: Bytes32
+    commitment: Bytes32
+    path: Path | None
+    opening: Opening | None
+
+    @property
+    def leaf(self) -> Leaf:
+        """The leaf as the log has it."""
+        return Leaf(slot_one=self.slot_one, slot_two=self.slot_two, commitment=self.commitment)
+
+    def check(self, head: Head) -> None:
+        """Raises NotProven unless the leaf is at its index under ``head``."""
+        if self.path is None:
+            raise NotProven("An entry is shown without its path. It was not believed.")
+        verify_inclusion(leaf_hash(self.leaf.to_bytes()), self.index, head.size, self.path, head.root)
+
+    def opened(self) -> Opening:
+        """What the log committed to in this leaf. Raises NotProven when nothing is shown, or something else."""
+        opening = self.opening
+        if opening is None:
+            raise NotProven("An entry is shown without what it says. It was not believed.")
+        if (
+            commitment(opening.salt, opening.envelope, opening.part) != self.commitment
+            or opening.part.body != opening.envelope.digest
+        ):
+            raise NotProven(
+                "An entry is shown with something else than the log committed to. It was not believed."
+            )
+        return opening
+
+
+class Finding(SecretBody, frozen=True):
+    """What one alarm rests on. ``text``, in English, and ``time`` are the client's own words and clock.
+
+    ``notes``: heads as they were signed; the first is the one under which ``entries`` are shown, if there are any.
+    ``beginning``: of the tree under the last of ``notes``.
+    ``entries``: the one that the alarm is about, then those it is compared with.
+    """
+
+    code: ShortText
+    text: Annotated[str, msgspec.Meta(max_length=1024)]
+    time: Natural
+    origin: ShortText
+    notes: Annotated[tuple[Note, ...], msgspec.Meta(max_length=4)]
+    beginning: Beginning | None
+    entries: Annotated[tuple[EvidenceEntry, ...], msgspec.Meta(max_length=8)]
+    people: Annotated[tuple[ShownChain, ...], msgspec.Meta(max_length=8)]
+
+
+class DisclosedKey(SecretBody, frozen=True):
+    """A key that the patient discloses: Kv of ``epoch``."""
+
+    epoch: Natural
+    scan_key: Bytes32
+
+
+class Evidence(SecretBody, frozen=True):
+    """The body of the file. ``trust_roots``: by version, each following the one before. ``author``: whose device signs."""
+
+    suite: Suite
+    finding: Finding
+    trust_roots: Annotated[tuple[Envelope, ...], msgspec.Meta(min_length=1, max_length=1024)]
+    keys: Annotated[tuple[DisclosedKey, ...], msgspec.Meta(max_length=64)]
+    author: Chain
+    view: View
+
+
+def read_evidence(data: bytes) -> tuple[Evidence, Envelope]:
+    """Parse a file: its body, and the signed body it is. Nothing of it is checked. Raises Malformed or TooLarge."""
+    envelope = decode(data, Envelope, limit=MAX_EVIDENCE)
+    evidence = decode(envelope.body, Evidence, limit=MAX_EVIDENCE)
+    if len(set(_indexes(evidence.finding))) != len(evidence.finding.entries):
+        raise Malformed("Evidence shows one entry twice. Nothing was checked.")
+    return evidence, envelope
+
+
+def _indexes(finding: Finding) -> Iterator[int]:
+    return (entry.index for entry in finding.entries)

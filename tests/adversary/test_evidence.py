@@ -1,0 +1,344 @@
+"""Evidence: each alarm's file, judged by somebody who has nothing but the file and the service's card."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from crypto import labels
+from crypto.encoding import decode, encode
+from crypto.errors import BadSignature, CoffreError, NotPermitted, NotProven
+from crypto.evidence import Evidence, read_evidence
+from crypto.requests import read_request
+from crypto.signing import SigningKey, sign
+from crypto.statements import Head, RootRef
+from crypto.wire.keeper_api import IdentityHead, IdentityHeadAnswer
+from tests.adversary.forged_log import ForgedEntries, ForgedLog, random_leaf
+from tests.adversary.modified_sdk import fresh, request
+from tests.adversary.story import Story
+from tests.adversary.test_audit import forged_link, slot_of
+from tests.interop import evidence_second
+from vault_client import evidence_proofs as proofs
+from vault_client.evidence_check import CheckedEvidence, check_evidence
+from vault_client.evidence_files import evidence_files
+
+NAMES = {
+    proofs.TWO_HEADS: "two heads",
+    proofs.SHRUNK: "shrunk",
+    proofs.TWO_DIRECTORIES: "two directories",
+    proofs.ANOTHER_LOG: "another log",
+    proofs.NOT_SIGNED: "not signed",
+    proofs.NO_STATEMENT: "no statement",
+    proofs.NOT_THEIRS: "not theirs",
+    proofs.TWICE: "twice",
+    proofs.OTHER_MARK: "other mark",
+    proofs.TIMES_APART: "times apart",
+    proofs.DATED_BEFORE: "dated before",
+    proofs.DATED_AFTER: "dated after",
+    proofs.OLDER_GRANT: "older grant",
+    proofs.AFTER_END: "after end",
+    proofs.AFTER_EXPIRY: "after expiry",
+    proofs.OTHER_ACT: "other act",
+}
+
+
+def files(story: Story, *, with_keys: bool = False) -> dict[str, bytes]:
+    """What ``coffre patient log --evidence`` writes."""
+    patient = story.patient
+    return evidence_files(patient._store, patient.service, patient.own, patient.replica, with_keys=with_keys)
+
+
+def only(story: Story, code: str, *, with_keys: bool = False) -> bytes:
+    """The one file about ``code``."""
+    (found,) = [data for name, data in files(story, with_keys=with_keys).items() if f"-{code}." in name]
+    return found
+
+
+def judged(data: bytes, card: RootRef | None) -> CheckedEvidence:
+    """What a third person finds."""
+    checked = check_evidence(data, card)
+    proofs.prove(checked)
+    return checked
+
+
+def both(data: bytes, card: RootRef | None = None) -> list[str]:
+    """What is proven to a third person; the second reader, written from the format page, finds the same."""
+    found = judged(data, card).proven
+    named = evidence_second.judge(data, card.digest if card is not None else None)
+    assert sorted(NAMES[each] for each in found) == sorted(named)
+    return found
+
+
+def proven(story: Story, code: str, *, with_keys: bool = False) -> list[str]:
+    """What the file about ``code`` proves to whoever has the card."""
+    return both(only(story, code, with_keys=with_keys), story.instance.card.root)
+
+
+def rewritten(story: Story, data: bytes, change: Callable[[Evidence], Evidence]) -> bytes:
+    """The file as its author would write it, had it said something else."""
+    return encode(sign(labels.EVIDENCE, change(read_evidence(data)[0]), story.patient.own.device))
+
+
+def with_finding(**changes: object) -> Callable[[Evidence], Evidence]:
+    """Other words in the finding."""
+
+    def changed(evidence: Evidence) -> Evidence:
+        finding = msgspec.structs.replace(evidence.finding, **changes)
+        return msgspec.structs.replace(evidence, finding=finding)
+
+    return changed
+
+
+async def logged(story: Story, **changes: object) -> ForgedEntries:
+    """One reading in the log, honest but for ``changes``, and audited."""
+    entries = await ForgedEntries.begin(story)
+    envelope = await request(story)
+    entries.add(envelope, **({"slot_two": slot_of(envelope)} | changes))
+    await entries.alarms()
+    return entries
+
+
+async def test_an_honest_run_leaves_no_evidence(story: Story) -> None:
+    """The control: where nothing is wrong there is no alarm, and so no file."""
+    await logged(story)
+    assert files(story) == {}
+
+
+async def test_a_forged_reading_is_proven(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading signed by nobody it names, and one that is none, are proven to be the service's work."""
+    entries = await ForgedEntries.begin(story)
+    forged = await request(story, key=SigningKey.generate())
+    entries.add(forged, slot_two=slot_of(forged))
+    assert await entries.alarms() == ["FORGED_READ"]
+    data = only(story, "FORGED_READ")
+    assert judged(data, story.instance.card.root).proven == [proofs.NOT_SIGNED]
+    with monkeypatch.context() as twin:
+        twin.setattr(proofs, "check_request", lambda *_: None)
+        assert judged(data, None).proven == []
+    with pytest.raises(NotPermitted):  # a file that does not go back to the card is about another service
+        check_evidence(data, RootRef(version=1, digest=fresh()))
+    # who cannot show whose keys they are proves nothing
+    alone = rewritten(story, data, with_finding(people=()))
+    assert judged(alone, story.instance.card.root).proven == []
+
+
+async def test_a_false_accusation_proves_nothing(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An honest reading under any alarm's name is no proof of it; without the checks it would be."""
+    entries = await ForgedEntries.begin(story)
+    envelope = await request(story)
+    entries.add(envelope, slot_one=fresh(), slot_two=slot_of(envelope))
+    assert await entries.alarms() == ["HIDDEN_BY_SERVER"]
+    data = only(story, "HIDDEN_BY_SERVER", with_keys=True)
+    for code in set(proofs._RULES) - {"HIDDEN_BY_SERVER"}:
+        accused = rewritten(story, data, with_finding(code=code))
+        assert judged(accused, story.instance.card.root).proven == [], code
+    with monkeypatch.context() as twin:
+        twin.setattr(proofs, "check_request", refuse)
+        accused = rewritten(story, data, with_finding(code="FORGED_READ"))
+        assert judged(accused, None).proven == [proofs.NOT_SIGNED]
+
+
+def refuse(*_: object) -> None:
+    """Finds every signature false."""
+    raise BadSignature("No.")
+
+
+async def test_a_hidden_entry_is_proven_once_a_key_is_disclosed(story: Story) -> None:
+    """A wrong mark is the client's word without the scan key, and proven with it; a key of one's own choice is none."""
+    await logged(story, slot_one=fresh())
+    assert proven(story, "HIDDEN_BY_SERVER") == []
+    assert proven(story, "HIDDEN_BY_SERVER", with_keys=True) == [proofs.OTHER_MARK]
+    data = only(story, "HIDDEN_BY_SERVER", with_keys=True)
+
+    def other_key(evidence: Evidence) -> Evidence:
+        (key,) = evidence.keys
+        return msgspec.structs.replace(evidence, keys=(msgspec.structs.replace(key, scan_key=fresh()),))
+
+    assert judged(rewritten(story, data, other_key), None).proven == []
+
+
+async def test_a_repeated_reading_is_proven(story: Story) -> None:
+    """One request logged twice as granted is proven by its two leaves, and by no one of them."""
+    entries = await ForgedEntries.begin(story)
+    envelope = await request(story)
+    for _ in range(2):
+        entries.add(envelope, slot_two=slot_of(envelope))
+    assert await entries.alarms() == ["REPLAY"]
+    assert proven(story, "REPLAY") == [proofs.TWICE]
+    data = only(story, "REPLAY")
+    first = read_evidence(data)[0].finding.entries[:1]
+    assert judged(rewritten(story, data, with_finding(entries=first)), None).proven == []
+
+
+async def test_a_false_date_is_proven(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry dated far from its request, and before a head that did not hold it, is proven from both."""
+    entries = await ForgedEntries.begin(story)
+    envelope = await request(story)
+    entries.add(envelope, slot_two=slot_of(envelope), time=read_request(envelope).time - 2000)
+    assert await entries.alarms() == ["BACKDATED"]
+    assert proven(story, "BACKDATED") == [proofs.TIMES_APART, proofs.DATED_BEFORE]
+    with monkeypatch.context() as twin:
+        twin.setattr(proofs, "TEN_MINUTES", 1 << 40)
+        assert judged(only(story, "BACKDATED"), None).proven == []
+
+
+async def test_a_late_date_is_proven(story: Story) -> None:
+    """A change dated after the head that holds it is BACKDATED too, and proven by that head."""
+    entries = await ForgedEntries.begin(story)
+    envelope = await request(story)
+    entries.add(envelope, slot_two=slot_of(envelope), time=read_request(envelope).time + 2000)
+    assert await entries.alarms() == ["BACKDATED"]
+    assert proofs.DATED_AFTER in proven(story, "BACKDATED")
+
+
+async def test_a_change_by_nobody_is_proven(story: Story) -> None:
+    """A link in the log that its holder did not sign is proven to be the service's."""
+    entries = await ForgedEntries.begin(story)
+    entries.add(await forged_link(story), "accepted")
+    assert await entries.alarms() == ["FORK"]
+    assert proven(story, "FORK") == [proofs.NOT_THEIRS]
+
+
+async def test_a_reader_who_saw_another_log_is_heard(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signed request that names another head than this log had at that size is FORK, and the contradiction is proven."""
+    entries = await ForgedEntries.begin(story)
+    view = read_request(await request(story)).view
+    seen = Head(size=view.seen.size, root=fresh())
+    envelope = await request(story, view=msgspec.structs.replace(view, seen=seen))
+    entries.add(envelope, slot_two=slot_of(envelope))
+    assert await entries.alarms() == ["FORK"]
+    assert proven(story, "FORK") == [proofs.ANOTHER_LOG]
+
+
+async def test_a_reading_after_the_end_is_proven(story: Story) -> None:
+    """A reading logged as granted behind the end of its grant is proven by the two entries."""
+    envelope = await request(story)
+    await story.patient.revoke(story.grant.entry.gid)
+    entries = await ForgedEntries.begin(story)
+    entries.add(envelope, slot_two=slot_of(envelope))
+    assert await entries.alarms() == ["OUT_OF_SCOPE"]
+    assert proven(story, "OUT_OF_SCOPE") == [proofs.AFTER_END]
+
+
+async def test_an_older_grant_is_proven(story: Story) -> None:
+    """A reader who signed having seen the newer event, and used the older one, is shown to have."""
+    old = read_request(await request(story)).ghead
+    added = await story.add(b"A third document. " * 9, "third.txt")
+    await story.patient.extend(story.grant.entry.gid, [added.doc])
+    await story.reader.sync()
+    entries = await ForgedEntries.begin(story)
+    envelope = await request(story, ghead=old)
+    assert read_request(envelope).view.seen.size > 0
+    entries.add(envelope, slot_two=slot_of(envelope))
+    assert await entries.alarms() == ["STALE_VIEW"]
+    assert proven(story, "STALE_VIEW") == [proofs.OLDER_GRANT]
+
+
+async def test_observations_are_not_proofs(story: Story) -> None:
+    """What nobody signed stays the client's word: an opening held back, a reading without its grant's mark."""
+    entries = await ForgedEntries.begin(story)
+    hidden = await request(story, slot_two=fresh())
+    entries.add(hidden, slot_two=slot_of(hidden))
+    withheld = await request(story, act="list")
+    del entries.log.openings[entries.add(withheld, slot_two=slot_of(withheld))]
+    assert await entries.alarms() == ["MISPLACED_BY_READER", "WITHHELD"]
+    assert proven(story, "MISPLACED_BY_READER") == proven(story, "WITHHELD") == []
+
+
+async def test_two_versions_of_a_log_are_proven(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two signed heads of which neither goes on from the other are refused, and kept as FORK with both notes."""
+    forged = await ForgedLog.after(story)
+    forged.leaves[0] = random_leaf()
+    forged.leaves.append(random_leaf())
+    forged.show_to(story.patient_vault)
+    with story.refused(NotProven):
+        await story.patient.log()
+    data = only(story, "FORK")
+    assert len(read_evidence(data)[0].finding.notes) == 2
+    assert judged(data, story.instance.card.root).proven == [proofs.TWO_HEADS]
+    # an honest pair of heads, told as a fork, proves none
+    story.patient_vault.be_honest()
+    before = read_evidence(data)[0].finding.notes[0]
+    await story.add(b"Something that makes the log grow. " * 9, "more.txt")
+    later, note = await story.patient.service.witnessed(story.origin)
+    head = judged(rewritten(story, data, with_finding(notes=(before,), beginning=None)), None).heads[0]
+    (beginning,) = await story.patient.service.reader.beginnings(
+        story.origin, [head.head.size], later.head.size
+    )
+    honest = rewritten(story, data, with_finding(notes=(before, note), beginning=beginning))
+    assert judged(honest, None).proven == []
+    with monkeypatch.context() as twin:
+        twin.setattr(type(beginning), "check", lambda *_: None)
+        false = msgspec.structs.replace(beginning, root=fresh())
+        lie = rewritten(story, data, with_finding(notes=(before, note), beginning=false))
+        assert judged(lie, None).proven == [proofs.TWO_HEADS]
+    with pytest.raises(NotProven):
+        judged(lie, None)
+
+
+async def test_one_size_and_two_roots_are_proven(story: Story) -> None:
+    """Two heads of one size need no path."""
+    forged = await ForgedLog.after(story)
+    forged.leaves[-1] = random_leaf()
+    forged.show_to(story.patient_vault)
+    with story.refused(NotProven):
+        await story.patient.log()
+    assert proven(story, "FORK") == [proofs.TWO_HEADS]
+
+
+async def test_two_versions_of_the_directory_are_proven(story: Story) -> None:
+    """Keepers' signed heads of the directory that contradict each other are refused, and kept as DIR_FORK with both."""
+    key = story.instance.keeper_key
+
+    def elsewhere(answer: IdentityHeadAnswer) -> IdentityHeadAnswer:
+        said = decode(answer.envelope.body, IdentityHead)
+        other = msgspec.structs.replace(said, head=Head(size=said.head.size, root=fresh()))
+        return IdentityHeadAnswer(envelope=sign(labels.IDHEAD, other, key))
+
+    story.patient_keeper.tamper("identity_head", elsewhere)
+    with story.refused(NotProven):
+        await story.patient.service.know(story.patient.own.profile.chain)
+    assert proven(story, "DIR_FORK") == [proofs.TWO_DIRECTORIES]
+    data = only(story, "DIR_FORK")
+    assert judged(rewritten(story, data, with_finding(notes=())), None).proven == []
+
+
+async def test_a_step_back_is_kept(story: Story) -> None:
+    """An older head is ROLLBACK; that a keeper confirmed the smaller log after the larger one is proven against it."""
+    forged = await ForgedLog.after(story)
+    del forged.leaves[-1]
+    forged.age = -100
+    forged.show_to(story.patient_vault)
+    with story.refused(NotProven):
+        await story.patient.log()
+    assert proven(story, "ROLLBACK") == [proofs.SHRUNK]
+    forged.age = 200
+    with story.refused(NotProven):
+        await story.patient.log()
+    assert proven(story, "ROLLBACK") == []
+
+
+async def test_no_byte_of_a_file_can_be_changed(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proof with any byte changed is refused whole; unsigned, it would go on proving with other words."""
+    entries = await ForgedEntries.begin(story)
+    forged = await request(story, key=SigningKey.generate())
+    entries.add(forged, slot_two=slot_of(forged))
+    await entries.alarms()
+    data = only(story, "FORGED_READ")
+
+    @given(st.integers(0, len(data) - 1), st.integers(1, 255))
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    def refused(place: int, change: int) -> None:
+        changed = data[:place] + bytes([data[place] ^ change]) + data[place + 1 :]
+        with pytest.raises(CoffreError):
+            check_evidence(changed, None)
+
+    refused()
+    evidence, envelope = read_evidence(data)
+    other = msgspec.structs.replace(evidence.finding, text="Something else.")
+    changed = msgspec.structs.replace(envelope, body=encode(msgspec.structs.replace(evidence, finding=other)))
+    with monkeypatch.context() as twin:
+        twin.setattr("vault_client.evidence_check.verify", lambda *_: None)
+        assert judged(encode(changed), None).proven == [proofs.NOT_SIGNED]

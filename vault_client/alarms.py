@@ -1,0 +1,70 @@
+"""Alarms: what must not be, with a name, and what each is kept with on this device."""
+
+from dataclasses import dataclass
+
+from crypto.access_log import Opening
+from crypto.encoding import Body, Natural
+from crypto.evidence import Beginning, Finding
+from vault_client.device_store import DeviceStore
+from vault_client.log_scan import FoundLeaf
+
+
+class Alarm(Body, frozen=True):
+    """Something that must not be. ``leaf`` and ``opening`` are the evidence, where there is any."""
+
+    code: str
+    index: Natural | None
+    text: str
+    leaf: bytes
+    opening: Opening | None
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An alarm of this run. ``compared``: entries that it compares with, by index. ``notes``: further heads it rests on.
+
+    ``beginning``: what the newest head, or the last of ``notes``, has in the place of another one.
+    """
+
+    alarm: Alarm
+    compared: tuple[int, ...] = ()
+    notes: tuple[bytes, ...] = ()
+    beginning: Beginning | None = None
+
+
+class Alarms:
+    """The alarms of one audit run; of one code about one leaf, the first."""
+
+    def __init__(self) -> None:
+        self.raised: list[Raised] = []
+
+    def add(
+        self,
+        code: str,
+        leaf: FoundLeaf | None,
+        text: str,
+        opening: Opening | None = None,
+        *,
+        compared: tuple[int, ...] = (),
+        notes: tuple[bytes, ...] = (),
+        beginning: Beginning | None = None,
+    ) -> None:
+        """Raise an alarm about ``leaf``, or about the log as a whole."""
+        index = leaf.index if leaf is not None else None
+        if any((raised.alarm.code, raised.alarm.index) == (code, index) for raised in self.raised):
+            return
+        evidence = leaf.leaf.to_bytes() if leaf is not None else b""
+        alarm = Alarm(code=code, index=index, text=text, leaf=evidence, opening=opening)
+        self.raised.append(Raised(alarm, compared, notes, beginning))
+
+
+def kept_alarms(store: DeviceStore) -> list[Alarm]:
+    """Every alarm that is kept on this device, in the order of the log."""
+    return [alarm for _, alarm in sorted(store.scan("alarm", Alarm), key=lambda each: each[0])]
+
+
+def keep_alarm(store: DeviceStore, where: int, alarm: Alarm, finding: Finding) -> None:
+    """Keep an alarm about the leaf ``where``, or met when the log had so many, with what it rests on: in a transaction."""
+    name = f"{where:012d}-{alarm.code}"
+    store.put(f"alarm/{name}", alarm)
+    store.put(f"finding/{name}", finding)

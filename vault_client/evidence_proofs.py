@@ -1,0 +1,316 @@
+"""What evidence proves to a third person, alarm by alarm, from signatures that are not the patient's.
+
+An alarm without a rule here, or whose rule finds less than it needs, is an observation: the client's own record of an
+answer that nobody signed. Who is to blame is said only where one party alone can have caused it.
+"""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Final
+
+from crypto import labels
+from crypto.access_log import Opening
+from crypto.checkpoint import TEN_MINUTES
+from crypto.encoding import decode
+from crypto.errors import BadSignature, Malformed, NotProven, Refusal
+from crypto.grants import GrantEvent
+from crypto.locators import Locator
+from crypto.requests import AccessRequest, check_request, read_request
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import Envelope, VerifyKey, read, verify, verify_keys
+from crypto.statements import Head, View
+from crypto.vault_links import End, Genesis, Rotate, VaultLink, scan_key_commitment, vault_id
+from crypto.wire.keeper_api import IdentityHead
+from vault_client.evidence_check import CheckedEvidence, ShownHead
+
+# What people read
+TWO_HEADS = (
+    "PROVEN: the service signed two heads of one log that contradict each other. Neither goes on from the other: entries were "
+    "changed, left out or shown to some and not to others. No honest service signs both."
+)
+SHRUNK = "PROVEN: a keeper confirmed a smaller log after a larger one. No honest keeper does."
+TWO_DIRECTORIES = "PROVEN: keepers signed two heads of the directory that contradict each other. No honest keepers sign both."
+ANOTHER_LOG = (
+    "PROVEN: a device signed that it had seen a log which this one does not go on from. Either the service showed two logs, or "
+    "that device lied: only the service's own signature on that other head would tell which."
+)
+NOT_SIGNED = "PROVEN: the service logged a reading that the person it names did not sign."
+NO_STATEMENT = "PROVEN: the service logged as a reading what is none, and nobody can have asked for it."
+NOT_THEIRS = "PROVEN: the service logged as accepted a change that nobody it names signed."
+TWICE = "PROVEN: the service logged one reading twice, both times as granted."
+OTHER_MARK = (
+    "PROVEN: the service logged this reading under a mark that the record's scan key does not find, although it was given that "
+    "key before. It can answer only with a later change of keys of this record, signed by its holder."
+)
+TIMES_APART = (
+    "PROVEN: the service logged a request more than ten minutes away from the time that its reader signed. One of them is wrong, "
+    "and the service granted it."
+)
+DATED_BEFORE = "PROVEN: the service dated an entry earlier than a head that did not hold it yet."
+DATED_AFTER = "PROVEN: the service dated an entry later than a head that holds it."
+OLDER_GRANT = (
+    "PROVEN: a device signed that it had seen the log with a newer state of the grant in it, and used an older one. Either the "
+    "service kept the newer one from it, or it passed it over."
+)
+AFTER_END = "PROVEN: the service granted a reading although the grant's end stood in its log."
+AFTER_EXPIRY = "PROVEN: the service granted a reading after the grant had run out."
+OTHER_ACT = "PROVEN: the service granted a kind of reading that the grant does not allow."
+
+
+def prove(checked: CheckedEvidence) -> None:
+    """Note in ``checked.proven`` what follows. Raises nothing for what does not."""
+    rule = _RULES.get(checked.finding.code)
+    if rule is not None:
+        try:
+            checked.proven += rule(checked)
+        except Refusal:  # what the rule needs is not shown, or is not vouched for
+            return
+
+
+def _fork(checked: CheckedEvidence) -> list[str]:
+    if not checked.finding.entries:
+        return _two_heads(checked)
+    if checked.finding.beginning is not None:
+        return _another_log(checked)
+    return _unsigned_change(checked)
+
+
+def _two_heads(checked: CheckedEvidence) -> list[str]:
+    pair = _pair(checked)
+    if pair is None:
+        return []
+    small, big = pair
+    if small.head.size == big.head.size:
+        return [TWO_HEADS] if small.head.root != big.head.root else []
+    beginning = checked.finding.beginning
+    if beginning is None or beginning.size != small.head.size or big is not checked.heads[-1]:
+        return []
+    return [TWO_HEADS] if beginning.root != small.head.root else []
+
+
+def _another_log(checked: CheckedEvidence) -> list[str]:
+    """Somebody signed another head than what the log shown has at that size."""
+    opening, beginning = _about(checked), checked.finding.beginning
+    view = _signed_view(checked, opening.envelope)
+    in_directory = checked.heads[-1].head.origin == checked.root.directory_origin
+    seen = view.dir if in_directory else view.seen
+    if beginning is None or beginning.size != seen.size or beginning.root == seen.root:
+        return []
+    return [ANOTHER_LOG]
+
+
+def _signed_view(checked: CheckedEvidence, envelope: Envelope) -> View:
+    """What the signers of a statement had seen, once they are found to have signed it."""
+    match envelope.type:
+        case labels.ACCESS_REQUEST:
+            request = read_request(envelope)
+            check_request(envelope, checked.known(request.identity, request.view.dir), None, request.time)
+            return request.view
+        case labels.GENESIS:
+            statement: Genesis | VaultLink | GrantEvent = decode(envelope.body, Genesis)
+        case labels.VAULT_LINK:
+            statement = decode(envelope.body, VaultLink)
+        case labels.GRANT_EVENT:
+            statement = decode(envelope.body, GrantEvent)
+        case _:
+            raise Malformed("An entry is of no kind that a record's log holds.")
+    keys: dict[bytes, VerifyKey] = {}
+    for ref in statement.signers:
+        keys |= checked.known(ref.identity, statement.view.dir).state.device_keys()
+    verify(envelope, envelope.type, keys)
+    return statement.view
+
+
+def _unsigned_change(checked: CheckedEvidence) -> list[str]:
+    opening = _about(checked)
+    if opening.part.outcome != "accepted":
+        return []
+    try:
+        _signed_view(checked, opening.envelope)
+    except (BadSignature, Malformed):
+        return [NOT_THEIRS]
+    return []
+
+
+def _forged_read(checked: CheckedEvidence) -> list[str]:
+    envelope = _about(checked).envelope
+    if envelope.type != labels.ACCESS_REQUEST:
+        return []
+    try:
+        request = read_request(envelope)
+    except Malformed:
+        return [NO_STATEMENT]
+    known = checked.known(request.identity, request.view.dir)
+    try:
+        check_request(envelope, known, None, request.time)
+    except BadSignature:
+        return [NOT_SIGNED]
+    return []
+
+
+def _replay(checked: CheckedEvidence) -> list[str]:
+    both = [_proven(checked, place) for place in (0, 1)]
+    slots = {_reading(opening).slot_two for opening in both}
+    is_granted = all(opening.part.outcome == "granted" for opening in both)
+    return [TWICE] if is_granted and len(slots) == 1 else []
+
+
+def _hidden(checked: CheckedEvidence) -> list[str]:
+    """A granted reading stands under no mark of the scan key that its record had given the service."""
+    request = _reading(_about(checked))
+    entry, later = checked.finding.entries[0], checked.finding.entries[1:]
+    _signed_view(checked, checked.opened[entry.index].envelope)
+    vaults: set[bytes] = set()
+    committed: dict[bytes, bytes] = {}
+    for place, shown in enumerate(later, 1):
+        envelope = _accepted(checked, place)
+        if envelope.type == labels.GRANT_EVENT:
+            event = decode(envelope.body, GrantEvent)
+            vaults |= {event.vault} if event.gid == request.gid else set()
+        elif shown.index < entry.index:
+            committed |= {key: _vault(envelope) for key in _scan_keys(envelope)}
+    for disclosed in checked.evidence.keys:
+        key = committed.get(scan_key_commitment(disclosed.scan_key))
+        finds = Locator(SecretBytes(disclosed.scan_key), checked.finding.origin).matches(entry.slot_one)
+        if key in vaults and not finds and request.slot_two == entry.slot_two:
+            return [OTHER_MARK]
+    return []
+
+
+def _backdated(checked: CheckedEvidence) -> list[str]:
+    opening, index = _about(checked), checked.finding.entries[0].index
+    said = opening.part.time
+    proven: list[str] = []
+    if opening.envelope.type == labels.ACCESS_REQUEST:
+        request = read_request(opening.envelope)
+        _signed_view(checked, opening.envelope)
+        proven += [TIMES_APART] if abs(said - request.time) > TEN_MINUTES else []
+    holding, *earlier = checked.heads
+    if holding.is_witnessed and said > holding.time + TEN_MINUTES:
+        proven.append(DATED_AFTER)
+    for shown in earlier:
+        is_before = shown.head.origin == holding.head.origin and shown.head.size <= index
+        if is_before and shown.is_witnessed and said < shown.time - TEN_MINUTES:
+            proven.append(DATED_BEFORE)
+    return proven
+
+
+def _stale_view(checked: CheckedEvidence) -> list[str]:
+    opening = _about(checked)
+    request = _reading(opening)
+    _signed_view(checked, opening.envelope)
+    places = {}
+    for place, entry in enumerate(checked.finding.entries[1:], 1):
+        envelope = _accepted(checked, place)
+        if envelope.type == labels.GRANT_EVENT and decode(envelope.body, GrantEvent).gid == request.gid:
+            _signed_view(checked, envelope)  # else the service could put it there to blame the reader
+            places[envelope.digest] = entry.index
+    held = places.get(request.ghead)
+    seen = [index for index in places.values() if index < request.view.seen.size]
+    return [OLDER_GRANT] if held is not None and any(index > held for index in seen) else []
+
+
+def _out_of_scope(checked: CheckedEvidence) -> list[str]:
+    opening, index = _about(checked), checked.finding.entries[0].index
+    request = _reading(opening)
+    if opening.part.outcome != "granted":
+        return []
+    proven: list[str] = []
+    for place, entry in enumerate(checked.finding.entries[1:], 1):
+        envelope = _accepted(checked, place)
+        if entry.index > index:
+            continue
+        if envelope.type == labels.VAULT_LINK:
+            ends = decode(envelope.body, VaultLink).operations
+            proven += [AFTER_END] if End(gid=request.gid) in ends else []
+        elif envelope.type == labels.GRANT_EVENT:
+            event = decode(envelope.body, GrantEvent)
+            if envelope.digest == request.ghead:
+                proven += [AFTER_EXPIRY] if opening.part.time > event.expiry else []
+                proven += [OTHER_ACT] if request.act not in event.acts else []
+    return proven
+
+
+def _rollback(checked: CheckedEvidence) -> list[str]:
+    pair = _pair(checked)
+    if pair is None or pair[0].head.size == pair[1].head.size:
+        return []
+    small, big = pair
+    both = small.confirmed.keys() & big.confirmed.keys()
+    return [SHRUNK] if any(small.confirmed[name] > big.confirmed[name] for name in both) else []
+
+
+def _two_directories(checked: CheckedEvidence) -> list[str]:
+    if checked.finding.entries:
+        return _another_log(checked)
+    keys = verify_keys(*(keeper.cosigning_key for keeper in checked.root.keepers))
+    origin = checked.root.directory_origin
+    heads: set[Head] = {shown.as_head for shown in checked.heads if shown.head.origin == origin}
+    for shown in checked.finding.people:
+        for envelope in shown.heads:
+            said = read(envelope, labels.IDHEAD, IdentityHead, keys)
+            heads |= {said.head} if said.origin == origin else set()
+    is_forked = any(one.size == other.size for one, other in combinations(heads, 2))
+    return [TWO_DIRECTORIES] if is_forked else []
+
+
+def _pair(checked: CheckedEvidence) -> tuple[ShownHead, ShownHead] | None:
+    """The two heads of one log that are shown, the smaller first; None when that is not what is shown."""
+    if len(checked.heads) != 2 or checked.heads[0].head.origin != checked.heads[1].head.origin:
+        return None
+    small, big = sorted(checked.heads, key=lambda shown: shown.head.size)
+    return small, big
+
+
+def _about(checked: CheckedEvidence) -> Opening:
+    return _proven(checked, 0)
+
+
+def _accepted(checked: CheckedEvidence, place: int) -> Envelope:
+    """A change that the service logged as accepted. Raises NotProven."""
+    opening = _proven(checked, place)
+    if opening.part.outcome != "accepted":
+        raise NotProven("An entry that this rests on is no accepted change.")
+    return opening.envelope
+
+
+def _proven(checked: CheckedEvidence, place: int) -> Opening:
+    """What an entry says that is shown to be in the log. Raises NotProven."""
+    entries = checked.finding.entries
+    if place >= len(entries) or entries[place].path is None or entries[place].index not in checked.opened:
+        raise NotProven("An entry that this rests on is not shown to be in the log.")
+    if not checked.heads[0].is_witnessed:
+        raise NotProven("The head shown lacks the keepers' signatures.")
+    return checked.opened[entries[place].index]
+
+
+def _reading(opening: Opening) -> AccessRequest:
+    if opening.envelope.type != labels.ACCESS_REQUEST:
+        raise Malformed("An entry is no reading.")
+    return read_request(opening.envelope)
+
+
+def _scan_keys(envelope: Envelope) -> list[bytes]:
+    if envelope.type == labels.GENESIS:
+        return [decode(envelope.body, Genesis).keyring.scan_key]
+    operations = decode(envelope.body, VaultLink).operations
+    return [step.scan_key for step in operations if isinstance(step, Rotate)]
+
+
+def _vault(envelope: Envelope) -> bytes:
+    if envelope.type == labels.GENESIS:
+        return vault_id(envelope.body)
+    return decode(envelope.body, VaultLink).vault
+
+
+_RULES: Final[dict[str, Callable[[CheckedEvidence], list[str]]]] = {
+    "FORK": _fork,
+    "FORGED_READ": _forged_read,
+    "REPLAY": _replay,
+    "HIDDEN_BY_SERVER": _hidden,
+    "BACKDATED": _backdated,
+    "STALE_VIEW": _stale_view,
+    "OUT_OF_SCOPE": _out_of_scope,
+    "ROLLBACK": _rollback,
+    "DIR_FORK": _two_directories,
+}

@@ -1,0 +1,76 @@
+"""The heads that other devices signed having seen, compared with the log that is shown here.
+
+Each statement names the newest head of its log, and of the directory, that its signer had verified. All of them must be
+beginnings of one log: who was shown another one says so, without knowing it, in what they sign next.
+"""
+
+from crypto import labels
+from crypto.access_log import Opening
+from crypto.encoding import decode
+from crypto.evidence import Beginning
+from crypto.requests import read_request
+from crypto.statements import Head, View
+from crypto.vault_links import Genesis, VaultLink
+from vault_client.alarms import Alarms
+from vault_client.log_scan import FoundLeaf
+from vault_client.service import Service
+from vault_client.trust import BelievedHead
+
+# What people read
+ANOTHER_LOG = "A device signed that it had seen a log that the one shown here does not go on from."
+ANOTHER_DIRECTORY = "A device signed that it had seen a directory of people's keys that the one shown here does not go on from."
+
+
+class SeenHeads:
+    """What was signed as seen, in the entries of one audit run."""
+
+    def __init__(self, service: Service, device: bytes, alarms: Alarms) -> None:
+        """``device``: the key id of this device. What it signed itself it had verified itself."""
+        self._service = service
+        self._device = device
+        self._alarms = alarms
+        self._noted: list[tuple[FoundLeaf, Opening, View]] = []
+
+    def note(self, leaf: FoundLeaf, opening: Opening) -> None:
+        """Take in an entry whose signers are known to have signed it."""
+        if opening.envelope.signers == (self._device,):
+            return
+        body = opening.envelope.body
+        match opening.envelope.type:
+            case labels.ACCESS_REQUEST:
+                view = read_request(opening.envelope).view
+            case labels.GENESIS:
+                view = decode(body, Genesis).view
+            case labels.VAULT_LINK:
+                view = decode(body, VaultLink).view
+            case _:  # a grant event stands with a link by the same device
+                return
+        self._noted.append((leaf, opening, view))
+
+    async def check(self, believed: BelievedHead) -> None:
+        """Raise an alarm about each entry whose signer had seen another log or directory.
+
+        A head newer than the one believed here is left for a later run of whoever comes to know it. Raises NotProven when
+        the server's tiles are not those of its heads.
+        """
+        if not self._noted:
+            return
+        beginnings = await self._beginnings(believed, [view.seen for _, _, view in self._noted])
+        for leaf, opening, view in self._noted:
+            found = beginnings.get(view.seen.size)
+            if found is not None and found.root != view.seen.root:
+                self._alarms.add("FORK", leaf, ANOTHER_LOG, opening, beginning=found)
+        directory, note = await self._service.witnessed(self._service.root.directory_origin)
+        beginnings = await self._beginnings(directory, [view.dir for _, _, view in self._noted])
+        for leaf, opening, view in self._noted:
+            found = beginnings.get(view.dir.size)
+            if found is not None and found.root != view.dir.root:
+                self._alarms.add("DIR_FORK", leaf, ANOTHER_DIRECTORY, opening, beginning=found, notes=(note,))
+
+    async def _beginnings(self, believed: BelievedHead, seen: list[Head]) -> dict[int, Beginning]:
+        """What the log shown has at each of the sizes seen, where it reaches so far."""
+        sizes = sorted({head.size for head in seen if head.size <= believed.head.size})
+        found = await self._service.reader.beginnings(believed.origin, sizes, believed.head.size)
+        for beginning in found:
+            beginning.check(believed.head)
+        return {beginning.size: beginning for beginning in found}
