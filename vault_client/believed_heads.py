@@ -142,7 +142,7 @@ class BelievedHeads:
         try:
             return trust.believe_chain(self.root, shown, at)
         except NotProven:
-            self._directory_contradicted(shown)
+            self.directory_contradicted(shown)
             raise
 
     async def _move(self, new: BelievedHead, note: bytes, *, may_be_older: bool = False) -> BelievedHead:
@@ -201,7 +201,8 @@ class BelievedHeads:
             return None
         return beginning
 
-    def _directory_contradicted(self, shown: ShownChain) -> None:
+    def directory_contradicted(self, shown: ShownChain) -> None:
+        """Keep the alarm when keepers' answers about somebody name two directories of one size. Others prove nothing."""
         believed = self.believed(self.root.directory_origin)
         roots = {believed.head.size: believed.head.root}
         keys = verify_keys(*(keeper.cosigning_key for keeper in self.root.live_keepers))

@@ -231,7 +231,7 @@ class Service(BelievedHeads):
         """Have a quorum of keepers vouch that ``chain`` is complete at a head at least as new as ours.
 
         A keeper whose word does not hold, or is of an older head, counts as one that refused. One that contradicts the others
-        about the directory is left out, and named in ``left_out``; raises NotProven when too few agree.
+        about the directory is left out, named in ``left_out`` and kept as an alarm; raises NotProven when too few agree.
         """
         at, needed = self.believed(self.root.directory_origin).head, self.root.policy.k
 
@@ -247,6 +247,9 @@ class Service(BelievedHeads):
             vouch, needed, lambda words: trust.agreeing(words, at, needed) is not None
         )
         agreeing = trust.agreeing(words, at, needed)
+        if agreeing is None or len(agreeing) < len(words):
+            said = tuple(word.envelope for word in words.values())
+            self.directory_contradicted(ShownChain(chain=chain, heads=said))
         if agreeing is None:
             raise NotProven(trust.TWO_DIRECTORIES)
         self.left_out |= set(words) - set(agreeing)

@@ -156,9 +156,17 @@ def test_another_suite_is_refused(kind, data):
 
 
 def test_what_names_its_suite():
-    """Links, founding statements, grants, requests, deposits, trust roots, keyrings, cards, kits and exports name their suite."""
+    """Links, founding statements, grants, requests, deposits, trust roots, keyrings, cards, kits, exports and evidence name their suite."""
     assert {kind.__name__ for kind in SUITED} == {
-        *("AccessRequest", "ExportManifest", "Genesis", "GrantEvent", "IdentityCard", "IdentityLink"),
+        *(
+            "AccessRequest",
+            "Evidence",
+            "ExportManifest",
+            "Genesis",
+            "GrantEvent",
+            "IdentityCard",
+            "IdentityLink",
+        ),
         "InstanceCard",
         *("Deposit", "DepositCard", "KitFile", "SealedKeyring", "TrustRoot", "VaultLink"),
     }

@@ -36,6 +36,7 @@ from crypto import (
 from crypto.checkpoint import Checkpoint, CosignerKey, LogKey, cosign, sign_checkpoint
 from crypto.deposits import Deposited
 from crypto.encoding import Body
+from crypto.evidence import Evidence, read_evidence
 from crypto.exports import ExportManifest, read_manifest
 from crypto.padding import pad_record
 from crypto.receipt import AddCheckpoint, Receipt
@@ -389,6 +390,12 @@ PARSERS: Final = (
         st.just(recovery.kit_file_text(KIT_FILE).encode()),
     ),
     Parser("crypto.exports.read_manifest", read_manifest, _of(ExportManifest), encoding.encode),
+    Parser(
+        "crypto.evidence.read_evidence",
+        lambda data: read_evidence(data)[1],
+        bodies(Evidence).map(lambda each: encoding.encode(sign(labels.EVIDENCE, each, KEY))),
+        encoding.encode,
+    ),
     Parser(
         "crypto.wire.problems.error_of",
         lambda data: error_of(encoding.decode(data, Problem)),
