@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.command == "serve" and options.independent and not options.keepers:
         parser.error("--independent says which of --keepers are independent: name those too")
+    if options.command == "serve" and options.keepers and (options.backup or options.restore or options.fsck):
+        parser.error("--keepers is for a start: leave it out with --backup, --restore and --fsck")
     return program.exit_code(NAME, lambda: options.run(options))
 
 

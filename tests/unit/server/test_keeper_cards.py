@@ -1,6 +1,5 @@
 """Which keepers a new instance takes in, and what is refused in words before anything is made."""
 
-import json
 from pathlib import Path
 
 import msgspec
@@ -104,13 +103,15 @@ def test_only_a_keeper_of_the_trust_root_is_started_beside_the_server(tmp_path: 
 def test_the_command_refuses_before_anything_is_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Three cards: exit code 1, in words, and no folder. --independent alone is a mistake of usage."""
+    """Three cards: exit code 1, in words, and no folder. --independent alone, or --keepers where nothing starts: 2."""
     paths = files(tmp_path, [card(place) for place in range(3)])
     data = tmp_path / "data"
     assert main(["serve", "--data", str(data), "--keepers", *map(str, paths)]) == 1
     assert "this number of keepers: 3" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as usage:
-        main(["serve", "--data", str(data), "--independent", "keeper-0"])
-    assert usage.value.code == 2
-    assert json.dumps("--keepers")[1:-1] in capsys.readouterr().err
+    named = ["--keepers", str(paths[0])]
+    for meaningless in (["--independent", "keeper-0"], [*named, "--fsck"], [*named, "--backup", str(data)]):
+        with pytest.raises(SystemExit) as usage:
+            main(["serve", "--data", str(data), *meaningless])
+        assert usage.value.code == 2
+        assert "--keepers" in capsys.readouterr().err
     assert not data.exists()
