@@ -7,13 +7,14 @@ import pytest
 
 from tests.adversary.story import Story, told
 from tests.support.instance import Instance, running
+from tests.support.memory import folder_in_memory
 from vault_client import transfer
 
 
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """One real server and its keeper for all tests of this folder."""
-    with running(tmp_path_factory.mktemp("instance") / "data") as started:
+    with folder_in_memory(tmp_path_factory.mktemp("instance")) as folder, running(folder / "data") as started:
         yield started
 
 
@@ -26,5 +27,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def story(instance: Instance, tmp_path: Path) -> AsyncIterator[Story]:
     """A patient with documents, a practitioner to whom they are granted, and lying servers between them."""
-    async with told(instance, tmp_path) as begun:
-        yield begun
+    with folder_in_memory(tmp_path) as folder:
+        async with told(instance, folder) as begun:
+            yield begun

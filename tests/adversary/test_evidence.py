@@ -19,6 +19,7 @@ from tests.adversary.forged_log import ForgedEntries, ForgedLog, random_leaf
 from tests.adversary.modified_sdk import fresh, request
 from tests.adversary.story import Story
 from tests.adversary.test_audit import forged_link, slot_of
+from tests.adversary.test_links_elsewhere import refused_grant
 from tests.interop import evidence_second
 from vault_client import evidence_proofs as proofs
 from vault_client.evidence_check import CheckedEvidence, check_evidence
@@ -342,3 +343,14 @@ async def test_no_byte_of_a_file_can_be_changed(story: Story, monkeypatch: pytes
     with monkeypatch.context() as twin:
         twin.setattr("vault_client.evidence_check.verify", lambda *_: None)
         assert judged(encode(changed), None).proven == [proofs.NOT_SIGNED]
+
+
+async def test_a_change_that_was_refused_and_done_is_an_observation(story: Story) -> None:
+    """Nobody signs a refusal: the file of REFUSED_YET_DONE is this device's word, and holds for whoever checks it."""
+    _, kept = await refused_grant(story)
+    await story.patient_vault.honest.append_link(kept)
+    assert await story.patient.replica.sync() == 1
+    assert [alarm.code for alarm in (await story.patient.log()).alarms] == ["REFUSED_YET_DONE"]
+    checked = judged(only(story, "REFUSED_YET_DONE"), story.instance.card.root)
+    assert (checked.finding.code, checked.proven) == ("REFUSED_YET_DONE", [])
+    assert proven(story, "REFUSED_YET_DONE") == []

@@ -17,6 +17,7 @@ from crypto.wire.keeper_api import EndAnswer, IdentityHead, IdentityHeadAnswer, 
 from tests.support.instance import Instance, running
 from tests.support.keeper_program import KeeperProgram
 from tests.support.lying_keeper import LyingKeeper
+from tests.support.memory import folder_in_memory
 from vault_client import service as service_module
 from vault_client.patient import Patient
 from vault_client.practitioner import Practitioner
@@ -68,18 +69,22 @@ class Consultation:
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory):
     """Four keepers and their server, for all tests of this page."""
-    with running(tmp_path_factory.mktemp("four") / "data", keepers=4) as started:
+    with (
+        folder_in_memory(tmp_path_factory.mktemp("four")) as folder,
+        running(folder / "data", keepers=4) as started,
+    ):
         yield started
 
 
 @pytest.fixture
 async def story(instance: Instance, tmp_path: Path) -> AsyncIterator[Consultation]:
     """The honest beginning: all four keepers are there, now and afterwards."""
-    async with (
-        await instance.patient(tmp_path / "patient") as patient,
-        await instance.practitioner(tmp_path / "reader") as reader,
-    ):
-        yield Consultation(instance, tmp_path, patient, reader)
+    with folder_in_memory(tmp_path) as folder:
+        async with (
+            await instance.patient(folder / "patient") as patient,
+            await instance.practitioner(folder / "reader") as reader,
+        ):
+            yield Consultation(instance, folder, patient, reader)
 
 
 @contextmanager
@@ -135,7 +140,6 @@ async def test_a_keeper_below_the_threshold_changes_nothing(
     for service in (story.patient.service, story.reader.service):
         assert not independent(service.root)
         assert len(service.keepers) == 4
-    await story.do_all()
 
     first = story.keepers[0]
     first.hang()

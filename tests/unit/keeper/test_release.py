@@ -13,6 +13,7 @@ from crypto.encoding import encode
 from crypto.errors import NotFound, Unreachable
 from crypto.identity_links import AddDevice, AddMember, Chain, Delegate, RemoveMember, RevokeDevice, Withdraw
 from crypto.locators import Locator
+from crypto.requests import read_request
 from crypto.sealed.policy_blob import Rate, seal_policy
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import SigningKey
@@ -123,7 +124,9 @@ async def _misnamed_trust_root(story: Story) -> ReleaseQuery:
 
 
 async def _expired_trust_root(story: Story) -> ReleaseQuery:
-    story.time.now = story.service.root.expiry
+    story.service.next_root(expiry=NOW + 1)
+    await story.keeper.refresh_trust()
+    story.time.now += 1
     await story.service.publish_all(story.keeper)
     return await story.query()
 
@@ -147,7 +150,9 @@ async def _changed_request(story: Story) -> ReleaseQuery:
 
 async def _another_request(story: Story) -> ReleaseQuery:
     query = await story.query()
-    return msgspec.structs.replace(query, request=story.signed(story.request()))
+    slot, (one, _) = read_request(query.request).slot_two, story.documents
+    other = story.request(slot_two=slot, documents=(msgspec.structs.replace(one, doc=fresh(16)),))
+    return msgspec.structs.replace(query, request=story.signed(other))
 
 
 async def _refused_outcome(story: Story) -> ReleaseQuery:

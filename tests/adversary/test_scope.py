@@ -1,0 +1,110 @@
+"""Readings that a server logs although the grant's terms do not allow them, and directories that only some were shown."""
+
+import secrets
+
+import msgspec
+import pytest
+
+from crypto.encoding import decode
+from crypto.grants import Act
+from crypto.locators import Locator
+from crypto.requests import read_request
+from crypto.sealed import shares
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import Envelope
+from crypto.statements import Head
+from crypto.vault_links import Grant, VaultLink
+from tests.adversary.forged_log import ForgedEntries
+from tests.adversary.modified_sdk import fresh, request
+from tests.adversary.story import Story
+from tests.adversary.test_audit import slot_of
+from tests.adversary.test_evidence import judged, only, proven, rewritten, with_finding
+from vault_client import evidence_proofs as proofs
+from vault_client.audit_readings import Readings
+from vault_client.local_vault import LocalGrant
+from vault_client.seen_heads import SeenHeads
+from vault_client.sharing import Sharing
+
+
+async def granted(story: Story, monkeypatch: pytest.MonkeyPatch, *acts: Act, days: int) -> LocalGrant:
+    """A second grant to the reader, of the first document. ``days`` may be negative: a grant of old, for a story of now."""
+    with monkeypatch.context() as old:
+        old.setattr(Sharing, "check", lambda *_: None)
+        documents = [story.documents[0].doc]
+        return await story.patient.authorise(await story.reader.card(), documents, acts=acts, days=days)
+
+
+async def reading(story: Story, grant: LocalGrant, act: Act) -> Envelope:
+    """A request under ``grant`` as its reader signs it, who holds its newest event and its locator key."""
+    gid, patient = grant.entry.gid, story.patient
+    link = patient._store.get(f"link/{patient.replica.local.head.n}", Envelope)
+    assert link is not None
+    (event,) = [step.event for step in decode(link.body, VaultLink).operations if isinstance(step, Grant)]
+    key = shares.grant_key(SecretBytes(patient.replica.epoch().secret), gid)
+    slot_two = Locator(key, story.origin).make(secrets.token_bytes(16))
+    return await request(story, act=act, gid=gid, ghead=event, slot_two=slot_two)
+
+
+async def logged(story: Story, envelope: Envelope) -> ForgedEntries:
+    """``envelope`` in the log as the server's grant of it."""
+    entries = await ForgedEntries.begin(story)
+    entries.add(envelope, slot_two=slot_of(envelope))
+    return entries
+
+
+async def test_a_reading_within_its_terms_is_none(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: while the grant lasts, the act that it allows is a reading without alarm."""
+    grant = await granted(story, monkeypatch, "list", days=1)
+    entries = await logged(story, await reading(story, grant, "list"))
+    assert await entries.alarms() == []
+    assert (await story.patient.log()).entries[-1].act == "list"
+
+
+@pytest.mark.parametrize(
+    ("act", "days", "proof"),
+    [("list", -1, proofs.AFTER_EXPIRY), ("release", 1, proofs.OTHER_ACT)],
+    ids=["expiry", "act"],
+)
+async def test_a_reading_beyond_its_terms_is_proven(
+    story: Story, monkeypatch: pytest.MonkeyPatch, act: Act, days: int, proof: str
+) -> None:
+    """A47: a reading after the grant ran out, or of an act that it lacks, is OUT_OF_SCOPE, and proven by the event itself.
+
+    The twin does not look at the terms. Without the event that the request names nothing is proven.
+    """
+    grant = await granted(story, monkeypatch, "list", days=days)
+    entries = await logged(story, await reading(story, grant, act))
+    with monkeypatch.context() as twin:
+        twin.setattr(Readings, "_check_scope", lambda *_: None)
+        assert (await entries.twin_sees("OUT_OF_SCOPE")).entries[-1].act == act
+    assert await entries.alarms() == ["OUT_OF_SCOPE"]
+    assert proven(story, "OUT_OF_SCOPE") == [proof]
+    data = only(story, "OUT_OF_SCOPE")
+    first = judged(data, None).finding.entries[:1]
+    assert judged(rewritten(story, data, with_finding(entries=first)), None).proven == []
+
+
+@pytest.mark.parametrize("has_grown", [True, False])
+async def test_a_reader_who_saw_another_directory_is_heard(
+    story: Story, monkeypatch: pytest.MonkeyPatch, has_grown: bool
+) -> None:
+    """A30: a signed request that names another directory than there was at that size is DIR_FORK, and the contradiction proven.
+
+    While the directory has not grown, keepers' words about the reader contradict it too, so nobody vouches for these keys:
+    KEY_NOT_VALID. The twin takes no note of what others signed as seen.
+    """
+    view = read_request(await request(story)).view
+    elsewhere = msgspec.structs.replace(view, dir=Head(size=view.dir.size, root=fresh()))
+    entries = await logged(story, await request(story, view=elsewhere))
+    if not has_grown:
+        assert await entries.alarms() == ["KEY_NOT_VALID"]
+        return
+    async with await story.instance.practitioner(story.folder / "somebody", subject=None):
+        pass
+    with monkeypatch.context() as twin:
+        twin.setattr(SeenHeads, "note", lambda *_: None)
+        assert (await entries.twin_sees("DIR_FORK")).alarms == ()
+    assert await entries.alarms() == ["DIR_FORK"]
+    assert proven(story, "DIR_FORK") == [proofs.ANOTHER_LOG]
+    data = only(story, "DIR_FORK")
+    assert judged(rewritten(story, data, with_finding(beginning=None)), None).proven == []
