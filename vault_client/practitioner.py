@@ -18,12 +18,13 @@ import msgspec
 
 from crypto.descriptors import MAX_LISTING, ListedDocument, document_context, listing_context, read_listing
 from crypto.encoding import Body, Bytes32, Natural
-from crypto.errors import CannotOpen, Conflict, NotPermitted, Refusal, Stale, TooLarge
+from crypto.errors import CannotOpen, CoffreError, Conflict, NotFound, NotPermitted, Refusal, Stale, TooLarge
 from crypto.grants import Act, Listing
 from crypto.padding import padded_length
 from crypto.pieces import ciphertext_length, ct_root
 from crypto.requests import MAX_DOCUMENTS, Purpose
 from crypto.sealed import content
+from crypto.secret_bytes import SecretBytes
 from crypto.vault_links import check_person
 from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import CiphertextQuery
@@ -210,6 +211,18 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
         self._unfinished.begin(grant, requested, purpose, envelope)
         return await self._opener.logged(grant, [wanted], envelope)
 
+    async def _released(self, logged: LoggedRequest) -> list[SecretBytes]:
+        """The keys of ``logged``. Keepers that refuse are asked once more if one's chain has gone on, with all of it."""
+        shown = self.own.profile.chain
+        try:
+            return await self._opener.release(logged)
+        except NotFound:
+            with suppress(CoffreError):
+                await self.own.refresh(self.service, self._store)
+            if self.own.profile.chain == shown:
+                raise
+        return await self._opener.release(logged)
+
     async def _write(
         self,
         logged: LoggedRequest,
@@ -224,7 +237,7 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
             download = Download(self.service.api, spool, query, length, progress)
             fetching = asyncio.create_task(download.fetch())
             try:
-                (key,), _ = await asyncio.gather(self._opener.release(logged), fetching)
+                (key,), _ = await asyncio.gather(self._released(logged), fetching)
             finally:
                 # A refusal by the keepers must end the download too, before its file is removed.
                 fetching.cancel()
@@ -250,7 +263,7 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
             Wanted(doc=entry.doc, ver=entry.ver, ct_root=entry.ct_root, wrap=entry.wrap) for entry in pending
         ]
         logged = await self._opener.request(grant, wanted, "list", purpose)
-        keys = await self._opener.release(logged)
+        keys = await self._released(logged)
         now, event = self.service.now(), grant.state.event
         opened: list[tuple[str, ListedDocument]] = []
         for entry, key in zip(pending, keys, strict=True):

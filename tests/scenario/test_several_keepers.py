@@ -13,12 +13,20 @@ from crypto import labels
 from crypto.encoding import decode
 from crypto.errors import NotFound, Unreachable
 from crypto.signing import SigningKey, sign, sign_encoded
-from crypto.wire.keeper_api import EndAnswer, IdentityHead, IdentityHeadAnswer, ReleaseAnswer
+from crypto.wire.keeper_api import (
+    EndAcknowledgement,
+    EndAnswer,
+    IdentityHead,
+    IdentityHeadAnswer,
+    ReleaseAnswer,
+)
+from tests.adversary.story import put_between
 from tests.support.instance import Instance, running
 from tests.support.keeper_program import KeeperProgram
 from tests.support.lying_keeper import LyingKeeper
 from tests.support.memory import folder_in_memory
 from vault_client import service as service_module
+from vault_client import sharing
 from vault_client.patient import Patient
 from vault_client.practitioner import Practitioner
 from vault_client.public_log import verify_logs
@@ -131,6 +139,18 @@ def unsigned(answer: EndAnswer) -> EndAnswer:
     return EndAnswer(envelope=sign_encoded(answer.envelope.type, answer.envelope.body, SigningKey.generate()))
 
 
+def earlier(keeper: KeeperProgram) -> Callable[[EndAnswer], EndAnswer]:
+    """The keeper's acknowledgement, with its signature, of over ten minutes ago."""
+    key = load_keys(keeper.folder).cosigning
+
+    def lie(answer: EndAnswer) -> EndAnswer:
+        said = decode(answer.envelope.body, EndAcknowledgement)
+        other = msgspec.structs.replace(said, time=said.time - 700)
+        return EndAnswer(envelope=sign(labels.END_ACKNOWLEDGEMENT, other, key))
+
+    return lie
+
+
 async def test_a_keeper_below_the_threshold_changes_nothing(
     story: Consultation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +197,25 @@ async def test_a_lying_keeper_is_left_out_and_named(story: Consultation) -> None
     for _ in range(3):  # among the first to answer, or not
         await story.do_all()
     assert story.patient.service.left_out | story.reader.service.left_out <= {name}
+
+
+async def test_acknowledgements_of_two_times_are_not_together(
+    story: Consultation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An end that two keepers acknowledge now, and two dated earlier, is not in force; the twin counts them together."""
+    await story.give()
+    vault, keepers = put_between(story.patient.service)
+    vault.withhold("append_link", Unreachable("gone"))
+    names = {keeper.name: keeper.key_hash for keeper in story.patient.service.root.live_keepers}
+    for program in story.keepers[:2]:
+        keepers[names[program.card.name]].tamper("end", earlier(program))
+    with pytest.raises(Unreachable):
+        await story.patient.revoke(story.gid)
+    assert not story.patient.replica.grant(story.gid).end_in_force
+    monkeypatch.setattr(sharing, "dated_together", lambda times, k: k if len([*times]) >= k else None)
+    with pytest.raises(Unreachable):
+        await story.patient.revoke(story.gid)
+    assert story.patient.replica.grant(story.gid).end_in_force
 
 
 async def test_above_the_threshold_it_is_said_and_nothing_is_lost(story: Consultation) -> None:

@@ -1,5 +1,6 @@
 """Signed answers that an identity's chain is complete."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from tests.support.keeper_story import Story, keeper_story, open_keeper
 from tests.support.people import DAY, NOW, Device, Person, fresh, keyring_step
 from tests.support.small_log import random_leaf
 from vault_server.keeper.followed_logs import FollowedLogs
+from vault_server.keeper.store import LogRow
 
 
 async def test_a_complete_chain_is_vouched_for(story: Story) -> None:
@@ -33,11 +35,19 @@ async def test_a_complete_chain_is_vouched_for(story: Story) -> None:
     )
 
 
-async def test_an_older_part_of_a_chain_is_not(story: Story) -> None:
-    """A chain that goes on in the directory is refused until it is shown whole."""
+async def test_an_older_part_of_a_chain_is_not(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain that goes on in the directory is refused until it is shown whole; the twin looks for no further link."""
     short = Chain(links=story.reader.chain.links[:1])
     with pytest.raises(NotProven):
         await story.keeper.identity_head(IdentityHeadQuery(chain=short))
+    places = FollowedLogs.places
+
+    async def no_single_one(self: FollowedLogs, log: LogRow, slots: Sequence[bytes]) -> dict[bytes, int]:
+        return {} if len(slots) == 1 and slots[0] == further else await places(self, log, slots)
+
+    further = directory_slot(story.service.directory.origin, short.identity, 1)
+    monkeypatch.setattr(FollowedLogs, "places", no_single_one)
+    assert await story.keeper.identity_head(IdentityHeadQuery(chain=short))
 
 
 async def test_a_link_the_keeper_has_not_followed_is_not(story: Story) -> None:
@@ -73,8 +83,8 @@ async def test_a_forged_link_that_the_server_logged_is_not(story: Story) -> None
         await story.keeper.identity_head(IdentityHeadQuery(chain=story.reader.chain))
 
 
-async def test_the_first_leaf_of_a_slot_counts(story: Story) -> None:
-    """A leaf that took the place of an identity's link before it makes the later one worthless."""
+async def test_the_first_leaf_of_a_slot_counts(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leaf that took the place of an identity's link before it makes the later one worthless; the twin takes any."""
     person = Person(story.service)
     taken = directory_slot(story.service.directory.origin, person.identity, 1)
     leaf = random_leaf(slot_one=taken)
@@ -84,6 +94,12 @@ async def test_the_first_leaf_of_a_slot_counts(story: Story) -> None:
     await story.service.publish_all(story.keeper)
     with pytest.raises(NotProven):
         await story.keeper.identity_head(IdentityHeadQuery(chain=person.chain))
+    monkeypatch.setattr(FollowedLogs, "check_leaves", unchecked)
+    assert await story.keeper.identity_head(IdentityHeadQuery(chain=person.chain))
+
+
+async def unchecked(*_: object) -> None:
+    """Stands where a check was."""
 
 
 WEEK = 7 * DAY
@@ -173,10 +189,6 @@ async def test_a_keeper_remembers_for_good(tmp_path: Path) -> None:
 
 async def test_the_check_is_what_stops_the_backdating(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: a keeper that did not remember when it cosigned would have vouched for the backdated chain."""
-
-    async def unchecked(*_: object) -> None:
-        return None
-
     await _later(story, WEEK)
     chain = await _recovered(story, asked=NOW, completed=NOW + WEEK)
     monkeypatch.setattr(FollowedLogs, "check_times", unchecked)

@@ -12,7 +12,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from crypto.checkpoint import Checkpoint, CosignerKey, LogKey, add_cosignature, claimed_origin, cosignatures
+from crypto.checkpoint import (
+    Checkpoint,
+    CosignerKey,
+    LogKey,
+    add_cosignature,
+    claimed_origin,
+    cosignatures,
+    parse_note,
+)
 from crypto.errors import (
     BadSignature,
     CoffreError,
@@ -32,6 +40,7 @@ from crypto.wire.problems import problem_of
 from tests.support.keeper_story import Story, Time, keeper_story, open_keeper
 from tests.support.people import HOST, LOG, NOW
 from tests.support.small_log import SmallLog, random_leaf
+from vault_server.keeper import mirror as mirror_module
 from vault_server.keeper import witness as witness_module
 from vault_server.keeper.followed_logs import FollowedLog, FollowedLogs
 from vault_server.keeper.mirror import Extension
@@ -168,6 +177,56 @@ async def test_what_is_not_cosigned(story: Story, made: Callable[[Story], AddChe
     if isinstance(refusal.value, OtherHead):
         assert refusal.value.size == 4
     assert story.keeper.cosigned_checkpoint(NAME) == before
+
+
+def _anybodys(twin: pytest.MonkeyPatch) -> None:
+    """The log need not have signed."""
+    twin.setattr(witness_module, "open_checkpoint", lambda note, _: Checkpoint.parse(parse_note(note).text))
+
+
+def _any_proof(twin: pytest.MonkeyPatch) -> None:
+    """A head need not be proved to continue the one before."""
+    twin.setattr(witness_module, "verify_consistency", lambda *_: None)
+
+
+def _any_leaves(twin: pytest.MonkeyPatch) -> None:
+    """The leaves need not give the root."""
+    twin.setattr(mirror_module, "_check_root", lambda *_: None)
+
+
+def _any_entry(twin: pytest.MonkeyPatch) -> None:
+    """An entry need not be a leaf."""
+    twin.setattr(mirror_module, "parse_leaf", lambda _: None)
+
+
+TWINS = {
+    _other_key: (_anybodys,),
+    _other_history: (_any_proof, _any_leaves),
+    _no_proof: (_any_proof,),
+    _other_leaves_served: (_any_leaves,),
+    _not_a_leaf: (_any_entry,),
+}
+
+
+@pytest.mark.parametrize("made", TWINS, ids=[each.__name__.strip("_") for each in TWINS])
+async def test_what_a_twin_would_cosign(
+    story: Story, monkeypatch: pytest.MonkeyPatch, made: Callable[[Story], AddCheckpoint]
+) -> None:
+    """A keeper without the check vouches for a second history or for somebody else's; with one of two left it does not."""
+    story.service.shard.fill(4)
+    await story.service.publish(story.keeper, LOG)
+    request = made(story).encode()
+    removals = TWINS[made]
+    for left in removals if len(removals) > 1 else ():
+        with monkeypatch.context() as twin:
+            for removal in removals:
+                if removal is not left:
+                    removal(twin)
+            with pytest.raises(CoffreError):
+                await story.keeper.add_checkpoint(request)
+    for removal in removals:
+        removal(monkeypatch)
+    assert await story.keeper.add_checkpoint(request)
 
 
 async def test_a_bundle_that_became_full_will_do(story: Story) -> None:
