@@ -1,6 +1,7 @@
 """``python -m tests.crash [--rounds N] [--seed N]``: prints what was cut, acknowledged and lost; ends with 1 if anything was.
 
-The rounds are kills, one in ten of them of somebody who enrols or restores; after them disks fail, the server's and the
+The rounds are kills, one in ten of them of somebody who enrols or restores; every other story has four keepers, of which three
+must sign, and one at a time is killed. After them disks fail, the server's and the
 clients': power, room, syncs, writes. What this machine cannot do is said in one line.
 """
 
@@ -35,7 +36,11 @@ def main() -> int:
     coming = options.rounds // 10
     for number, start in enumerate(range(0, options.rounds - coming, A_STORY), 1):
         rounds = min(A_STORY, options.rounds - coming - start)
-        _tell(sum_, f"story {number}", partial(_kills, seed=seed + number, rounds=rounds))
+        _tell(
+            sum_,
+            f"story {number}",
+            partial(_kills, seed=seed + number, rounds=rounds, keepers=4 if number % 2 == 0 else 1),
+        )
     if coming:
         _tell(sum_, "enrolments and restores", partial(come_under_fire, seed=seed, rounds=coming))
     for of in get_args(Side) if options.disk_rounds else ():
@@ -66,12 +71,12 @@ def _tell(sum_: Told, name: str, play: Callable[[Path], Told]) -> None:
         print(f"  Does not hold: {each}", flush=True)
 
 
-def _kills(folder: Path, seed: int, rounds: int) -> Told:
+def _kills(folder: Path, seed: int, rounds: int, keepers: int) -> Told:
     founding = folder / "founding"
     founding.mkdir()
     told = Told(broken=found_under_fire(founding, seed, FOUNDINGS))
     told.rounds["founding"] += FOUNDINGS
-    told.add(Story(folder, seed).play(rounds - FOUNDINGS))
+    told.add(Story(folder, seed, keepers=keepers).play(rounds - FOUNDINGS))
     return told
 
 

@@ -31,8 +31,8 @@ def come_under_fire(folder: Path, seed: int, rounds: int) -> Told:
                 return told
             _Pair(folder, service, number, chosen, told, rounds).come()
     finally:
-        service.server.kill()
-        service.keeper.kill()
+        for program in service.programs:
+            program.kill()
 
 
 class _Pair:

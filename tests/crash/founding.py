@@ -17,7 +17,7 @@ FOUNDING = 2.0
 def found_under_fire(folder: Path, seed: int, kills: int) -> list[str]:
     """What does not hold after ``kills`` kills of one first start: it must come to an end, and stop as told."""
     chosen = random.Random(seed)
-    port, _ = free_ports()
+    (port,) = free_ports(1)
     words = ["vault_server", "serve", "--data", str(folder / "data"), "--port", str(port)]
     server = Program([*words, "--public-host", "vault.example", "--json"], folder / "serve.log")
     for _ in range(kills):

@@ -48,12 +48,14 @@ class Told:
 class Story:
     """One service, its people, and what is done to them."""
 
-    def __init__(self, folder: Path, seed: int, disk: Disk | None = None, *, of: Side = "server") -> None:
+    def __init__(
+        self, folder: Path, seed: int, disk: Disk | None = None, *, of: Side = "server", keepers: int = 1
+    ) -> None:
         """``disk``: where the data ``of`` one side is; then that is what fails, each way in its turn."""
         self._random = random.Random(seed)
         self._disk, self._of = disk, of
         data, environment = (disk.folder, disk.environment) if disk and of == "server" else (folder, {})
-        self.service = Service(data / "data", folder, environment)
+        self.service = Service(data / "data", folder, environment, keepers)
         profiles, environment = (disk.folder, disk.environment) if disk and of == "clients" else (folder, {})
         self.people = People(folder, profiles, environment)
         self._faults = folder / "faults"
@@ -94,14 +96,14 @@ class Story:
 
     @contextmanager
     def _running(self) -> Iterator[None]:
-        programs = [*self.people.programs, self.service.keeper, self.service.server]
+        programs = [*self.people.programs, *self.service.programs]
         try:
             self.service.found()
             asyncio.run(self.people.enrol(self.service))
             for program in self.people.programs:
                 program.start()
             yield
-            for program in (self.service.server, self.service.keeper):
+            for program in self.service.programs:
                 if (code := program.stop()) != 0:
                     raise RuntimeError(f"It ended with {code}: {program.last_words()}")
         finally:
@@ -114,7 +116,7 @@ class Story:
         Raises RuntimeError when that does not come, with where each program stands.
         """
         deadline = time.monotonic() + RETURN_SECONDS
-        programs = (*self.people.programs, self.service.server, self.service.keeper)
+        programs = (*self.people.programs, *self.service.programs)
         while not self._goes_on():
             for program in programs:
                 if program.ended is not None:
@@ -138,9 +140,9 @@ class Story:
     def _victims(self, kind: str) -> list[Program]:
         return {
             "server": [self.service.server],
-            "keeper": [self.service.keeper],
+            "keeper": [self._random.choice(self.service.keepers)],
             "client": [self._random.choice(self.people.programs)],
-            "all": [self.service.server, self.service.keeper, *self.people.programs],
+            "all": [*self.service.programs, *self.people.programs],
         }[kind]
 
     def _kill(self, victims: list[Program]) -> None:
@@ -156,7 +158,7 @@ class Story:
         While it is the clients' that fails, the server is away every other time, so that there is something that waits.
         """
         self._shown |= set(self.service.heads())
-        users = self.people.programs if self._of == "clients" else [self.service.server, self.service.keeper]
+        users = self.people.programs if self._of == "clients" else self.service.programs
         away = [self.service.server] if self._of == "clients" and self._random.random() < 0.5 else []
         for program in away:
             program.kill()

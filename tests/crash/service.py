@@ -1,4 +1,4 @@
-"""The server and the keeper under fire: two programs on loopback, each killed by itself, and the heads they showed."""
+"""The server and its keepers under fire: programs on loopback, each killed by itself, and the heads they showed."""
 
 import hashlib
 import random
@@ -6,7 +6,7 @@ import socket
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
@@ -30,33 +30,32 @@ class Shown(NamedTuple):
 
 
 class Service:
-    """A server and its keeper with their data in ``data``, on ports of their own for all their runs."""
+    """A server and its keepers with their data in ``data``, on ports of their own for all their runs."""
 
-    def __init__(self, data: Path, words: Path, environment: dict[str, str]) -> None:
-        """``words``: the folder in which they write what they have to say. ``environment``: of both programs."""
+    def __init__(self, data: Path, words: Path, environment: dict[str, str], keepers: int = 1) -> None:
+        """``words``: the folder in which they write what they have to say. ``environment``: of all programs."""
         self.data = data
-        server_port, self._keeper_port = free_ports()
+        server_port, *self._keeper_ports = free_ports(1 + keepers)
         self.url = f"http://127.0.0.1:{server_port}"
         serve = ["vault_server", "serve", "--data", str(data), "--port", str(server_port)]
-        folder = data / "keeper-1"
-        named = ["--keepers", str(folder / "keeper-card.json")]
+        self._folders = [data / f"keeper-{number}" for number in range(1, keepers + 1)]
+        named = ["--keepers", *(str(folder / "keeper-card.json") for folder in self._folders)]
         self.server = Program([*serve, *named, "--json"], words / "server.log", environment)
         self._card = data / "server" / "instance-card.json"
-        self._found = Program(
-            [
-                *("vault_server.keeper", "init", "--data", str(folder), "--name", "keeper-1"),
-                *("--url", f"http://127.0.0.1:{self._keeper_port}", "--operator", "the operator"),
-            ],
-            words / "init.log",
-        )
-        self.keeper = Program(
-            [
-                *("vault_server.keeper", "serve", "--data", str(folder), "--server", self.url),
-                *("--card", str(self._card), "--port", str(self._keeper_port)),
-            ],
-            words / "keeper.log",
-            environment,
-        )
+        self._found = []
+        self.keepers = []
+        for folder, port in zip(self._folders, self._keeper_ports, strict=True):
+            init = ["vault_server.keeper", "init", "--data", str(folder), "--name", folder.name]
+            url = ["--url", f"http://127.0.0.1:{port}", "--operator", f"who runs {folder.name}"]
+            self._found.append(Program([*init, *url], words / "init.log"))
+            run = ["vault_server.keeper", "serve", "--data", str(folder), "--server", self.url]
+            at = ["--card", str(self._card), "--port", str(port)]
+            self.keepers.append(Program([*run, *at], words / f"{folder.name}.log", environment))
+
+    @property
+    def programs(self) -> list[Program]:
+        """The server and all keepers."""
+        return [self.server, *self.keepers]
 
     @property
     def card(self) -> InstanceCard:
@@ -69,28 +68,31 @@ class Service:
         return Instance(self.data, self.url, self.card)
 
     def found(self) -> None:
-        """Make keeper and instance, and start both."""
-        (self.data / "keeper-1").mkdir(parents=True)
-        self._found.start()
-        if self._found.process is None or self._found.process.wait() != 0:
-            raise RuntimeError(self._found.last_words())
+        """Make keepers and instance, and start all."""
+        for folder, making in zip(self._folders, self._found, strict=True):
+            folder.mkdir(parents=True)
+            making.start()
+            if making.process is None or making.process.wait() != 0:
+                raise RuntimeError(making.last_words())
         self.server.start()
         _until(lambda: self._card.exists() and self._card.read_bytes().endswith(b"\n"), self.server)
-        self.keeper.start()
+        for keeper in self.keepers:
+            keeper.start()
         self.wait()
 
     def wait(self) -> None:
-        """Wait until the server's logs are open again: the keeper has cosigned them."""
+        """Wait until the server's logs are open again: enough keepers have cosigned them."""
         _until(lambda: bool(self.heads()), self.server)
 
     def heads(self) -> list[Shown]:
-        """What is shown now, by both; nothing of whom does not answer."""
+        """What is shown now, by all; nothing of whom does not answer."""
         found = []
         for name in ("coffre/directory", "coffre/log/0"):
             origin = f"{self.url.removeprefix('http://')}/{name}"
-            keepers = f"http://127.0.0.1:{self._keeper_port}/{hashlib.sha256(origin.encode()).hexdigest()}"
-            for url in (f"{self.url}/{name}/checkpoint", f"{keepers}/checkpoint"):
-                if (note := _get(url)) is not None:
+            kept = hashlib.sha256(origin.encode()).hexdigest()
+            keepers = [f"http://127.0.0.1:{port}/{kept}" for port in self._keeper_ports]
+            for url in (f"{self.url}/{name}", *keepers):
+                if (note := _get(f"{url}/checkpoint")) is not None:
                     head = Checkpoint.parse(parse_note(note).text)
                     found.append(Shown(head.origin, head.size, head.root))
         return found
@@ -112,10 +114,10 @@ def _until(ready: Callable[[], bool], program: Program) -> None:
         time.sleep(0.02)
 
 
-def free_ports() -> tuple[int, int]:
-    """Two ports that the system gives to nobody by itself while their programs are down."""
-    with _listening() as one, _listening() as other:
-        return one.getsockname()[1], other.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    """Ports that the system gives to nobody by itself while their programs are down."""
+    with ExitStack() as stack:
+        return [stack.enter_context(_listening()).getsockname()[1] for _ in range(count)]
 
 
 def _listening() -> socket.socket:

@@ -1,4 +1,4 @@
-"""What must hold in the folders of server and keeper once they have stopped: one log, one tree, no orphan, no fork.
+"""What must hold in the folders of server and keepers once they have stopped: one log, one tree, no orphan, no fork.
 
 What ``coffre serve --fsck`` says is one part of it; that every head which was shown is a prefix of its log is found out apart.
 """
@@ -24,14 +24,16 @@ from vault_server.uploads import Uploads
 def broken(data: Path, shown: Iterable[Shown]) -> list[str]:
     """What does not hold, in words. Sweeps as the server does each day, a day early."""
     asyncio.run(_sweep(data / "server"))
-    with (
-        closing(sqlite3.connect(data / "server" / "coffre.db")) as server,
-        closing(sqlite3.connect(data / "keeper-1" / "keeper.db")) as keeper,
-    ):
-        kept = [Shown(*row) for row in keeper.execute("SELECT origin, size, root FROM logs")]
+    kept: set[Shown] = set()
+    damaged: list[str] = []
+    for folder in sorted(data.glob("keeper-*")):
+        with closing(sqlite3.connect(folder / "keeper.db")) as keeper:
+            kept |= {Shown(*row) for row in keeper.execute("SELECT origin, size, root FROM logs")}
+            damaged += _whole(keeper, f"the database of {folder.name}")
+    with closing(sqlite3.connect(data / "server" / "coffre.db")) as server:
         return [
             *_checked(data),
-            *_whole(keeper, "the keeper's database"),
+            *damaged,
             *_trees(server, {*shown, *kept}),
             *_ciphertext(server, data / "server" / "ciphertext"),
         ]

@@ -10,7 +10,7 @@ from tests.crash.disks import failing
 from tests.crash.founding import found_under_fire
 from tests.crash.rounds import Story, Told
 
-KILLS, FOUNDINGS, COMING, FAULTS = 22, 4, 4, 10
+KILLS, AMONG_FOUR, FOUNDINGS, COMING, FAULTS = 18, 4, 4, 4, 10
 
 
 @pytest.fixture
@@ -24,6 +24,11 @@ def seed() -> int:
 def test_nothing_acknowledged_is_lost_to_kills(tmp_path: Path, seed: int) -> None:
     """Server, keeper and clients are killed under load: every acknowledgement, the log and the files hold."""
     _check(Story(tmp_path, seed).play(KILLS), KILLS)
+
+
+def test_nothing_acknowledged_is_lost_to_kills_among_four_keepers(tmp_path: Path, seed: int) -> None:
+    """The same with four keepers, each a program of its own, of which one at a time is killed and comes back."""
+    _check(Story(tmp_path, seed, keepers=4).play(AMONG_FOUR), AMONG_FOUR)
 
 
 def test_a_founding_that_is_killed_is_finished(tmp_path: Path, seed: int) -> None:
