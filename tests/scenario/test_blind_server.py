@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from vault_client.demo.cast import Cast, assembled
+from vault_client.demo.instance import running
 from vault_client.demo.narration import Narration
-from vault_client.demo.processes import running
 from vault_client.demo.sources import Source, sources_of
-from vault_client.demo.story import Told, tell
+from vault_client.demo.story import tell
+from vault_client.demo.told import Told
 from vault_client.patient import newest
 
 DOCUMENT_RUN, SECRET_RUN, DISTINCT = 16, 8, 6
@@ -96,11 +97,11 @@ def runs(data: bytes, length: int) -> Iterator[bytes]:
 
 
 def held(folder: Path) -> list[tuple[str, bytes]]:
-    """Names and bytes of what the server and the keeper keep and wrote."""
+    """Names and bytes of what the server and the keepers keep and wrote."""
     return [
         (path.relative_to(folder).as_posix(), path.read_bytes())
-        for part in ("server", "keeper-1")
-        for path in sorted((folder / part).rglob("*"))
+        for part in (folder / "server", *folder.glob("keeper-?"))
+        for path in sorted(part.rglob("*"))
         if path.is_file()
     ]
 

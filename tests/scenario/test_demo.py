@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from crypto.sealed.recovery import read_kit_file
-from vault_client.demo.processes import Instance, running
+from vault_client.demo.instance import Instance, running
 
 COFFRE = (sys.executable, "-P", "-m", "vault_client")
 FILES = {
@@ -72,14 +72,14 @@ def answers(url: str) -> bool:
 
 
 def urls_of(data: Path) -> list[str]:
-    """Where the server and the keeper of a kept demo listened."""
-    cards = (data / "server" / "instance-card.json", data / "keeper-1" / "keeper-card.json")
+    """Where the server and the keepers of a kept demo listened."""
+    cards = [data / "server" / "instance-card.json", *data.glob("keeper-?/keeper-card.json")]
     return [json.loads(card.read_text())["url"] for card in cards]
 
 
 @contextmanager
 def instance(data: Path) -> Iterator[Instance]:
-    """A running server and keeper."""
+    """A running server with its keepers."""
     with asyncio.Runner() as runner:
         manager = running(data)
         started = runner.run(manager.__aenter__())
@@ -104,9 +104,30 @@ def test_the_demo_holds_and_everything_comes_back(tmp_path: Path) -> None:
         )
     assert [each for each in (keep / "practitioner-2" / "received").rglob("*") if each.is_file()] != []
     assert {each["attempt"]: each["held"] for each in result["refusals"]} == dict.fromkeys(
-        ("not-granted", "tampered", "log-skipped", "receipt-skipped", "revoked", "revoked-earlier-receipt"),
+        (
+            *(
+                "not-granted",
+                "tampered",
+                "log-skipped",
+                "receipt-skipped",
+                "revoked",
+                "revoked-earlier-receipt",
+            ),
+            *("hidden-end", "older-backup", "rollback", "fork"),
+        ),
         True,
     )
+    told = {each["attempt"]: f"{each['error']}: {each['message']}" for each in result["refusals"]}
+    assert told["hidden-end"].startswith("NotFound: This was not released")
+    assert told["older-backup"].startswith("Stale: The server stopped: its data folder is older")
+    assert told["rollback"].startswith("NotProven: The log shown is older than one already seen")
+    assert [(each["code"], len(each["proven"])) for each in result["evidence"]] == [
+        ("ROLLBACK", 1),
+        ("FORK", 1),
+    ]
+    for each in result["evidence"]:
+        card = keep / "server" / "instance-card.json"
+        assert coffre("evidence", "verify", keep / "evidence" / each["file"], "--card", card)[0] == 0
     assert result["log"]["alarms"] == []
     assert {each["kind"] for each in result["log"]["entries"]} == {
         "access",
@@ -115,15 +136,15 @@ def test_the_demo_holds_and_everything_comes_back(tmp_path: Path) -> None:
         "granted",
         "ended",
     }
-    assert result["keepers"] == {"needed": 1, "of": 1, "independent": False}
-    assert {"server", "keeper-1", "operator", "patient", "practitioner-1", "practitioner-2"} <= {
+    assert result["keepers"] == {"needed": 3, "of": 4, "independent": True}
+    assert {"server", "keeper-1", "keeper-4", "operator", "patient", "practitioner-1", "practitioner-2"} <= {
         each.name for each in keep.iterdir()
     }
     assert not any(answers(url) for url in urls_of(keep))
 
 
 def test_a_demo_that_is_told_to_stop_ends_what_it_started(tmp_path: Path) -> None:
-    """SIGTERM in the middle of the story: the server and the keeper end with it."""
+    """SIGTERM in the middle of the story: the server and its keepers end with it."""
     keep = tmp_path / "kept"
     demo = subprocess.Popen(
         [
@@ -197,7 +218,7 @@ def test_a_story_by_separate_processes(tmp_path: Path) -> None:
             enrolled["identity"],
             enrolled["vault"],
         )
-        assert (enrolled["trust"], enrolled["keepers"]["independent"]) == ("first use", False)
+        assert (enrolled["trust"], enrolled["keepers"]["independent"]) == ("first use", True)
         assert stat.S_IMODE((tmp_path / "kit").stat().st_mode) == 0o600
         code, result = practitioner("enrol", "--card", instance_card, "--kit", tmp_path / "kit-2")
         assert (code, result["trust"]) == (0, "instance card")

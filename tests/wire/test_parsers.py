@@ -180,5 +180,6 @@ def test_only_named_places_read_bytes_by_themselves() -> None:
         ("vault_client/commands/cards.py", "loads"),  # what was just encoded
         ("vault_client/commands/patient_sharing.py", "fromhex"),
         ("vault_client/commands/practitioner.py", "fromhex"),  # what was just encoded
+        ("vault_client/demo/client_commands.py", "loads"),  # the --json of a command it ran
         ("vault_client/demo/processes.py", "loads"),  # the ready line of a program it started
     }

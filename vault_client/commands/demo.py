@@ -15,7 +15,7 @@ NOT_HELD = "Not everything held: {problems}."
 
 def add(commands: "Subcommands") -> None:
     """``demo``."""
-    parser = commands("demo", demo, "the whole story, against a real server and keeper on this machine")
+    parser = commands("demo", demo, "the whole story, against a real server and keepers on this machine")
     parser.add_argument(
         "--documents", type=Path, metavar="DIR", help="every file of DIR, instead of documents made here"
     )

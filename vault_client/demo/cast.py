@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto.wire.cards import card_text
-from vault_client.demo.processes import Instance, running
+from vault_client.demo.instance import Instance, running
 from vault_client.patient import Patient
 from vault_client.practitioner import Practitioner
 

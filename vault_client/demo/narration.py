@@ -8,13 +8,14 @@ from rich.rule import Rule
 from rich.text import Text
 
 from crypto.encoding import acceptable
+from languages.catalogue import spoken
 from vault_client.commands.tables import drawn
 from vault_client.demo.refusals import Attempt
 
 SCENES = {
     "start": (
-        "Un serveur et un gardien démarrent sur cette machine",
-        "A server and a keeper start on this machine",
+        "Un serveur et quatre gardiens démarrent sur cette machine",
+        "A server and four keepers start on this machine",
     ),
     "enrol": ("Camille ouvre un coffre, deux médecins s'inscrivent", "Camille enrols, and two practitioners"),
     "add": ("Camille ajoute ses documents", "Camille adds documents"),
@@ -25,18 +26,26 @@ SCENES = {
     "log": ("Camille lit et vérifie son journal", "Camille reads and checks the log"),
     "revoke": ("Camille retire un accès", "Camille revokes a grant"),
     "verify": ("N'importe qui vérifie le journal public", "Anyone checks the public log"),
+    "hidden": (
+        "Le serveur cache que Camille retire un accès",
+        "The server hides that Camille revokes a grant",
+    ),
+    "backup": (
+        "L'exploitant remet en place une sauvegarde plus ancienne",
+        "The operator puts an older backup back",
+    ),
+    "fork": (
+        "L'exploitant et trois gardiens s'entendent pour tromper Camille",
+        "The operator and three keepers collude against Camille",
+    ),
     "end": ("En résumé", "In short"),
 }
 
 LINES = {
     "ready": ("Le serveur répond à {url}", "The server answers at {url}"),
     "keepers": (
-        "{needed} gardien sur {of}, à côté du serveur\N{NO-BREAK SPACE}: il n'est pas indépendant",
-        "{needed} keeper of {of}, beside the server: not independent",
-    ),
-    "keepers-independent": (
-        "{needed} gardiens sur {of}, indépendants du serveur",
-        "{needed} keepers of {of}, independent of the server",
+        "{needed} gardiens sur {of} doivent être d'accord. Ces {of} programmes tiennent lieu d'exploitants indépendants",
+        "{needed} keepers of {of} must agree. These {of} programs stand for independent operators",
     ),
     "certified": (
         "{name}, certifié par le registre de démonstration",
@@ -60,8 +69,8 @@ LINES = {
     "leaf": ("Au journal public, l'entrée {index}", "In the public log, entry {index}"),
     "link": ("Et ce que Camille a signé", "And what Camille signed"),
     "keeper-sees": (
-        "Le gardien a {size} entrées de 97 octets qui ne disent rien, mais ni document ni nom",
-        "The keeper has {size} entries of 97 bytes that say nothing, and no document or name",
+        "Chaque gardien a {size} entrées de 97 octets qui ne disent rien, mais ni document ni nom",
+        "Each keeper has {size} entries of 97 bytes that say nothing, and no document or name",
     ),
     "reader-sees": ("{name} voit\N{NO-BREAK SPACE}: {titles}", "{name} sees just this"),
     "entries": ("{count} entrées, alarmes\N{NO-BREAK SPACE}: {alarms}", "{count} entries, alarms: {alarms}"),
@@ -74,13 +83,53 @@ LINES = {
         "{name} has no access any more: what was read cannot be unread",
     ),
     "whole": ("{origin}\N{NO-BREAK SPACE}: {size} entrées, racine {root}", "Whole, cosigned, consistent"),
+    "granted-again": (
+        "Camille confie de nouveau un document à {name}, puis le lui retire",
+        "Camille grants {name} a document again, then revokes that",
+    ),
+    "not-in-force": (
+        "Le serveur fait le mort, et deux gardiens sont éteints. L'écran de Camille le dit\N{NO-BREAK SPACE}: demandé, pas encore en vigueur",
+        "The server plays dead, and two keepers are off. Camille's screen says so: asked for, not yet in force",
+    ),
+    "in-force": (
+        "Les deux gardiens reviennent. L'appareil de Camille leur écrit sans passer par le serveur\N{NO-BREAK SPACE}: c'est en vigueur",
+        "The two keepers are back. Camille's device writes to them past the server: it is in force",
+    ),
+    "asked-after": (
+        "Le journal de Camille garde la demande de {name}\N{NO-BREAK SPACE}; rien n'a été remis",
+        "Camille's log keeps what {name} asked for: nothing was released",
+    ),
+    "in-log": (
+        "Le serveur répond de nouveau\N{NO-BREAK SPACE}: le retrait est aussi au journal",
+        "The server answers again: the end is in the log too",
+    ),
+    "restored": (
+        "La sauvegarde date d'avant ce retrait\N{NO-BREAK SPACE}: le serveur l'aurait oublié",
+        "The backup is from before that: the server would have forgotten it",
+    ),
+    "colluding": (
+        "Trois gardiens sur quatre font comme si rien n'avait eu lieu depuis la sauvegarde. Cette fois le serveur démarre",
+        "Three of the four keepers act as if nothing had happened since the backup. This time the server starts",
+    ),
+    "second-log": (
+        "{name} lit dans ce second journal sans le savoir. Deux appareils, deux journaux",
+        "{name} reads in that second log without knowing. Two devices, two logs",
+    ),
+    "evidence": (
+        "Alarme {code}, et ce que n'importe qui peut vérifier sans compte ni serveur",
+        "Alarm {code}, and what anybody can check with no account and no server",
+    ),
+    "undeniable": (
+        "Trois gardiens complices sur quatre peuvent tromper. Dès que leurs deux journaux se rencontrent, la preuve est là",
+        "Three colluding keepers of four can deceive. As soon as their two logs meet, there is proof",
+    ),
     "kept": (
         "Tout est resté dans {folder}\N{NO-BREAK SPACE}; les phrases secrètes n'ont été écrites nulle part",
         "Everything is in {folder}; the passphrases were written nowhere",
     ),
     "look": (
-        "À voir\N{NO-BREAK SPACE}: server/coffre.db, server/ciphertext, keeper-1, practitioner-1/received",
-        "Look at the server's store and ciphertext, the keeper's folder, what was received",
+        "À voir\N{NO-BREAK SPACE}: server/coffre.db, server/ciphertext, keeper-1, practitioner-1/received, evidence",
+        "Look at the server's store and ciphertext, a keeper's folder, what was received, the evidence",
     ),
     "held": ("Tout a tenu", "Everything held"),
     "failed": ("Cela n'a pas tenu", "This did not hold: {problem}"),
@@ -97,13 +146,29 @@ ATTEMPTS = {
         "The server does not log the reading",
     ),
     "receipt-skipped": (
-        "Un logiciel modifié ne demande pas de preuve et s'adresse au gardien",
-        "A modified SDK skips the receipt and asks the keeper",
+        "Un logiciel modifié ne demande pas de preuve et s'adresse aux gardiens",
+        "A modified SDK skips the receipt and asks the keepers",
     ),
     "revoked": ("Lire après le retrait de l'accès", "Reading after the grant was revoked"),
     "revoked-earlier-receipt": (
-        "Redonner au gardien la preuve d'une lecture d'avant le retrait",
-        "Showing the keeper the receipt of an earlier reading",
+        "Redonner aux gardiens la preuve d'une lecture d'avant le retrait",
+        "Showing the keepers the receipt of an earlier reading",
+    ),
+    "hidden-end": (
+        "Lire tout de même\N{NO-BREAK SPACE}: le serveur accepte, les gardiens non",
+        "Reading all the same: the server agrees, the keepers do not",
+    ),
+    "older-backup": (
+        "Démarrer le serveur sur cette sauvegarde",
+        "Starting the server on that backup",
+    ),
+    "rollback": (
+        "Montrer à Camille le journal raccourci",
+        "Showing Camille the shortened log",
+    ),
+    "fork": (
+        "Montrer ce second journal à Camille, devenu plus long que le sien",
+        "Showing Camille that second log, once it is longer than hers",
     ),
 }
 
@@ -171,7 +236,7 @@ class Narration:
         told.stylize(style, len(told) - len(mark))
         self._console.print(told)
         self._print(english, 5, _ENGLISH)
-        self._print(acceptable(f"{attempt.error}: {attempt.message}"), 5, "dim")
+        self._print(acceptable(f"{attempt.error}: {spoken(attempt.message)}"), 5, "dim")
 
     def _print(self, content: str, indent: int, style: str = "") -> None:
         self._console.print(self._filled(content, indent, style))

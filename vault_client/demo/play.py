@@ -8,9 +8,12 @@ from typing import Any
 
 from crypto.errors import Conflict
 from vault_client.demo.cast import assembled
+from vault_client.demo.hidden_end import hidden_end
 from vault_client.demo.narration import Narration
 from vault_client.demo.sources import sources_of
-from vault_client.demo.story import Told, tell
+from vault_client.demo.story import summary, tell
+from vault_client.demo.told import Told
+from vault_client.demo.two_logs import copied, older_backup, two_logs
 
 
 async def play(
@@ -25,6 +28,11 @@ async def play(
         try:
             async with assembled(folder) as cast:
                 await tell(cast, sources, narration, told)
+                copies = await copied(cast)
+                await hidden_end(cast, narration, told)
+                restored = await older_backup(cast, copies, narration, told)
+                await two_logs(cast, restored, copies, narration, told)
+                summary(narration, told)
         finally:
             result |= told.to_object()
         if keep is not None:

@@ -1,7 +1,7 @@
-"""The programs of the demo: a vault server and a keeper, started as an operator would, and always ended.
+"""The programs of the demo: each started as an operator would start it, and always ended.
 
-Each writes what it has to say into ``output.log`` of its own folder. They listen on free ports of this machine, in a
-session of their own, so that Ctrl-C reaches only the demo, which then ends them in order.
+Each writes what it has to say into a file. They run in a session of their own, so that Ctrl-C reaches only the demo,
+which then ends them in order.
 """
 
 import asyncio
@@ -12,13 +12,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from crypto.errors import Unavailable
-from crypto.trust_root import InstanceCard, read_card
+from crypto.errors import Stale, Unavailable
 from vault_client.commands.processes import command_line
 
 START_SECONDS = 60
@@ -26,71 +23,79 @@ STOP_SECONDS = 15
 _STEP = 0.05
 
 
-@dataclass(frozen=True)
-class Instance:
-    """A running server with its keeper."""
+class Program:
+    """A program that serves: started, stopped, and started again. ``output``: the file that it goes on writing to."""
 
-    data: Path
-    url: str
-    card: InstanceCard
+    def __init__(self, name: str, words: Sequence[str], output: Path) -> None:
+        self._command = command_line(name, words)
+        self._output = output
+        self._process: subprocess.Popen[bytes] | None = None
+        self._begins = 0
 
-    async def certify(self, card: Path, *, subject: str, name: str, profession: str) -> None:
-        """Have the instance's registrar certify the identity on ``card``. Raises Unavailable when it refuses."""
-        words = ("certify", str(card), "--subject", subject, "--name", name, "--profession", profession)
-        await _finish("registrar", [*words, "--data", str(self.data)], self.data / "operator" / "output.log")
+    def start(self) -> None:
+        """Start it, and do not wait for it."""
+        self._begins = self._output.stat().st_size if self._output.exists() else 0
+        self._process = _started(self._command, self._output)
 
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Wait for something that it does. Raises Stale when it refuses to serve, Unavailable when it ends otherwise."""
+        deadline = time.monotonic() + START_SECONDS
+        while not reached():
+            code = self._process.poll() if self._process is not None else None
+            if code == 1:  # refused by a check
+                raise Stale(_last_line(self._said()))
+            if code is not None or time.monotonic() > deadline:
+                raise Unavailable(
+                    "The demo's server did not start. Nothing was shown. See its output.log (--keep)."
+                )
+            await asyncio.sleep(_STEP)
 
-@asynccontextmanager
-async def running(data: Path) -> AsyncIterator[Instance]:
-    """A server and a keeper on ``data`` until the block ends. Raises Unavailable when one does not start."""
-    server, keeper = data / "server", data / "keeper-1"
-    for folder in (data, server, keeper):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    server_port, keeper_port = _free_ports(2)
-    server_url, keeper_url = f"http://127.0.0.1:{server_port}", f"http://127.0.0.1:{keeper_port}"
-    init = ["init", "--data", str(keeper), "--url", keeper_url, "--name", "keeper-1", "--operator", "demo"]
-    await _finish("keeper", init, keeper / "output.log")
-    card = server / "instance-card.json"
-    async with AsyncExitStack() as stack:
-        # The server waits for its keeper, and the keeper for the server: both are there before either is ready.
-        words = [
-            "--data",
-            str(data),
-            "--port",
-            str(server_port),
-            "--keepers",
-            str(keeper / "keeper-card.json"),
-            "--cover-leaves",
-            "0",
-            "--json",
-        ]
-        serving = await stack.enter_async_context(_started("serve", words, server / "output.log"))
-        await _until(lambda: card.exists() and card.read_bytes().endswith(b"\n"), serving)
-        words = ["serve", "--data", str(keeper), "--server", server_url, "--card", str(card)]
-        await stack.enter_async_context(
-            _started("keeper", [*words, "--port", str(keeper_port)], keeper / "output.log")
-        )
-        await _until(lambda: _is_ready(server / "output.log"), serving)
-        yield Instance(data=data, url=server_url, card=read_card(card.read_text("utf-8")))
+    async def ready(self) -> None:
+        """Wait until it says that it answers, and raise as ``until`` does."""
+        await self.until(lambda: any(map(_is_ready, self._said().splitlines())))
+
+    async def stop(self) -> None:
+        """End it, if it runs."""
+        if self._process is not None:
+            # A process that is being ended must not be left alone by a second Ctrl-C.
+            await asyncio.shield(asyncio.to_thread(_stop, self._process))
+
+    def _said(self) -> str:
+        return self._output.read_bytes()[self._begins :].decode("utf-8", errors="replace")
 
 
-@asynccontextmanager
-async def _started(
-    program: str, words: Sequence[str], output: Path
-) -> AsyncIterator[subprocess.Popen[bytes]]:
+async def finish(name: str, words: Sequence[str], output: Path) -> None:
+    """Run a program to its end. Raises Unavailable unless it did what it was told."""
+    process = _started(command_line(name, words), output)
+    try:
+        code = await asyncio.to_thread(process.wait)
+    finally:
+        await asyncio.shield(asyncio.to_thread(_stop, process))
+    if code != 0:
+        said = _last_line(await asyncio.to_thread(output.read_text, "utf-8", errors="replace"))
+        raise Unavailable(f"The demo's {name} did not do its part: {said}")
+
+
+def free_ports(count: int) -> list[int]:
+    """So many ports of this machine that nobody listens on."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [int(each.getsockname()[1]) for each in held]
+    finally:
+        for each in held:
+            each.close()
+
+
+def _started(command: Sequence[str], output: Path) -> subprocess.Popen[bytes]:
     with output.open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603, ASYNC220 - our own program; starting it does not wait
-            command_line(program, words),
+        return subprocess.Popen(  # noqa: S603 - our own program
+            command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env={**os.environ, "COFFRE_LANG": "en"},  # what it says is put into words where it is shown
         )
-    try:
-        yield process
-    finally:
-        # A process that is being ended must not be left alone by a second Ctrl-C.
-        await asyncio.shield(asyncio.to_thread(_stop, process))
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -104,42 +109,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-async def _finish(program: str, words: Sequence[str], output: Path) -> None:
-    async with _started(program, words, output) as process:
-        if await asyncio.to_thread(process.wait) != 0:
-            raise Unavailable(f"The demo's {program} did not do its part: {_last_line(output)}")
-
-
-async def _until(ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise Unavailable(
-                "The demo's server did not start. Nothing was shown. See its output.log (--keep)."
-            )
-        await asyncio.sleep(_STEP)
-
-
-def _is_ready(output: Path) -> bool:
-    for line in output.read_text("utf-8", errors="replace").splitlines():
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(said, dict) and said.get("ready") is True:
-            return True
-    return False
-
-
-def _last_line(output: Path) -> str:
-    lines = output.read_text("utf-8", errors="replace").splitlines()
-    return lines[-1] if lines else "it said nothing."
-
-
-def _free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+def _is_ready(line: str) -> bool:
     try:
-        return [int(each.getsockname()[1]) for each in held]
-    finally:
-        for each in held:
-            each.close()
+        said = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("ready") is True
+
+
+def _last_line(said: str) -> str:
+    lines = said.splitlines()
+    return lines[-1].removeprefix("coffre: ") if lines else "it said nothing."

@@ -43,7 +43,7 @@ class LoggedOpening:
     answer: OpenAnswer
 
 
-class _Between:
+class Between:
     """Stands between an SDK and the real server and passes everything on."""
 
     def __init__(self, api: VaultApi) -> None:
@@ -53,7 +53,7 @@ class _Between:
         return getattr(self._api, name)
 
 
-class _Watching(_Between):
+class _Watching(Between):
     """Remembers the last opening."""
 
     seen: LoggedOpening | None = None
@@ -64,7 +64,7 @@ class _Watching(_Between):
         return answer
 
 
-class _Tampering(_Between):
+class _Tampering(Between):
     """Changes one bit of every ciphertext."""
 
     async def ciphertext(self, query: CiphertextQuery) -> AsyncIterator[bytes]:
@@ -76,7 +76,7 @@ class _Tampering(_Between):
             yield bytes(spoilt)
 
 
-class _SkippingTheLog(_Between):
+class _SkippingTheLog(Between):
     """Logs nothing, and answers with the proof of an earlier opening."""
 
     asked: OpenRequest | None = None
@@ -94,7 +94,7 @@ async def watched(doctor: Doctor, document: GrantedDocument) -> LoggedOpening:
     """Open ``document`` as it should be, and return what was logged."""
     destination = doctor.folder / "opened-to-be-watched"
     watching = _Watching(doctor.sdk.service.api)
-    with _in_between(doctor.sdk.service, watching):
+    with in_between(doctor.sdk.service, watching):
         await doctor.sdk.read(document, destination)
     destination.unlink()
     if watching.seen is None:
@@ -110,14 +110,14 @@ async def not_granted(doctor: Doctor, held: GrantedDocument, other: LocalDocumen
     )
     opener = Opener(doctor.sdk.service, doctor.sdk.own)
     request = opener.request(doctor.sdk.grants.get(held.gid), [wanted], "release", TREATMENT)
-    return await _attempt("not-granted", request, NotFound)
+    return await attempted("not-granted", request, NotFound)
 
 
 async def tampered(doctor: Doctor, document: GrantedDocument, destination: Path) -> Attempt:
     """The server changes one bit of the ciphertext."""
-    with _in_between(doctor.sdk.service, _Tampering(doctor.sdk.service.api)):
-        attempt = await _attempt("tampered", doctor.sdk.read(document, destination), CannotOpen)
-    return _with_nothing_released(attempt, destination)
+    with in_between(doctor.sdk.service, _Tampering(doctor.sdk.service.api)):
+        attempt = await attempted("tampered", doctor.sdk.read(document, destination), CannotOpen)
+    return with_nothing_released(attempt, destination)
 
 
 async def unlogged(
@@ -126,8 +126,8 @@ async def unlogged(
     """The server logs nothing and shows another proof; then a changed SDK does not look at the proof at all."""
     service = doctor.sdk.service
     skipping = _SkippingTheLog(service.api, earlier)
-    with _in_between(service, skipping):
-        attempt = await _attempt("log-skipped", doctor.sdk.read(document, destination), NotProven)
+    with in_between(service, skipping):
+        attempt = await attempted("log-skipped", doctor.sdk.read(document, destination), NotProven)
     if skipping.asked is None:
         raise Unreachable("The request was not seen on its way. The demo cannot go on.")
     disclosure = earlier.answer.logged.disclosure
@@ -137,16 +137,16 @@ async def unlogged(
     )
     answer = msgspec.structs.replace(earlier.answer, logged=forged)
     direct = _ask_keepers(doctor, LoggedOpening(skipping.asked, answer))
-    return _with_nothing_released(attempt, destination), await _attempt("receipt-skipped", direct, NotFound)
+    return with_nothing_released(attempt, destination), await attempted("receipt-skipped", direct, NotFound)
 
 
 async def revoked(
     doctor: Doctor, document: GrantedDocument, earlier: LoggedOpening, destination: Path
 ) -> tuple[Attempt, Attempt]:
     """After the end: another reading, and the keepers asked again with the proof of an earlier one."""
-    attempt = await _attempt("revoked", doctor.sdk.read(document, destination), NotFound)
-    again = await _attempt("revoked-earlier-receipt", _ask_keepers(doctor, earlier), NotFound)
-    return _with_nothing_released(attempt, destination), again
+    attempt = await attempted("revoked", doctor.sdk.read(document, destination), NotFound)
+    again = await attempted("revoked-earlier-receipt", _ask_keepers(doctor, earlier), NotFound)
+    return with_nothing_released(attempt, destination), again
 
 
 def granted_to(documents: list[PatientDocument]) -> set[tuple[bytes, bytes]]:
@@ -171,7 +171,8 @@ async def _ask_keepers(doctor: Doctor, opening: LoggedOpening) -> None:
 
 
 @contextmanager
-def _in_between(service: Service, between: _Between) -> Iterator[None]:
+def in_between(service: Service, between: Between) -> Iterator[None]:
+    """Put ``between`` before the server, for the block."""
     real = service.api
     service.api = cast(VaultApi, between)
     try:
@@ -180,7 +181,8 @@ def _in_between(service: Service, between: _Between) -> Iterator[None]:
         service.api = real
 
 
-async def _attempt(name: str, trying: Awaitable[object], expected: type[CoffreError]) -> Attempt:
+async def attempted(name: str, trying: Awaitable[object], expected: type[CoffreError]) -> Attempt:
+    """What came of ``trying``, which must be refused with ``expected``."""
     try:
         await trying
     except CoffreError as error:
@@ -188,7 +190,7 @@ async def _attempt(name: str, trying: Awaitable[object], expected: type[CoffreEr
     return Attempt(name, "", "It was not refused.", held=False)
 
 
-def _with_nothing_released(attempt: Attempt, destination: Path) -> Attempt:
+def with_nothing_released(attempt: Attempt, destination: Path) -> Attempt:
     """The same, unless something of the document was written after all."""
     left = destination.exists() or any(destination.parent.glob(".*.part"))
     return (

@@ -7,81 +7,33 @@ import asyncio
 import filecmp
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import LinkQuery
 from vault_client.audit_report import AuditReport
 from vault_client.commands.output import moment
-from vault_client.commands.patient_log import report_object
 from vault_client.commands.trust_line import keepers
 from vault_client.demo import narration as words
 from vault_client.demo.cast import Cast, Doctor
 from vault_client.demo.narration import Narration
-from vault_client.demo.refusals import Attempt, granted_to, not_granted, revoked, tampered, unlogged, watched
+from vault_client.demo.refusals import granted_to, not_granted, revoked, tampered, unlogged, watched
 from vault_client.demo.server_view import look
 from vault_client.demo.sources import Source
+from vault_client.demo.told import Received, Told
 from vault_client.local_vault import LocalGrant
 from vault_client.patient import PatientDocument
 from vault_client.practitioner import GrantedDocument
-from vault_client.public_log import PublicLogs, verify_logs
+from vault_client.public_log import verify_logs
 
 _LINK_SHOWN = 160
-
-
-@dataclass(frozen=True)
-class Received:
-    """A document as a practitioner received it."""
-
-    path: str
-    size: int
-    sha256: str
-    identical: bool
-
-
-@dataclass
-class Told:
-    """What came of the story."""
-
-    documents: list[Received] = field(default_factory=list)
-    attempts: list[Attempt] = field(default_factory=list)
-    keepers: dict[str, Any] = field(default_factory=dict)
-    report: AuditReport | None = None
-    logs: PublicLogs | None = None
-    problems: list[str] = field(default_factory=list)
-
-    def require(self, holds: bool, otherwise: str) -> None:
-        """Note a problem unless something holds."""
-        if not holds:
-            self.problems.append(otherwise)
-
-    def to_object(self) -> dict[str, Any]:
-        """The story for programs."""
-        logs = self.logs.logs if self.logs is not None else ()
-        return {
-            "documents": [
-                {"path": each.path, "bytes": each.size, "sha256": each.sha256, "identical": each.identical}
-                for each in self.documents
-            ],
-            "refusals": [
-                {"attempt": each.attempt, "error": each.error, "message": each.message, "held": each.held}
-                for each in self.attempts
-            ],
-            "log": report_object(self.report) if self.report is not None else None,
-            "public_logs": [{"origin": log.origin, "size": log.size, "root": log.root.hex()} for log in logs],
-            "keepers": self.keepers,
-            "problems": self.problems,
-            "ok": self.logs is not None and not self.problems,
-        }
 
 
 async def tell(cast: Cast, sources: Sequence[Source], narration: Narration, told: Told) -> None:
     """Play the story with ``cast``, which has just been assembled."""
     told.keepers = keepers(cast.patient.service.root)
     narration.say("ready", url=cast.instance.url)
-    narration.say("keepers-independent" if told.keepers["independent"] else "keepers", **told.keepers)
+    narration.say("keepers", needed=told.keepers["needed"], of=told.keepers["of"])
     narration.scene("enrol")
     for doctor in cast.doctors:
         narration.say("certified", name=doctor.name)
@@ -96,11 +48,10 @@ async def tell(cast: Cast, sources: Sequence[Source], narration: Narration, told
     narration.scene("tries")
     destination = cast.doctors[0].folder / "after-the-end"
     for attempt in await revoked(cast.doctors[0], first[0], earlier, destination):
-        _note(attempt, narration, told)
+        told.note(attempt, narration)
     await cast.doctors[0].sdk.sync()
     told.require(not cast.doctors[0].sdk.documents(), "a revoked practitioner still has a list")
     await _verify(cast, narration, told)
-    _summary(narration, told)
 
 
 async def _add(cast: Cast, sources: Sequence[Source], narration: Narration) -> list[PatientDocument]:
@@ -208,10 +159,10 @@ async def _tries(
     honest = await watched(doctor, held)
     if len(documents) > 1:
         other = cast.patient.replica.document(documents[-1].doc)
-        _note(await not_granted(doctor, held, other), narration, told)
-    _note(await tampered(doctor, held, doctor.folder / "tampered"), narration, told)
+        told.note(await not_granted(doctor, held, other), narration)
+    told.note(await tampered(doctor, held, doctor.folder / "tampered"), narration)
     for attempt in await unlogged(doctor, held, honest, doctor.folder / "unlogged"):
-        _note(attempt, narration, told)
+        told.note(attempt, narration)
 
 
 async def _log(
@@ -271,13 +222,8 @@ async def _verify(cast: Cast, narration: Narration, told: Told) -> None:
         narration.say("whole", origin=log.origin, size=log.size, root=log.root.hex()[:16])
 
 
-def _note(attempt: Attempt, narration: Narration, told: Told) -> None:
-    told.attempts.append(attempt)
-    told.require(attempt.held, f"the attempt {attempt.attempt} was not refused as it must be")
-    narration.attempt(attempt)
-
-
-def _summary(narration: Narration, told: Told) -> None:
+def summary(narration: Narration, told: Told) -> None:
+    """What was received, and whether everything held."""
     narration.scene("end")
     rows = [
         (each.path, words.number(each.size), each.sha256[:16], words.YES if each.identical else words.NO)
