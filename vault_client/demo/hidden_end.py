@@ -40,22 +40,24 @@ async def hidden_end(cast: Cast, narration: Narration, told: Told) -> None:
     hiding = _HidingEnds(patient.service.api)
     with in_between(patient.service, hiding):
         grant = await _revoked(patient, held.gid)
-        told.require(not grant.end_in_force, "an end was called in force that too few keepers know of")
-        narration.say("not-in-force", name=doctor.name, needed=told.keepers["needed"])
+        if told.require(not grant.end_in_force, "an end was called in force that too few keepers know of"):
+            narration.say("not-in-force")
         await instance.start(*off)
         grant = await _revoked(patient, held.gid)
-        told.require(grant.end_in_force, "an end that all keepers know of was not called in force")
         told.require(not grant.entry.ended, "an end that the server hid was called logged")
-        narration.say("in-force")
-        told.note(await _read_all_the_same(doctor, held), narration)
+        if told.require(grant.end_in_force, "an end that all keepers know of was not called in force"):
+            narration.say("in-force")
+        attempt = await _read_all_the_same(doctor, held)
+        told.note(attempt, narration)
         report = told.report = await patient.log()
-        found = [entry for entry in report.entries if (entry.kind, entry.grant) == ("access", held.gid)]
-        told.require([entry.act for entry in found] == ["list", "release"], "the log lacks a refused reading")
         told.require(not report.alarms, "the log has an alarm although it lacks nothing")
-        narration.say("asked-after", name=doctor.name)
+        acts = [entry.act for entry in report.entries if (entry.kind, entry.grant) == ("access", held.gid)]
+        if told.require(acts == ["list", "release"], "the log lacks a reading") and attempt.held:
+            narration.say("asked-after", name=doctor.name)
     told.require(hiding.dropped == 2, "the server did not hide the end of a grant")
-    told.require((await patient.revoke(held.gid)).entry.ended, "an end that was hidden did not reach the log")
-    narration.say("in-log")
+    ended = (await patient.revoke(held.gid)).entry.ended
+    if told.require(ended, "an end that was hidden did not reach the log"):
+        narration.say("in-log")
 
 
 async def _granted_again(cast: Cast) -> GrantedDocument:

@@ -195,6 +195,6 @@ def with_nothing_released(attempt: Attempt, destination: Path) -> Attempt:
     left = destination.exists() or any(destination.parent.glob(".*.part"))
     return (
         Attempt(attempt.attempt, attempt.error, "It was refused, but something was written.", held=False)
-        if left
+        if left and attempt.held
         else attempt
     )

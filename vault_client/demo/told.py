@@ -42,10 +42,11 @@ class Told:
     logs: PublicLogs | None = None
     problems: list[str] = field(default_factory=list)
 
-    def require(self, holds: bool, otherwise: str) -> None:
-        """Note a problem unless something holds."""
+    def require(self, holds: bool, otherwise: str) -> bool:
+        """Note a problem unless something holds. Whether it does."""
         if not holds:
             self.problems.append(otherwise)
+        return holds
 
     def note(self, attempt: Attempt, narration: Narration) -> None:
         """Tell of an attempt. One that was not refused is a problem."""
