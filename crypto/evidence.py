@@ -11,6 +11,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from crypto import labels
 from crypto.access_log import Leaf, Opening, commitment
 from crypto.checkpoint import MAX_NOTE
 from crypto.encoding import Body, Bytes32, Natural, SecretBody, ShortText, Suite, decode
@@ -111,10 +112,23 @@ class Evidence(SecretBody, frozen=True):
     view: View
 
 
-def read_evidence(data: bytes) -> tuple[Evidence, Envelope]:
+class KeeperEvidence(SecretBody, frozen=True):
+    """The body of a file that a keeper writes, which has no device: a keeper of the last of ``trust_roots`` signs."""
+
+    suite: Suite
+    finding: Finding
+    trust_roots: Annotated[tuple[Envelope, ...], msgspec.Meta(min_length=1, max_length=1024)]
+
+
+AnyEvidence = Evidence | KeeperEvidence
+
+
+def read_evidence(data: bytes) -> tuple[AnyEvidence, Envelope]:
     """Parse a file: its body, and the signed body it is. Nothing of it is checked. Raises Malformed or TooLarge."""
     envelope = decode(data, Envelope, limit=MAX_EVIDENCE)
-    evidence = decode(envelope.body, Evidence, limit=MAX_EVIDENCE)
+    is_keepers = envelope.type == labels.KEEPER_EVIDENCE
+    kind: type[AnyEvidence] = KeeperEvidence if is_keepers else Evidence
+    evidence = decode(envelope.body, kind, limit=MAX_EVIDENCE)
     if len(set(_indexes(evidence.finding))) != len(evidence.finding.entries):
         raise Malformed("Evidence shows one entry twice. Nothing was checked.")
     return evidence, envelope

@@ -27,6 +27,9 @@ DEPOSIT_CARD: Final = _label("deposit-card")
 DEPOSIT: Final = _label("deposit")
 EXPORT: Final = _label("export")
 EVIDENCE: Final = _label("evidence")
+KEEPER_EVIDENCE: Final = _label("keeper-evidence")
+HEADS_QUESTION: Final = _label("heads-question")
+KNOWN_HEADS: Final = _label("known-heads")
 
 # Ids and hash chains
 IDENTITY: Final = _label("identity")
@@ -64,6 +67,7 @@ POLICY: Final = _label("policy")
 KEK: Final = _label("kek")
 KEK_DOCUMENT: Final = _label("kek-doc")
 RELEASE: Final = _label("release")
+HELD_ENDS: Final = _label("held-ends")
 SELF_WRAP: Final = _label("self")
 
 # Deposits

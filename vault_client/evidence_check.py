@@ -11,11 +11,11 @@ from crypto import labels, trust_root
 from crypto.access_log import Opening
 from crypto.checkpoint import Checkpoint, claimed_origin, cosignatures, open_checkpoint
 from crypto.errors import BadSignature, NotPermitted, NotProven, Refusal
-from crypto.evidence import Evidence, Finding, read_evidence
+from crypto.evidence import AnyEvidence, DisclosedKey, Evidence, Finding, read_evidence
 from crypto.identity_chain import Known, known_at
 from crypto.signing import Envelope, verify
 from crypto.statements import Head, RootRef
-from crypto.trust_root import TrustRoot
+from crypto.trust_root import Keeper, TrustRoot
 from vault_client import trust
 
 
@@ -43,13 +43,13 @@ class CheckedEvidence:
     """Evidence of which nothing is false. ``proven``: what follows from others' signatures, in words; maybe nothing.
 
     ``begins``: the trust root it was judged from, which is the card's if there was one. ``author``: whose device signed the
-    file. ``opened``: what the log committed to, by index.
+    file, or which keeper. ``opened``: what the log committed to, by index.
     """
 
-    evidence: Evidence
+    evidence: AnyEvidence
     begins: RootRef
     roots: list[TrustRoot]
-    author: Known
+    author: Known | Keeper
     heads: list[ShownHead]
     opened: dict[int, Opening]
     proven: list[str] = field(default_factory=list)
@@ -58,6 +58,11 @@ class CheckedEvidence:
     def finding(self) -> Finding:
         """What the alarm rests on."""
         return self.evidence.finding
+
+    @property
+    def keys(self) -> tuple[DisclosedKey, ...]:
+        """What the patient disclosed. A keeper has nothing to disclose."""
+        return self.evidence.keys if isinstance(self.evidence, Evidence) else ()
 
     @property
     def root(self) -> TrustRoot:
@@ -80,7 +85,10 @@ def check_evidence(data: bytes, card: RootRef | None) -> CheckedEvidence:
     """
     evidence, envelope = read_evidence(data)
     begins, roots = _trust(evidence.trust_roots, card)
-    author = _author(evidence, envelope, roots[-1])
+    if isinstance(evidence, Evidence):
+        author: Known | Keeper = _author(evidence, envelope, roots[-1])
+    else:
+        author = _keeper(envelope, roots[-1])
     finding = evidence.finding
     heads = [_head(roots, note) for note in finding.notes]
     allowed = {finding.origin, roots[-1].directory_origin}
@@ -126,6 +134,15 @@ def _author(evidence: Evidence, envelope: Envelope, root: TrustRoot) -> Known:
     author = known_at(evidence.author, size, root.directory_origin, root.registrar_keys())
     verify(envelope, labels.EVIDENCE, author.state.device_keys())
     return author
+
+
+def _keeper(envelope: Envelope, root: TrustRoot) -> Keeper:
+    """Which keeper signed the file."""
+    keepers = {keeper.cosigner.key.key_id: keeper for keeper in root.keepers}
+    signed = verify(
+        envelope, labels.KEEPER_EVIDENCE, {name: each.cosigner.key for name, each in keepers.items()}
+    )
+    return keepers[min(signed)]
 
 
 def _head(roots: list[TrustRoot], note: bytes) -> ShownHead:

@@ -169,7 +169,7 @@ def _hidden(checked: CheckedEvidence) -> list[str]:
             vaults |= {event.vault} if event.gid == request.gid else set()
         elif shown.index < entry.index:
             committed |= {key: _vault(envelope) for key in _scan_keys(envelope)}
-    for disclosed in checked.evidence.keys:
+    for disclosed in checked.keys:
         key = committed.get(scan_key_commitment(disclosed.scan_key))
         finds = Locator(SecretBytes(disclosed.scan_key), checked.finding.origin).matches(entry.slot_one)
         if key in vaults and not finds and request.slot_two == entry.slot_two:

@@ -5,20 +5,22 @@ it. A keeper answers without sessions: every question proves itself.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
+from crypto.checkpoint import MAX_NOTE
 from crypto.encoding import Body, Bytes32, Natural, Sealed, SealingKey, SecretBody, ShortText
 from crypto.grants import SealedPolicy
 from crypto.identity_links import Chain
 from crypto.signing import Envelope
-from crypto.statements import Head, IdentityRef
+from crypto.statements import Head, IdentityRef, RootRef
 from crypto.wire.messages import Empty, Logged
 
 PREFIX = "/coffre/keeper/v1"
 MAX_QUESTION = 1 << 20
 MAX_CHAIN_QUESTION = 1 << 23  # a question that shows whole identity chains
+MAX_HEADS = 1 << 24  # an answer that shows the heads of all logs
 
 
 class KeeperCard(Body, frozen=True):
@@ -101,8 +103,49 @@ class EndAnswer(Body, frozen=True):
     envelope: Envelope
 
 
+class HeadsQuestion(Body, frozen=True):
+    """What a keeper that lost its store signs, to ask another one for what that knows.
+
+    ``asker``, ``asked``: the SHA-256 of their sealing keys. ``trust_root``: the newest that the asker knows.
+    """
+
+    asker: Bytes32
+    asked: Bytes32
+    trust_root: RootRef
+    nonce: Bytes32
+
+
+class HeadsQuery(Body, frozen=True):
+    """A signed ``HeadsQuestion``."""
+
+    envelope: Envelope
+
+
+class KnownHeads(Body, frozen=True):
+    """What a keeper signs in answer to ``question``, a digest: its highest head of each log, as it cosigned it.
+
+    ``ends``: what it holds of ends that are not yet logged (``crypto.sealed.held_ends``), sealed to the asker.
+    """
+
+    question: Bytes32
+    heads: Annotated[
+        tuple[Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_NOTE)], ...],
+        msgspec.Meta(max_length=4096),
+    ]
+    ends: Annotated[bytes, msgspec.Meta(min_length=1136, max_length=1 << 22)]
+
+
+class HeadsAnswer(Body, frozen=True):
+    """A signed ``KnownHeads``."""
+
+    envelope: Envelope
+
+
 class KeeperApi(Protocol):
-    """What anyone can ask of a keeper. Every method raises errors of ``crypto.errors``."""
+    """What anyone can ask of a keeper. Every method raises errors of ``crypto.errors``.
+
+    ``known_heads`` is for keepers among themselves, and so is not here.
+    """
 
     async def card(self, query: Empty) -> KeeperCard:
         """The keeper's public half."""
@@ -140,4 +183,5 @@ OPERATIONS = (
     KeeperOperation("identity_head", IdentityHeadQuery, IdentityHeadAnswer, limit=MAX_CHAIN_QUESTION),
     KeeperOperation("release", ReleaseQuery, ReleaseAnswer, limit=MAX_CHAIN_QUESTION),
     KeeperOperation("end", EndPost, EndAnswer),
+    KeeperOperation("known_heads", HeadsQuery, HeadsAnswer),
 )

@@ -166,6 +166,7 @@ def test_what_names_its_suite():
             "GrantEvent",
             "IdentityCard",
             "IdentityLink",
+            "KeeperEvidence",
         ),
         "InstanceCard",
         *("Deposit", "DepositCard", "KitFile", "SealedKeyring", "TrustRoot", "VaultLink"),

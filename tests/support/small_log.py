@@ -13,7 +13,7 @@ from crypto.checkpoint import Checkpoint, cosign, sign_checkpoint
 from crypto.errors import NotFound, Unreachable
 from crypto.receipt import AddCheckpoint, Receipt
 from crypto.signing import Envelope, SigningKey, sign
-from crypto.tiles import WIDTH, Tile, encode_bundle
+from crypto.tiles import HEIGHT, WIDTH, Tile, encode_bundle
 from crypto.trust_root import InstanceCard
 from crypto.wire.keeper_api import KeeperCard
 from crypto.wire.messages import TrustRootChain
@@ -51,6 +51,12 @@ class SmallLog:
         if start + tile.width > len(self.leaves):
             raise NotFound("This part of the log")
         return encode_bundle(self.leaves[start : start + tile.width])
+
+    def tile(self, tile: Tile) -> bytes:
+        """A tile of hashes."""
+        start = tile.n * WIDTH
+        rows = [self._subtree(int(tile.level) * HEIGHT, start + place) for place in range(tile.width)]
+        return b"".join(rows)
 
     def extension(self, old: int, size: int | None = None) -> AddCheckpoint:
         """The request to follow from ``old`` leaves to ``size``."""
@@ -171,6 +177,11 @@ class LoggedService(Service):
         """An entry bundle of a log."""
         self._answer()
         return self.logs[origin].bundle(tile)
+
+    async def tile(self, origin: str, tile: Tile) -> bytes:
+        """A tile of a log's hashes."""
+        self._answer()
+        return self.logs[origin].tile(tile)
 
     def _answer(self) -> None:
         if self.silent:

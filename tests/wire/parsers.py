@@ -36,11 +36,11 @@ from crypto import (
 from crypto.checkpoint import Checkpoint, CosignerKey, LogKey, cosign, sign_checkpoint
 from crypto.deposits import Deposited
 from crypto.encoding import Body
-from crypto.evidence import Evidence, read_evidence
+from crypto.evidence import Evidence, KeeperEvidence, read_evidence
 from crypto.exports import ExportManifest, read_manifest
 from crypto.padding import pad_record
 from crypto.receipt import AddCheckpoint, Receipt
-from crypto.sealed import content, keyring, policy_blob, recovery, release, standing, wrapping
+from crypto.sealed import content, held_ends, keyring, policy_blob, recovery, release, standing, wrapping
 from crypto.sealed.local_records import LocalRecords
 from crypto.sealed.recovery import Kit
 from crypto.sealed.unsealing import UnsealingKey
@@ -393,7 +393,10 @@ PARSERS: Final = (
     Parser(
         "crypto.evidence.read_evidence",
         lambda data: read_evidence(data)[1],
-        bodies(Evidence).map(lambda each: encoding.encode(sign(labels.EVIDENCE, each, KEY))),
+        st.one_of(
+            bodies(Evidence).map(lambda each: encoding.encode(sign(labels.EVIDENCE, each, KEY))),
+            bodies(KeeperEvidence).map(lambda each: encoding.encode(sign(labels.KEEPER_EVIDENCE, each, KEY))),
+        ),
         encoding.encode,
     ),
     Parser(
@@ -432,6 +435,12 @@ PARSERS: Final = (
         "crypto.sealed.policy_blob.open_policy",
         lambda data: policy_blob.open_policy(UNSEALED, replace(MADE.blobs[0], box=data), LOG, EVENT.gid),
         _record(policy_blob.PolicyBlob),
+        _written,
+    ),
+    Parser(
+        "crypto.sealed.held_ends.open_ends",
+        lambda data: held_ends.open_ends(UNSEALED, data, bytes(32)),
+        _record(held_ends.HeldEnds),
         _written,
     ),
     Parser(

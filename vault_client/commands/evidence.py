@@ -31,6 +31,7 @@ NOTHING_PROVEN = (
 )
 KEY_WOULD_PROVE = "It would be proven if the patient disclosed the scan key of the record: coffre patient log --evidence DIR --disclose-keys"
 CLAIMED = "CLAIMED only, at {time} UTC, by the device of {id} that signed this file: {text}"
+CLAIMED_BY_KEEPER = "CLAIMED only, at {time} UTC, by the keeper {name}, which signed this file: {text}"
 SERVICE = "It is about the service of the trust root {digest}, at {hosts}."
 COMPARE = "Compare that with the service's card, or name the card: --card FILE."
 PINNED = "That is the one on the card."
@@ -49,6 +50,7 @@ def add(commands: "Subcommands") -> None:
 async def verify(arguments: Namespace, screen: Screen) -> None:
     """Say what is proven, by whom it was signed and what is only claimed. Ends in 1 unless something is proven."""
     from crypto.errors import NotProven
+    from crypto.trust_root import Keeper
     from vault_client.commands.profiles import instance_card
     from vault_client.evidence_check import check_evidence
     from vault_client.evidence_proofs import prove
@@ -63,12 +65,16 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
     _show_entries(screen, checked)
     for sentence in checked.proven:
         screen.say(sentence)
-    author = checked.author.ref.identity.hex()[:8]
-    screen.say(CLAIMED.format(time=moment(finding.time), id=author, text=finding.text))
+    time = moment(finding.time)
+    if isinstance(checked.author, Keeper):
+        screen.say(CLAIMED_BY_KEEPER.format(time=time, name=checked.author.name, text=finding.text))
+    else:
+        author = checked.author.ref.identity.hex()[:8]
+        screen.say(CLAIMED.format(time=time, id=author, text=finding.text))
     screen.say(SERVICE.format(digest=checked.begins.digest.hex(), hosts=", ".join(checked.root.hosts)))
     screen.say(COMPARE if card is None else PINNED)
     if not checked.proven:
-        if finding.code == "HIDDEN_BY_SERVER" and not checked.evidence.keys:
+        if finding.code == "HIDDEN_BY_SERVER" and not checked.keys:
             screen.say(KEY_WOULD_PROVE)
         raise NotProven(NOTHING_PROVEN)
 
@@ -81,7 +87,7 @@ def described(checked: "CheckedEvidence") -> dict[str, Any]:
         "proven": checked.proven,
         "claimed": checked.finding.text,
         "time": checked.finding.time,
-        "author": checked.author.ref.identity.hex(),
+        "author": _author(checked),
         "trust_root": checked.begins.digest.hex(),
         "hosts": list(checked.root.hosts),
         "heads": [
@@ -102,8 +108,15 @@ def described(checked: "CheckedEvidence") -> dict[str, Any]:
             }
             for entry in checked.finding.entries
         ],
-        "keys_disclosed": len(checked.evidence.keys),
+        "keys_disclosed": len(checked.keys),
     }
+
+
+def _author(checked: "CheckedEvidence") -> str:
+    from crypto.identity_chain import Known
+
+    author = checked.author
+    return author.ref.identity.hex() if isinstance(author, Known) else author.key_hash.hex()
 
 
 def _show_heads(screen: Screen, checked: "CheckedEvidence") -> None:

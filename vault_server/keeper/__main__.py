@@ -74,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--accept-lost-store",
         action="store_true",
-        help="start although the store is lost: this keeper may then contradict what it signed, and has forgotten "
-        "the ends that were posted to it",
+        help="the only keeper of a service: start although the store is lost. It may then contradict what it signed, and has "
+        "forgotten the ends that were posted to it",
     )
     return parser
 

@@ -9,6 +9,7 @@ import hmac
 from crypto import labels
 from crypto.errors import NotPermitted, NotProven
 from crypto.locators import end_tag, event_tag
+from crypto.sealed.held_ends import HeldEnd, HeldEnds, seal_ends
 from crypto.sealed.policy_blob import open_policy
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import sign
@@ -16,6 +17,7 @@ from crypto.wire.keeper_api import EndAcknowledgement, EndAnswer, EndPost
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.keys import Keys
+from vault_server.keeper.rows import HeldPost, LogRow
 from vault_server.keeper.store import Store
 from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
@@ -44,12 +46,20 @@ class Ends:
         if not hmac.compare_digest(post.tag, end_tag(end_key, post.origin, post.gid)):
             raise NotPermitted("An end was posted by somebody who may not end this grant. Nothing was ended.")
         log = await self._witness.refresh(post.origin, WITHIN)
-        if not await self._logs.places(log, [event_tag(end_key, post.origin, post.gid, blob.j)]):
+        end = HeldEnd(origin=post.origin, gid=post.gid, j=blob.j, end_key=blob.end_key)
+        held = await self.check(log, end)
+        time = self._clock.now()
+        await self._store.add_end(held, time)
+        statement = EndAcknowledgement(origin=post.origin, gid=post.gid, tag=post.tag, time=time)
+        return EndAnswer(envelope=sign(labels.END_ACKNOWLEDGEMENT, statement, self._keys.cosigning))
+
+    async def check(self, log: LogRow, end: HeldEnd) -> HeldPost:
+        """The end as it is held, once its grant is known to be in ``log``. Raises NotProven."""
+        end_key = SecretBytes(end.end_key)
+        if not await self._logs.places(log, [event_tag(end_key, end.origin, end.gid, end.j)]):
             raise NotProven(
                 "The grant's event is not in the log that is followed here. Nothing was ended. Post an older policy "
                 "of the same grant, or try again when the event is logged."
             )
-        time = self._clock.now()
-        await self._store.add_end(log.log, post.tag, time)
-        statement = EndAcknowledgement(origin=post.origin, gid=post.gid, tag=post.tag, time=time)
-        return EndAnswer(envelope=sign(labels.END_ACKNOWLEDGEMENT, statement, self._keys.cosigning))
+        tag = end_tag(end_key, end.origin, end.gid)
+        return HeldPost(log.log, tag, seal_ends(HeldEnds(ends=(end,)), self._keys.sealing.public, tag))

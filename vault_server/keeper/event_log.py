@@ -1,6 +1,7 @@
 """What a keeper writes to its log: that it started, stopped or could not do something, and how often it did what.
 
-JSON lines with a closed list of fields. Nothing of a request gets there: no id, address or body.
+JSON lines with a closed list of fields. Nothing of a request gets there: no id, address or body. ``file`` names a file of
+evidence by the hash of a log's name.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -22,7 +23,7 @@ class Counters:
     refused: int = 0
 
 
-FIELDS = frozenset({"event", "level", "time", "problem", *(each.name for each in fields(Counters))})
+FIELDS = frozenset({"event", "level", "time", "problem", "file", *(each.name for each in fields(Counters))})
 
 
 class EventLog:

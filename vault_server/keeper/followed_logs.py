@@ -9,7 +9,8 @@ from crypto.checkpoint import Checkpoint
 from crypto.errors import NotFound, NotProven, Stale
 from crypto.merkle import Frontier
 from crypto.statements import Head
-from vault_server.keeper.store import LogRow, NewLeaves, Store
+from vault_server.keeper.rows import LogRow, NewLeaves
+from vault_server.keeper.store import Store
 
 
 @dataclass(slots=True)
@@ -108,7 +109,7 @@ class FollowedLogs:
 
     async def check_prefix(self, log: LogRow, checkpoint: Checkpoint) -> None:
         """Raises NotProven unless ``checkpoint`` is this head or one that it continues."""
-        if checkpoint.size <= log.size and await self._root_at(log, checkpoint.size) == checkpoint.root:
+        if checkpoint.size <= log.size and await self.root_at(log, checkpoint.size) == checkpoint.root:
             return
         raise NotProven("A head is not part of the log that is followed here. It was not believed.")
 
@@ -120,11 +121,16 @@ class FollowedLogs:
         if past is None or past.root != head.root or past.replaced is None or past.replaced < oldest:
             raise Stale("A statement was made in the light of a head that is too old. It was not believed.")
 
-    async def _root_at(self, log: LogRow, size: int) -> bytes:
+    async def root_at(self, log: LogRow, size: int) -> bytes:
+        """The root of the first ``size`` leaves, which are under this head."""
         if size == log.size:
             return log.root
         past = await self._store.past_head(log.log, size)
         return past.root if past is not None else (await self._store.frontier(log.log, size)).root()
+
+    async def consistency(self, log: LogRow, size: int) -> list[bytes]:
+        """The hashes that show the first ``size`` leaves to be the beginning of what is under this head."""
+        return await self._store.consistency(log.log, size, log.size)
 
     def _add(self, row: LogRow) -> None:
         log = FollowedLog(row)

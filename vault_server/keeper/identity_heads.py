@@ -18,7 +18,7 @@ from crypto.signing import SigningKey, sign
 from crypto.wire.keeper_api import IdentityHead, IdentityHeadAnswer, IdentityHeadQuery
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.followed_logs import FollowedLogs
-from vault_server.keeper.store import LogRow
+from vault_server.keeper.rows import LogRow
 from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
 from vault_server.recent import Recent

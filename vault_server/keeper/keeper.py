@@ -1,23 +1,28 @@
 """The keeper: its parts joined. Implements ``KeeperApi``."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from crypto.errors import CoffreError, Damaged, NotPermitted, Refusal
+from crypto.errors import CoffreError, Damaged, Refusal, Unreachable
 from crypto.trust_root import InstanceCard
 from crypto.wire import keeper_api as k
 from crypto.wire.messages import Empty
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.ends import Ends
 from vault_server.keeper.event_log import EventLog
+from vault_server.keeper.evidence import EvidenceFolder
 from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.identity_heads import IdentityHeads
-from vault_server.keeper.keys import have_keys, load_card, load_keys
+from vault_server.keeper.keys import load_card, load_keys
+from vault_server.keeper.known_heads import KnownHeadsAnswers
 from vault_server.keeper.mirror import Mirror
+from vault_server.keeper.other_keepers import HttpOtherKeeper, Meet
 from vault_server.keeper.release import Releases
+from vault_server.keeper.returning import Returning
+from vault_server.keeper.rows import Standing
 from vault_server.keeper.source import Source
 from vault_server.keeper.store import Store, have_store
 from vault_server.keeper.trust import Trust
@@ -42,13 +47,16 @@ class Keeper:
         identities: IdentityHeads,
         releases: Releases,
         ends: Ends,
-        lost: int | None,
+        known_heads: KnownHeadsAnswers,
+        returning: Returning,
+        standing: Standing,
         events: EventLog,
     ) -> None:
         """Used by ``open``."""
         self._card, self._trust, self._logs, self._witness = card, trust, logs, witness
         self._identities, self._releases, self._ends = identities, releases, ends
-        self._lost, self._events = lost, events
+        self._known_heads, self._returning = known_heads, returning
+        self._lost, self._ordered, self._events = standing.lost is not None, standing.ordered, events
 
     @classmethod
     @asynccontextmanager
@@ -60,19 +68,21 @@ class Keeper:
         *,
         events: EventLog,
         clock: Callable[[int], Clock] = Clock,
+        meet: Meet = HttpOtherKeeper,
         accept_lost_store: bool = False,
     ) -> AsyncIterator["Keeper"]:
         """The keeper in ``data``, believing the service of ``card``, reading from ``source``.
 
-        ``clock`` makes its clock from the newest time stated in earlier runs. Raises Damaged when keys or store are
-        missing or not whole, and when the store is missing without ``accept_lost_store``.
+        ``clock`` makes its clock from the newest time stated in earlier runs; ``meet`` reaches the other keepers. Raises
+        Damaged when keys or store are not whole, and as ``check_return`` does.
         """
         keys, own = load_keys(data), load_card(data)
-        check_store(data, accept_lost_store=accept_lost_store)
         lost = None if have_store(data) else clock(0).now()
         async with await Store.open(data, keys.cosigning.public.key_id, lost=lost) as store:
-            floor, lost = await store.clock_and_loss()
-            time = clock(floor)
+            if accept_lost_store:
+                await store.order()
+            standing = await store.standing()
+            time = clock(standing.clock)
             trust, logs = Trust(store, source, card, time), FollowedLogs(store)
             witness = Witness(
                 own.name,
@@ -82,8 +92,10 @@ class Keeper:
                 logs=logs,
                 mirror=Mirror(logs, store, source),
                 source=source,
-                floor=floor,
+                evidence=EvidenceFolder(data, keys.cosigning, time, trust, events),
+                floor=standing.clock,
             )
+            ends = Ends(keys, clock=time, trust=trust, store=store, logs=logs, witness=witness)
             identities = IdentityHeads(keys.cosigning, clock=time, trust=trust, logs=logs, witness=witness)
             keeper = cls(
                 own,
@@ -100,8 +112,19 @@ class Keeper:
                     witness=witness,
                     identities=identities,
                 ),
-                ends=Ends(keys, clock=time, trust=trust, store=store, logs=logs, witness=witness),
-                lost=lost,
+                ends=ends,
+                known_heads=KnownHeadsAnswers(keys, trust=trust, store=store),
+                returning=Returning(
+                    keys,
+                    clock=time,
+                    trust=trust,
+                    store=store,
+                    logs=logs,
+                    witness=witness,
+                    ends=ends,
+                    meet=meet,
+                ),
+                standing=standing,
                 events=events,
             )
             await logs.load()
@@ -111,11 +134,20 @@ class Keeper:
 
     @property
     def ready(self) -> bool:
-        """Whether there is a trust root to answer by."""
-        return self._trust.known
+        """Whether it answers: there is a trust root to answer by, and the heads that must not be contradicted."""
+        return self._trust.known and not self.is_silent
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the store was lost and has not come back. The only keeper goes on by order; no other one does."""
+        return self._lost and not (self._ordered and self._trust.known and self._is_only_keeper)
+
+    @property
+    def _is_only_keeper(self) -> bool:
+        return all(policy.n == 1 for policy in self._trust.newest.policies)
 
     async def refresh_trust(self) -> None:
-        """Ask the server for newer trust roots. Raises NotPermitted when this keeper may not return by order alone."""
+        """Ask the server for newer trust roots. Raises as ``check_return`` does."""
         try:
             await self._trust.refresh()
         except CoffreError as error:
@@ -129,20 +161,29 @@ class Keeper:
             await asyncio.sleep(TRUST_ROOT_EVERY if self.ready else RETRY)
 
     def check_return(self) -> None:
-        """Raises NotPermitted when the store was lost and the service has several keepers."""
-        if (
-            self._lost is not None
-            and self.ready
-            and any(policy.n > 1 for policy in self._trust.newest.policies)
-        ):
-            raise NotPermitted(
-                "This keeper has lost its store, and the service has several keepers. It signs and releases nothing. "
-                "To return it needs the heads and posted ends of the others, which this version cannot ask for: ask "
-                "the operator of the service for a new trust root without this keeper."
+        """Raises Damaged when the store of a service's only keeper was lost, and its operator has not ordered it to go on."""
+        if self._trust.known and self.is_silent and self._is_only_keeper:
+            raise Damaged(
+                "This keeper's store is gone, but its keys are there. It answers nothing: without its heads it could sign a "
+                "log that contradicts what it signed before, and it has forgotten the ends that were posted to it. It is this "
+                "service's only keeper: if you accept that, start it once with --accept-lost-store, and tell the patients: "
+                "their clients post every end again."
             )
+
+    async def come_back(self) -> None:
+        """After the loss of the store, go on from what the other keepers know. Raises as ``Returning.come_back`` does."""
+        await self._returning.come_back()
+        self._lost = False
+        self._events.write("came back")
+
+    @property
+    def silent_for(self) -> float:
+        """How many seconds are left before the other keepers are asked."""
+        return self._returning.silent_for
 
     def cosigned_checkpoint(self, name: str) -> bytes:
         """The highest cosigned checkpoint of the log whose origin has this SHA-256 in hexadecimal."""
+        self._check_awake()
         return self._logs.note(name)
 
     async def card(self, query: Empty) -> k.KeeperCard:
@@ -167,26 +208,29 @@ class Keeper:
         self._events.counters.ended += 1
         return answer
 
+    async def known_heads(self, query: k.HeadsQuery) -> k.HeadsAnswer:
+        """The heads and ends known here, for another keeper that lost its own."""
+        return await self._counted(self._known_heads.known_heads(query))
+
     async def add_checkpoint(self, body: bytes) -> bytes:
         """Cosign a checkpoint (C2SP tlog-witness)."""
         answer = await self._counted(self._witness.add_checkpoint(body))
         self._events.counters.cosigned += 1
         return answer
 
-    async def _counted(self, call: Awaitable[Answer]) -> Answer:
+    async def _counted(self, call: Coroutine[None, None, Answer]) -> Answer:
         try:
+            self._check_awake()
             return await call
         except Refusal:
             self._events.counters.refused += 1
             raise
+        finally:
+            call.close()
 
-
-def check_store(data: Path, *, accept_lost_store: bool) -> None:
-    """Raises Damaged when the store is missing beside keys, unless its loss is accepted."""
-    if have_keys(data) and not have_store(data) and not accept_lost_store:
-        raise Damaged(
-            f"The keeper's store in {data} is gone, but its keys are there. It was not started: without its heads it "
-            "could sign a log that contradicts what it signed before, and it has forgotten the ends that were posted "
-            "to it. If this is the service's only keeper and you accept that, start it once with "
-            "--accept-lost-store, and tell the patients: their clients post every end again."
-        )
+    def _check_awake(self) -> None:
+        if self.is_silent:
+            raise Unreachable(
+                "This keeper has lost its store, and answers nothing until it has come back. Nothing was done. Ask the other "
+                "keepers."
+            )

@@ -3,18 +3,21 @@
 That is stronger than a consistency proof: a keeper has seen every leaf it vouches for, and can look each one up.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 
 from crypto import merkle
 from crypto.access_log import parse_leaf
 from crypto.checkpoint import Checkpoint
 from crypto.errors import NotFound, NotProven, Unreachable
-from crypto.merkle import Frontier
-from crypto.tiles import WIDTH, Tile, decode_bundle
+from crypto.evidence import Beginning
+from crypto.merkle import Frontier, SubtreeHash
+from crypto.statements import Head
+from crypto.tiles import WIDTH, Tile, decode_bundle, subtree_reader
 from vault_server.keeper.followed_logs import FollowedLog, FollowedLogs
+from vault_server.keeper.rows import NewLeaves
 from vault_server.keeper.source import Source
-from vault_server.keeper.store import NewLeaves, Store
+from vault_server.keeper.store import Store
 
 # So many leaves are held in memory; a longer way is covered in steps, kept as drafts.
 STEP = 16 * WIDTH
@@ -22,10 +25,14 @@ STEP = 16 * WIDTH
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """A followed log's tree, grown to a checkpoint, and those of its new leaves that are not yet stored."""
+    """A followed log's tree, grown to a checkpoint, and those of its new leaves that are not yet stored.
+
+    ``passed``: the root at each of the sizes on the way that were asked for.
+    """
 
     frontier: Frontier
     new: NewLeaves
+    passed: Mapping[int, bytes]
 
 
 class Mirror:
@@ -34,20 +41,25 @@ class Mirror:
     def __init__(self, logs: FollowedLogs, store: Store, source: Source) -> None:
         self._logs, self._store, self._source = logs, store, source
 
-    async def extend(self, log: FollowedLog, checkpoint: Checkpoint, *, directory: bool) -> Extension:
+    async def extend(
+        self, log: FollowedLog, checkpoint: Checkpoint, *, directory: bool, passing: Collection[int] = ()
+    ) -> Extension:
         """Fetch the leaves that lead from the highest head of ``log`` to ``checkpoint``. The caller holds its lock.
 
-        Raises Malformed for entries that are not leaves, NotProven when they have another root, and as
+        ``passing``: sizes on the way whose roots are wanted. Raises Malformed for entries that are not leaves, NotProven when they have another root, and as
         ``Source`` does. Nothing that was fetched is kept then.
         """
         frontier = await self._logs.frontier(log)
         step = _Step(log.row.size, directory)
         drafted = False
+        passed = {frontier.size: frontier.root()}
         try:
             async for n, entries in self._bundles(log, checkpoint.size):
                 step.add(entries)
                 for entry in entries:
                     frontier.append(merkle.leaf_hash(entry))
+                    if frontier.size in passing:
+                        passed[frontier.size] = frontier.root()
                 if frontier.size % WIDTH == 0:
                     step.subtrees[n] = await self._subtree(log, n, entries)
                 if len(step.leaves) >= STEP:
@@ -59,7 +71,33 @@ class Mirror:
             if drafted:
                 await self._store.drop_drafts(log.row.log)
             raise
-        return Extension(frontier, step.new_leaves())
+        return Extension(frontier, step.new_leaves(), passed)
+
+    async def forget(self, log: FollowedLog) -> None:
+        """Keep nothing of an extension that was refused after all."""
+        await self._store.drop_drafts(log.row.log)
+
+    async def beginning(self, origin: str, size: int, checkpoint: Checkpoint) -> Beginning:
+        """What the tree under ``checkpoint`` has as its first ``size`` leaves, as the server's tiles show it.
+
+        Raises NotProven or Malformed when they show nothing that leads to the checkpoint, and as ``Source`` does.
+        """
+        wanted: dict[Tile, None] = {}
+
+        def note(tile: Tile) -> bytes:
+            wanted[tile] = None
+            return bytes(merkle.HASH_SIZE * tile.width)
+
+        def shown(subtrees: SubtreeHash) -> list[bytes]:
+            path = merkle.consistency_path(size, checkpoint.size, subtrees)
+            return [merkle.beginning_root(size, subtrees), *path]
+
+        shown(subtree_reader(checkpoint.size, note))
+        tiles = {tile: await self._source.tile(origin, tile) for tile in wanted}
+        root, *path = shown(subtree_reader(checkpoint.size, tiles.__getitem__))
+        found = Beginning(size=size, root=root, path=tuple(path))
+        found.check(Head(size=checkpoint.size, root=checkpoint.root))
+        return found
 
     async def _bundles(self, log: FollowedLog, size: int) -> AsyncIterator[tuple[int, list[bytes]]]:
         """The entries from the highest head up to ``size``, bundle by bundle, with each bundle's number."""

@@ -23,7 +23,8 @@ from crypto.wire.messages import Proven
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.identity_heads import IdentityHeads
-from vault_server.keeper.store import LogRow, Store
+from vault_server.keeper.rows import LogRow
+from vault_server.keeper.store import Store
 from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
 

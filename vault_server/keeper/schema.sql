@@ -1,12 +1,15 @@
 -- What a keeper keeps: the logs it follows, the heads it vouched for, ends not yet logged, trust roots, its clock.
 
 -- One row. key: SHA-256 of the cosigning key this store belongs to. clock: the newest time ever stated.
--- lost: when the operator ordered it to go on without its former store.
+-- lost: when its former store was found to be gone, until it has come back. ordered: whether the operator has ordered it
+-- to go on without. contradicted: the version of the trust root under which the others' heads contradicted each other.
 CREATE TABLE keeper (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     key BLOB NOT NULL,
     clock INTEGER NOT NULL,
-    lost INTEGER
+    lost INTEGER,
+    ordered INTEGER NOT NULL DEFAULT 0,
+    contradicted INTEGER
 );
 
 CREATE TABLE trust_roots (
@@ -70,9 +73,10 @@ CREATE TABLE subtrees (
     PRIMARY KEY (log, place)
 ) WITHOUT ROWID;
 
--- Ends that were posted and are not yet in the log.
+-- Ends that were posted and are not yet in the log. post: what was posted, sealed to this keeper's own key.
 CREATE TABLE ends (
     log INTEGER NOT NULL REFERENCES logs,
     tag BLOB NOT NULL,
+    post BLOB,
     PRIMARY KEY (log, tag)
 ) WITHOUT ROWID;

@@ -5,8 +5,10 @@ import json
 import signal
 import sys
 
-from crypto.errors import NotPermitted
+from crypto.errors import NotPermitted, Refusal, Unreachable
 from crypto.trust_root import read_card
+from languages.catalogue import spoken
+from languages.wrapping import wrapped
 from vault_server.bounded_http import Server, config
 from vault_server.keeper.app import make_app
 from vault_server.keeper.event_log import EventLog
@@ -17,6 +19,10 @@ from vault_server.keeper.source import HttpSource
 COUNTERS_EVERY = 300
 MAX_CONNECTIONS = 512
 STOPPING = 5
+AGAIN_EVERY = 60
+
+# What people read
+CAME_BACK = "This keeper has its heads again, from the other keepers, and goes on."
 
 
 async def serve(settings: Settings) -> None:
@@ -57,15 +63,34 @@ async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
         loop.add_signal_handler(name, setattr, server, "should_exit", True)
     following = asyncio.create_task(keeper.follow_trust())
     following.add_done_callback(lambda _: setattr(server, "should_exit", True))
+    coming_back = asyncio.create_task(_come_back(keeper))
+    coming_back.add_done_callback(lambda _: setattr(server, "should_exit", True))
     counting = asyncio.create_task(_count(events))
     try:
         await server.serve(sockets=[listening])
     finally:
-        following.cancel()
-        counting.cancel()
-    for ended in await asyncio.gather(following, counting, return_exceptions=True):
+        tasks = (following, coming_back, counting)
+        for task in tasks:
+            task.cancel()
+    for ended in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(ended, Exception):
             raise ended
+
+
+async def _come_back(keeper: Keeper) -> None:
+    """As long as the keeper is silent for the loss of its store, see that it comes back, and say what is in the way."""
+    said = ""
+    while True:
+        if keeper.is_silent:
+            try:
+                await keeper.come_back()
+                words = CAME_BACK
+            except (Refusal, Unreachable) as error:
+                words = str(error)
+            if words != said:
+                print(wrapped(spoken(words), sys.stderr), file=sys.stderr, flush=True)
+            said = words
+        await asyncio.sleep(min(keeper.silent_for, AGAIN_EVERY) or AGAIN_EVERY)
 
 
 async def _count(events: EventLog) -> None:

@@ -15,6 +15,7 @@ from vault_server.http_client import HttpAnswer, HttpClient
 from vault_server.media_types import JSON
 
 MAX_BUNDLE = 1 << 17
+MAX_TILE = 1 << 13
 PATIENCE = 10
 
 
@@ -31,6 +32,10 @@ class Source(Protocol):
 
     async def bundle(self, origin: str, tile: Tile) -> bytes:
         """An entry bundle of a log. Raises NotFound when there is none of this width."""
+        ...
+
+    async def tile(self, origin: str, tile: Tile) -> bytes:
+        """A tile of a log's hashes. Raises NotFound when there is none of this width."""
         ...
 
 
@@ -57,6 +62,10 @@ class HttpSource:
     async def bundle(self, origin: str, tile: Tile) -> bytes:
         """An entry bundle of a log. Raises NotFound when there is none of this width."""
         return _body(await self._client.get(f"{_path(origin)}/{tile_path(tile)}", MAX_BUNDLE))
+
+    async def tile(self, origin: str, tile: Tile) -> bytes:
+        """A tile of a log's hashes. Raises NotFound when there is none of this width."""
+        return _body(await self._client.get(f"{_path(origin)}/{tile_path(tile)}", MAX_TILE))
 
 
 def _body(answer: HttpAnswer) -> bytes:

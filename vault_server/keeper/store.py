@@ -8,18 +8,17 @@ store takes no further one: what is on disk is known again when the keeper is st
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from crypto.encoding import decode, encode
 from crypto.errors import Conflict, Damaged, Full
-from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash
+from crypto.merkle import EMPTY_ROOT, Frontier, consistency_path, leaf_hash, root_of
 from crypto.signing import Envelope
-from crypto.statements import Head
 from crypto.tiles import HEIGHT, WIDTH
+from vault_server.keeper.rows import HeldPost, LogRow, NewLeaves, PastHead, Standing
 from vault_server.store.connection import Connection
 
 DATABASE = "keeper.db"
@@ -27,43 +26,6 @@ HISTORY = 24 * 3600
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _MAX_ENVELOPE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class LogRow:
-    """A followed log and the highest head cosigned. ``note`` is empty before the first."""
-
-    log: int
-    origin: str
-    size: int
-    root: bytes
-    note: bytes
-
-    @property
-    def head(self) -> Head:
-        """Size and root."""
-        return Head(size=self.size, root=self.root)
-
-
-@dataclass(frozen=True, slots=True)
-class PastHead:
-    """A head that was once the highest: its root, and when a larger one replaced it (none: it is the highest)."""
-
-    root: bytes
-    replaced: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewLeaves:
-    """Leaves from place ``start`` on, the 256-leaf subtrees they complete, and the slot by which each is looked up.
-
-    A leaf without a slot is looked up by none.
-    """
-
-    start: int
-    leaves: Sequence[bytes]
-    slots: Sequence[bytes | None]
-    subtrees: Mapping[int, bytes]
 
 
 def have_store(data: Path) -> bool:
@@ -84,7 +46,7 @@ class Store:
     async def open(cls, data: Path, key: bytes, *, lost: int | None = None, founding: bool = False) -> Self:
         """Open the store in ``data`` for the cosigning key with id ``key``; made when there is none.
 
-        ``lost``: a new store takes the place of a lost one, by order given at that time. ``founding``: the keeper was
+        ``lost``: a new store takes the place of one that was found lost at that time. ``founding``: the keeper was
         never complete, so a file with nothing in it is what a cut left, and no store that was emptied. Raises Damaged
         for the store of another key, or one that is not whole.
         """
@@ -95,8 +57,10 @@ class Store:
                 opened.callback(writer.close)
                 if fresh or (founding and _is_empty(writer)):
                     writer.script(f"BEGIN IMMEDIATE;{_SCHEMA.read_text()}COMMIT;")
+                _carry_over(writer)
                 writer.all(
-                    "INSERT INTO keeper VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING", key, lost or 0, lost
+                    "INSERT INTO keeper (one, key, clock, lost) VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    *(key, lost or 0, lost),
                 )
                 reader = Connection(data / DATABASE)
                 opened.callback(reader.close)
@@ -104,7 +68,7 @@ class Store:
             except sqlite3.Error:
                 raise Damaged(
                     f"The keeper's store in {data} is not whole. The keeper was not started. An older copy would have "
-                    f"forgotten heads: move {DATABASE} away and start once with --accept-lost-store."
+                    f"forgotten heads: move {DATABASE} away and start again."
                 ) from None
             if owner != key:
                 raise Damaged(
@@ -124,10 +88,30 @@ class Store:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def clock_and_loss(self) -> tuple[int, int | None]:
-        """The newest time ever stated, and when the former store was given up for lost, if it was."""
-        ((clock, lost),) = self._reader.all("SELECT clock, lost FROM keeper")
-        return clock, lost
+    async def standing(self) -> Standing:
+        """Where the keeper stands."""
+        ((clock, lost, ordered, contradicted),) = self._reader.all(
+            "SELECT clock, lost, ordered, contradicted FROM keeper"
+        )
+        return Standing(clock, lost, bool(ordered), contradicted)
+
+    async def order(self) -> None:
+        """Note the operator's order to go on without the store that was lost."""
+        async with self._transaction() as db:
+            db.all("UPDATE keeper SET ordered = 1 WHERE lost IS NOT NULL")
+
+    async def contradict(self, version: int) -> None:
+        """Note that the others' heads contradict each other under this version of the trust root."""
+        async with self._transaction() as db:
+            db.all("UPDATE keeper SET contradicted = ?", version)
+
+    async def come_back(self, posts: Iterable[HeldPost], time: int) -> None:
+        """Take over the others' ends that are not logged here, and be a keeper like any other again, from ``time`` on."""
+        async with self._transaction() as db:
+            for post in posts:
+                _add_end(db, post)
+            db.all("UPDATE keeper SET lost = NULL, ordered = 0, contradicted = NULL")
+            _state_time(db, time)
 
     async def trust_roots(self) -> list[Envelope]:
         """The trust roots that were verified, oldest first."""
@@ -211,16 +195,41 @@ class Store:
                 )
             _state_time(db, time)
 
-    async def add_end(self, log: int, tag: bytes, time: int) -> None:
+    async def add_end(self, end: HeldPost, time: int) -> None:
         """Hold an end until it is logged, as stated at ``time``."""
         async with self._transaction() as db:
-            db.all(
-                "INSERT INTO ends SELECT ?1, ?2 "
-                "WHERE NOT EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ?2) ON CONFLICT DO NOTHING",
-                log,
-                tag,
-            )
+            _add_end(db, end)
             _state_time(db, time)
+
+    async def heads_and_ends(self) -> tuple[list[bytes], list[HeldPost]]:
+        """The note of every cosigned head, and every end that is held, as of one moment: an end is there until its log
+        shows it.
+        """
+        rows = self._reader.all(
+            "SELECT NULL, NULL, note FROM logs WHERE note != x'' UNION ALL SELECT log, tag, post FROM ends WHERE post IS NOT NULL"
+        )
+        heads = [note for log, _, note in rows if log is None]
+        return heads, [HeldPost(log, tag, post) for log, tag, post in rows if log is not None]
+
+    async def consistency(self, log: int, old: int, new: int) -> list[bytes]:
+        """The hashes that show the first ``old`` leaves to be the beginning of the first ``new``."""
+
+        def subtree(level: int, place: int) -> bytes:
+            if level < HEIGHT:
+                start, end = place << level, (place + 1) << level
+                hashes = self._reader.all(
+                    "SELECT leaf FROM leaves WHERE log = ? AND place >= ? AND place < ? ORDER BY place",
+                    *(log, start, end),
+                )
+                return root_of([leaf_hash(leaf) for (leaf,) in hashes])
+            above = level - HEIGHT
+            subtrees = self._reader.all(
+                "SELECT hash FROM subtrees WHERE log = ? AND place >= ? AND place < ? ORDER BY place",
+                *(log, place << above, (place + 1) << above),
+            )
+            return root_of([hash_ for (hash_,) in subtrees])
+
+        return consistency_path(old, new, subtree) if 0 < old < new else []
 
     async def known_tags(self, log: int, tags: Sequence[bytes]) -> set[bytes]:
         """Those of ``tags`` that are logged under the highest head or held as posted ends.
@@ -345,6 +354,25 @@ def _drop_drafts(db: Connection, log: int) -> None:
         db.all(
             f"DELETE FROM {table} WHERE log = ?1 AND place >= (SELECT {first} FROM logs WHERE log = ?1)",  # noqa: S608
             log,
+        )
+
+
+def _add_end(db: Connection, end: HeldPost) -> None:
+    db.all(
+        "INSERT INTO ends (log, tag, post) SELECT ?1, ?2, ?3 "
+        "WHERE NOT EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ?2) ON CONFLICT DO NOTHING",
+        *(end.log, end.tag, end.post),
+    )
+
+
+def _carry_over(db: Connection) -> None:
+    """Give the store of an earlier version what it lacks: there, a loss was known by the operator's order only."""
+    if not any(name == "post" for _, name, *_ in db.all("PRAGMA table_info(ends)")):
+        db.script(
+            "BEGIN IMMEDIATE; ALTER TABLE ends ADD COLUMN post BLOB; "
+            "ALTER TABLE keeper ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0; "
+            "ALTER TABLE keeper ADD COLUMN contradicted INTEGER; "
+            "UPDATE keeper SET ordered = lost IS NOT NULL; COMMIT;"
         )
 
 

@@ -27,6 +27,7 @@ class Trust:
         self._store, self._source, self._card, self._clock = store, source, card, clock
         self._current: Accepted | None = None
         self._roots: dict[bytes, TrustRoot] = {}
+        self._signed: tuple[Envelope, ...] = ()
         self._logs: dict[str, LogKey] = {}
         self._cosigners: tuple[CosignerKey, ...] = ()
         self._registrars: Registrars = {}
@@ -60,6 +61,11 @@ class Trust:
     def cosigners(self) -> tuple[CosignerKey, ...]:
         """The live keepers' cosigning keys: the only ones that count, towards a quorum and for the time."""
         return self._cosigners
+
+    @property
+    def signed(self) -> tuple[Envelope, ...]:
+        """All that were verified, by version: for whoever has to follow them."""
+        return self._signed
 
     async def load(self) -> None:
         """Believe what was verified in an earlier run, by verifying it again."""
@@ -120,5 +126,6 @@ class Trust:
             self._registrars = accepted.root.registrar_keys()
             self._logs = {}
             self._roots |= roots
+            self._signed += tuple(envelope for _, envelope in believed)
             self._current = accepted
         return believed

@@ -6,6 +6,7 @@ asking the server instead of being asked.
 """
 
 import asyncio
+from collections.abc import Iterable
 
 from crypto.checkpoint import (
     Checkpoint,
@@ -18,15 +19,17 @@ from crypto.checkpoint import (
     open_checkpoint,
     parse_note,
 )
-from crypto.errors import Conflict, Damaged, Malformed
+from crypto.errors import CoffreError, Conflict, Damaged, Malformed, NotProven
+from crypto.evidence import Beginning
 from crypto.merkle import verify_consistency
 from crypto.receipt import AddCheckpoint
 from crypto.signing import SigningKey
 from vault_server.keeper.clock import Clock
+from vault_server.keeper.evidence import Contradiction, EvidenceFolder
 from vault_server.keeper.followed_logs import FollowedLog, FollowedLogs
-from vault_server.keeper.mirror import Mirror
+from vault_server.keeper.mirror import Extension, Mirror
+from vault_server.keeper.rows import LogRow
 from vault_server.keeper.source import Source
-from vault_server.keeper.store import LogRow
 from vault_server.keeper.trust import Trust
 
 # However often it is wanted, a log's newest head is fetched once in so many seconds.
@@ -56,20 +59,22 @@ class Witness:
         logs: FollowedLogs,
         mirror: Mirror,
         source: Source,
+        evidence: EvidenceFolder,
         floor: int,
     ) -> None:
         """``floor``: the newest time that the store remembers having stated."""
         self._name, self._key = name, key
         self._cosigner = CosignerKey(name, key.public)
         self._clock, self._trust, self._logs = clock, trust, logs
-        self._mirror, self._source = mirror, source
+        self._mirror, self._source, self._evidence = mirror, source, evidence
         self._stated = floor
 
     async def add_checkpoint(self, body: bytes) -> bytes:
         """The signature line for the checkpoint in ``body``.
 
         Raises Malformed (400), NotFound for an unknown log (404), BadSignature when the log has not signed (403),
-        OtherHead (409) with the size known here, Conflict (409) for another root of the same size, NotProven (422).
+        OtherHead (409) with the size known here, Contradiction (409) for a head that cannot stand beside the one known
+        here, whose evidence is then kept, NotProven (422).
         """
         request = AddCheckpoint.decode(body)
         key = self._trust.log_key(claimed_origin(request.note))
@@ -81,13 +86,15 @@ class Witness:
         self._observe(request.note)
         log = await self._logs.follow(key.name)
         async with log.lock:
+            if checkpoint.size <= log.row.size:
+                await self._check_not_contradicting(log, checkpoint, request.note)
             if request.old != log.row.size:
                 raise OtherHead(log.row.size)
-            if checkpoint.size == log.row.size and checkpoint.root != log.row.root:
-                raise Conflict(
-                    "Another head of the same size is known here. The checkpoint was not cosigned."
-                )
-            verify_consistency(log.row.size, log.row.root, checkpoint.size, checkpoint.root, request.path)
+            try:
+                verify_consistency(log.row.size, log.row.root, checkpoint.size, checkpoint.root, request.path)
+            except NotProven:
+                await self._check_not_contradicting(log, checkpoint, request.note)
+                raise
             return await self._advance(log, checkpoint, request.note, key)
 
     async def refresh(self, origin: str, within: float) -> LogRow:
@@ -109,7 +116,7 @@ class Witness:
             if checkpoint.size > log.row.size:
                 await self._advance(log, checkpoint, note, key)
             else:
-                await self._logs.check_prefix(log.row, checkpoint)
+                await self._check_not_contradicting(log, checkpoint, note)
             log.asked = asked
             return log.row
 
@@ -131,30 +138,113 @@ class Witness:
         open_checkpoint(await self._source.checkpoint(key.name), key)
         return await self._logs.follow(key.name)
 
+    async def resume(self, origin: str, shown: Iterable[bytes]) -> None:
+        """Take the highest of the heads of ``origin`` that other keepers show, which must all be of one log.
+
+        They are signed by it. Raises Contradiction, whose evidence is kept, when they are not of one log, or not of the
+        one known here; NotProven when the server's leaves are not those of the highest.
+        """
+        key = self._trust.log_key(origin)
+        log = await self._logs.follow(origin)
+        async with log.lock:
+            notes = [*shown, log.row.note] if log.row.note else list(shown)
+            heads = sorted(
+                ((open_checkpoint(note, key), note) for note in notes), key=lambda head: head[0].size
+            )
+            highest, note = heads[-1]
+            for checkpoint, other in heads:
+                if checkpoint.size == highest.size and checkpoint.root != highest.root:
+                    raise self._kept(Contradiction(origin, (other, note), None))
+            sizes = {checkpoint.size for checkpoint, _ in heads}
+            directory = origin == self._trust.newest.directory_origin
+            extension = await self._mirror.extend(log, highest, directory=directory, passing=sizes)
+            for checkpoint, other in heads:
+                if checkpoint.size > log.row.size:
+                    root = extension.passed[checkpoint.size]
+                else:
+                    root = await self._logs.root_at(log.row, checkpoint.size)
+                if root != checkpoint.root:
+                    await self._mirror.forget(log)
+                    beginning = await self._shown_beginning(origin, checkpoint.size, highest)
+                    raise self._kept(Contradiction(origin, (other, note), beginning))
+            for _, other in heads:
+                self._observe_others(other)
+            await self._move(log, highest, note, key, extension)
+
+    async def _check_not_contradicting(self, log: FollowedLog, checkpoint: Checkpoint, note: bytes) -> None:
+        """Raises Contradiction, whose evidence is kept, when the log is shown to have signed this head and another one.
+
+        Against a smaller head speaks the copy kept here; against a larger one what its own tree has in our head's place,
+        if the server shows that.
+        """
+        row = log.row
+        if not row.note:
+            return
+        if checkpoint.size <= row.size:
+            root = await self._logs.root_at(row, checkpoint.size)
+            if root == checkpoint.root:
+                return
+            beginning = None
+            if checkpoint.size < row.size:
+                path = await self._logs.consistency(row, checkpoint.size)
+                beginning = Beginning(size=checkpoint.size, root=root, path=tuple(path))
+            raise self._kept(Contradiction(row.origin, (note, row.note), beginning))
+        beginning = await self._shown_beginning(row.origin, row.size, checkpoint)
+        if beginning is not None and beginning.root != row.root:
+            raise self._kept(Contradiction(row.origin, (row.note, note), beginning))
+
+    async def _shown_beginning(self, origin: str, size: int, checkpoint: Checkpoint) -> Beginning | None:
+        try:
+            return await self._mirror.beginning(origin, size, checkpoint)
+        except CoffreError:
+            return None
+
+    def _kept(self, met: Contradiction) -> Contradiction:
+        self._evidence.keep(met)
+        return met
+
     async def _advance(self, log: FollowedLog, checkpoint: Checkpoint, note: bytes, key: LogKey) -> bytes:
         """Follow ``log`` to a checkpoint signed by it; the caller holds its lock. Returns the cosignature."""
         directory = log.row.origin == self._trust.newest.directory_origin
-        extension = await self._mirror.extend(log, checkpoint, directory=directory)
+        try:
+            extension = await self._mirror.extend(log, checkpoint, directory=directory)
+        except NotProven:
+            await self._check_not_contradicting(log, checkpoint, note)
+            raise
+        return await self._move(log, checkpoint, note, key, extension)
+
+    async def _move(
+        self, log: FollowedLog, checkpoint: Checkpoint, note: bytes, key: LogKey, extension: Extension
+    ) -> bytes:
+        directory = log.row.origin == self._trust.newest.directory_origin
         time = self._clock.now()
         line = cosign(checkpoint, self._name, self._key, time)
         kept = _with_line(note, key, line)
         # Stated before it is stored: should the store fail, nothing older than this will be said.
-        self._stated = max(self._stated, time)
+        self.stated(time)
         await self._logs.advance(
             log, checkpoint, kept, extension.frontier, extension.new, time, dated=directory
         )
         return line
 
+    def stated(self, time: int) -> None:
+        """Take note that the store remembers ``time`` as stated."""
+        self._stated = max(self._stated, time)
+
     def _observe(self, note: bytes) -> None:
         """Take the keepers' times from a note. Raises Damaged when our own signature is newer than our memory."""
-        for key, time in cosignatures(note, [*self._trust.cosigners, self._cosigner]).items():
-            if key != self._cosigner.key.key_id:
-                self._clock.observe(time)
-            elif time > self._stated:
+        for time in cosignatures(note, [self._cosigner]).values():
+            if time > self._stated:
                 raise Damaged(
                     "This keeper has signed heads that its store does not know: the store is an older copy. Nothing "
-                    "is cosigned. Move it away and start once with --accept-lost-store."
+                    "is cosigned. Move it away and start again."
                 )
+        self._observe_others(note)
+
+    def _observe_others(self, note: bytes) -> None:
+        others = [each for each in self._trust.cosigners if each.key.key_id != self._cosigner.key.key_id]
+        for time in cosignatures(note, others).values():
+            self._clock.observe(time)
 
 
 def _with_line(note: bytes, key: LogKey, line: bytes) -> bytes:

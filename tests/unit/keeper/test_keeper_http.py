@@ -287,15 +287,31 @@ def test_the_program_refuses_in_words(
     assert words in capsys.readouterr().err
 
 
-def test_a_lost_store_ends_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_lost_store_ends_the_program_of_an_only_keeper(tmp_path: Path) -> None:
     """Started without its store, the program says what that means and how to go on, and ends with 3."""
-    assert main(["init", "--data", str(tmp_path), "--url", "http://127.0.0.1:1"]) == 0
-    card = decode((tmp_path / "keeper-card.json").read_bytes().strip(), KeeperCard)
-    (tmp_path / "instance-card.json").write_text(card_text(LoggedService(card).card))
-    (tmp_path / "keeper.db").unlink()
-    options = ["--server", "http://127.0.0.1:1", "--card", str(tmp_path / "instance-card.json")]
-    assert main(["serve", "--data", str(tmp_path), *options]) == 3
-    assert "--accept-lost-store" in capsys.readouterr().err
+    async with keeper_story(tmp_path / "k", granted=False) as story:
+        service = story.service
+    (tmp_path / "k" / "keeper.db").unlink()
+    (tmp_path / "card.json").write_text(card_text(service.card))
+    async with log_server(service) as url:
+        program = await asyncio.create_subprocess_exec(
+            *(
+                sys.executable,
+                "-m",
+                "vault_server.keeper",
+                "serve",
+                "--data",
+                str(tmp_path / "k"),
+                "--port",
+                "0",
+            ),
+            *("--server", url, "--card", str(tmp_path / "card.json")),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await program.communicate()
+    assert program.returncode == 3
+    assert b"--accept-lost-store" in said
 
 
 def test_a_taken_address_ends_the_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """A keeper's folder: what is made, what must be there, and what happens when the store is lost."""
 
+import sqlite3
 from io import StringIO
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from vault_server.keeper.clock import Clock
 from vault_server.keeper.event_log import EventLog
 from vault_server.keeper.founding import found
 from vault_server.keeper.keeper import Keeper
+from vault_server.keeper.rows import Standing
 from vault_server.keeper.settings import Settings
 from vault_server.keeper.store import DATABASE, Store
 from vault_server.listening import Listening
@@ -122,31 +124,48 @@ async def test_a_lost_store_stops_the_only_keeper_until_ordered(tmp_path: Path) 
         await service.publish_all(keeper)
         assert await keeper.release(query)
     async with await Store.open(tmp_path, key_id(story.card.cosigning_key)) as store:
-        assert await store.clock_and_loss() == (NOW, NOW)
+        assert await store.standing() == Standing(NOW, NOW, ordered=True, contradicted=None)
 
 
 async def test_a_lost_store_of_one_of_several_keepers_is_not_replaced_by_order(tmp_path: Path) -> None:
-    """With several keepers the order is not enough, now or at a later start."""
+    """With several keepers the order is not enough, now or at a later start: it stays silent."""
     async with keeper_story(tmp_path, k=3, n=4) as story:
-        service, time = story.service, story.time
+        service, time, post = story.service, story.time, story.end_post()
     (tmp_path / "keeper.db").unlink()
-    with pytest.raises(NotPermitted, match="several keepers"):
-        async with open_keeper(tmp_path, service, time, accept_lost_store=True):
-            pass
-    with pytest.raises(NotPermitted, match="several keepers"):
-        async with open_keeper(tmp_path, service, time):
-            pass
+    for order in (True, False):
+        async with open_keeper(tmp_path, service, time, accept_lost_store=order) as keeper:
+            with pytest.raises(Unreachable, match="has come back"):
+                await keeper.end(post)
 
 
-async def test_a_lost_keeper_stops_when_its_service_gains_keepers(tmp_path: Path) -> None:
-    """The loss is remembered: a trust root that asks for several keepers later ends a keeper returned by order."""
+async def test_a_lost_keeper_is_silent_when_its_service_gains_keepers(tmp_path: Path) -> None:
+    """The loss is remembered: a trust root that asks for several keepers later silences a keeper returned by order."""
     async with keeper_story(tmp_path) as story:
-        service, time = story.service, story.time
+        service, time, post = story.service, story.time, story.end_post()
     (tmp_path / "keeper.db").unlink()
     async with open_keeper(tmp_path, service, time, accept_lost_store=True) as keeper:
+        service.cosigned.clear()
+        await service.publish_all(keeper)
         service.next_root(policies=(Policy(k=3, n=4),))
-        with pytest.raises(NotPermitted, match="several keepers"):
-            await keeper.refresh_trust()
+        await keeper.refresh_trust()
+        assert not keeper.ready
+        with pytest.raises(Unreachable, match="has come back"):
+            await keeper.end(post)
+
+
+async def test_the_store_of_an_earlier_version_is_carried_over(tmp_path: Path) -> None:
+    """A store without what a return needs is given it; the only order that it knew was that of a lost store."""
+    card = await _found(tmp_path)
+    with sqlite3.connect(tmp_path / DATABASE) as store:
+        store.executescript(
+            "ALTER TABLE ends DROP COLUMN post; ALTER TABLE keeper DROP COLUMN ordered; "
+            "ALTER TABLE keeper DROP COLUMN contradicted;"
+        )
+        store.execute("UPDATE keeper SET lost = ?", (NOW,))
+    store.close()
+    async with await Store.open(tmp_path, key_id(card.cosigning_key)) as carried:
+        assert await carried.standing() == Standing(0, NOW, ordered=True, contradicted=None)
+        assert await carried.heads_and_ends() == ([], [])
 
 
 async def test_without_a_trust_root_nothing_is_answered(tmp_path: Path) -> None:

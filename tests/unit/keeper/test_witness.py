@@ -32,6 +32,7 @@ from crypto.errors import (
     NotProven,
     Unreachable,
 )
+from crypto.evidence import Beginning
 from crypto.merkle import Frontier
 from crypto.receipt import AddCheckpoint
 from crypto.signing import SigningKey, VerifyKey
@@ -42,9 +43,11 @@ from tests.support.people import HOST, LOG, NOW
 from tests.support.small_log import SmallLog, random_leaf
 from vault_server.keeper import mirror as mirror_module
 from vault_server.keeper import witness as witness_module
+from vault_server.keeper.evidence import Contradiction
 from vault_server.keeper.followed_logs import FollowedLog, FollowedLogs
 from vault_server.keeper.mirror import Extension
-from vault_server.keeper.store import NewLeaves, Store
+from vault_server.keeper.rows import NewLeaves
+from vault_server.keeper.store import Store
 from vault_server.keeper.witness import OtherHead, Witness
 
 NAME = hashlib.sha256(LOG.encode()).hexdigest()
@@ -155,8 +158,8 @@ REFUSED = {
     _smaller: (Malformed, 400),
     _other_old: (OtherHead, 409),
     _from_nothing: (OtherHead, 409),
-    _same_size_other_root: (Conflict, 409),
-    _other_history: (NotProven, 422),
+    _same_size_other_root: (Contradiction, 409),
+    _other_history: (Contradiction, 409),
     _no_proof: (NotProven, 422),
     _other_leaves_served: (NotProven, 422),
     _leaves_withheld: (Unreachable, 503),
@@ -268,7 +271,7 @@ async def test_fifty_at_once_never_contradict_each_other(story: Story) -> None:
     signed = [place for place, answer in enumerate(answers) if isinstance(answer, bytes)]
     assert len(signed) == 1
     assert signed[0] // 10 == 2
-    assert all(isinstance(answer, bytes | OtherHead | NotProven) for answer in answers)
+    assert all(isinstance(answer, bytes | OtherHead | NotProven | Contradiction) for answer in answers)
 
 
 async def test_a_head_the_server_shows_is_followed(story: Story) -> None:
@@ -371,7 +374,10 @@ class _AnyLeaves:
 
     async def extend(self, log: FollowedLog, checkpoint: Checkpoint, *, directory: bool) -> Extension:
         assert not directory
-        return Extension(Frontier(), NewLeaves(log.row.size, [], [], {}))
+        return Extension(Frontier(), NewLeaves(log.row.size, [], [], {}), {})
+
+    async def beginning(self, origin: str, size: int, checkpoint: Checkpoint) -> Beginning:
+        raise Unreachable("There are no tiles.")
 
 
 async def test_the_exchanges_of_litewitness(shared_vectors: Path, tmp_path: Path) -> None:
@@ -393,6 +399,7 @@ async def test_the_exchanges_of_litewitness(shared_vectors: Path, tmp_path: Path
             logs=FollowedLogs(store),
             mirror=_AnyLeaves(),  # type: ignore[arg-type]
             source=None,  # type: ignore[arg-type]
+            evidence=None,  # type: ignore[arg-type]
             floor=0,
         )
         for exchange in vectors["exchanges"]:
