@@ -15,10 +15,14 @@ KINDS = {"genesis": "Genesis", "vault-link": "VaultLink", "grant-event": "GrantE
 def judge(data, card=None):
     """Check a file. Returns the names of what it proves."""
     envelope = decode("Envelope", data, LIMIT)
-    demand(envelope["type"] == "coffre-1/evidence", "another type")
-    body = decode("Evidence", envelope["body"], LIMIT)
+    keepers = envelope["type"] == "coffre-1/keeper-evidence"
+    demand(keepers or envelope["type"] == "coffre-1/evidence", "another type")
+    body = decode("KeeperEvidence" if keepers else "Evidence", envelope["body"], LIMIT)
     case = Case(body, card)
-    case.signed_by_author(envelope)
+    if keepers:
+        case.signed_by_keeper(envelope)
+    else:
+        case.signed_by_author(envelope)
     case.check()
     try:
         return case.proven()
@@ -44,6 +48,11 @@ class Case:
         """By live devices of the chain shown."""
         state = identity_second.fold(self.body["author"], 1 << 53, self.directory, self._registrars())
         open_envelope(envelope, "evidence", "Evidence", _devices(state), LIMIT)
+
+    def signed_by_keeper(self, envelope):
+        """By a keeper of the last trust root."""
+        keys = [each["cosigning_key"] for each in self.root["keepers"]]
+        open_envelope(envelope, "keeper-evidence", "KeeperEvidence", keys, LIMIT)
 
     def check(self):
         """Everything that refuses the whole."""

@@ -35,6 +35,7 @@ from crypto.wire.keeper_api import (
     ReleaseQuery,
 )
 from crypto.wire.messages import Empty, Logged
+from tests.interop import evidence_second
 from tests.support.keeper_story import SmallGrant, Story
 from tests.support.people import LOG, NOW, KeeperKeys, fresh
 from tests.support.several_keepers import SeveralKeepers, several_keepers
@@ -254,6 +255,7 @@ async def test_a_contradiction_is_kept_and_only_a_new_trust_root_helps(four: Sev
     prove(checked)
     assert checked.proven == [TWO_HEADS]
     assert isinstance(checked.evidence, KeeperEvidence)
+    assert evidence_second.judge(path.read_bytes(), four.service.card.root.digest) == {"two heads"}
     await four.close(0)
     await four.open(0)
     with pytest.raises(NotProven, match="new trust root"):
