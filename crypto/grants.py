@@ -210,7 +210,8 @@ def accept(
 
     Checks that it follows from ``previous`` (none for event 0), that the genesis it shows hashes to the vault, that
     enough holders signed by devices live at its ``dir``, that it names ``recipient`` and the recipient's newest
-    reading key there, that a due rekey is there, that its keepers are allowed, and that it ends before the year 10000.
+    reading key there, that a due rekey is there, that its keepers are allowed, and live if it was made under ``root``,
+    and that it ends before the year 10000.
     ``signers`` and ``recipient`` are chains folded at the event's ``dir``, complete there.
     """
     event = read_event(envelope)
@@ -219,6 +220,9 @@ def accept(
     if recipient.ref != event.recipient or event.reading_key != recipient.state.reading_key:
         raise NotPermitted("A grant is for somebody else, or for an old reading key. It was not believed.")
     check_policy(event.policy, root)
+    live = {keeper.key_hash for keeper in root.live_keepers}
+    if event.view.trust_root.version == root.version and not live.issuperset(event.policy.keepers):
+        raise NotPermitted("A new grant event names a keeper that has retired. It was not believed.")
     for named in (event.excluded, event.acts, event.purposes):
         if len(set(named)) != len(named):
             raise NotPermitted("A grant names something twice. It was not believed.")

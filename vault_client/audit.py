@@ -256,7 +256,7 @@ class Audit:
         grant = self._replica.grant(tagged.gid)
         place = FoundAt(index=leaf.index, statement=opening.envelope.digest)
         self._store.put(f"event-{tagged.gid.hex()}/{leaf.index:012d}", place)
-        self._replica.keep_made(tagged.gid, opening.part.time)
+        self._replica.keep_made(tagged.gid, place.statement, opening.part.time)
         return Entry(
             index=leaf.index,
             time=opening.part.time,

@@ -3,6 +3,8 @@
 What does not hold is an alarm about whoever alone can have caused it: the reader's device, or the service.
 """
 
+from collections.abc import Sequence
+
 from crypto.access_log import Opening
 from crypto.checkpoint import TEN_MINUTES
 from crypto.encoding import decode
@@ -15,7 +17,7 @@ from crypto.secret_bytes import SecretBytes
 from vault_client.alarms import Alarms
 from vault_client.audit_report import Entry
 from vault_client.device_store import DeviceStore
-from vault_client.local_vault import EventTerms, FoundAt, LocalGrant
+from vault_client.local_vault import EventTerms, FoundAt, LocalGrant, SharedDocuments
 from vault_client.log_scan import FoundLeaf
 from vault_client.reader_keys import ReaderKeys
 from vault_client.seen_heads import SeenHeads
@@ -135,9 +137,7 @@ class Readings:
             self._alarms.add("OUT_OF_SCOPE", leaf, "Someone read without a grant of yours.", opening)
             return
         documents = [entry.doc for entry in request.documents]
-        outside = request.act != "list" and not all(
-            self._replica.was_granted(request.gid, doc) for doc in documents
-        )
+        outside = request.act != "list" and not self._gave(request.gid, documents, leaf.index)
         ended = self._store.get(f"ended/{request.gid.hex()}", FoundAt)
         acts, expiry = self._terms(grant, leaf.index)
         over = opening.part.time > expiry or (ended is not None and ended.index < leaf.index)
@@ -157,6 +157,21 @@ class Readings:
                 opening,
                 compared=(newest.index, *([held.index] if held is not None else [])),
             )
+
+    def _gave(self, gid: bytes, documents: Sequence[bytes], index: int) -> bool:
+        """Whether the events of a grant before ``index`` gave ``documents``, and none had taken one out by then.
+
+        Whether any of its events ever did, where this device does not have what each of them gave.
+        """
+        found = [each for _, each in self._store.scan(f"event-{gid.hex()}", FoundAt)]
+        before = sorted((event for event in found if event.index < index), key=lambda event: event.index)
+        given: set[bytes] = set()
+        for event in before:
+            shared = self._store.get(f"shared/{event.statement.hex()}", SharedDocuments)
+            if shared is None:
+                return all(self._replica.was_granted(gid, doc) for doc in documents)
+            given = set(shared.docs) if shared.whole else given | set(shared.docs)
+        return given.issuperset(documents)
 
     def _terms(self, grant: LocalGrant, index: int) -> tuple[tuple[Act, ...], int]:
         """The acts and the expiry of a grant as its last event before ``index`` has them.

@@ -105,6 +105,11 @@ class BelievedHeads:
             if head != self._store.get(f"mailbox-head/{head.origin}", BelievedHead):
                 self._store.put(f"mailbox-head/{head.origin}", head)
 
+    def mailbox_read(self, origin: str) -> int | None:
+        """When keepers confirmed the head of a log below which every event was delivered, or is withheld. None before that."""
+        known = self._store.get(f"mailbox-head/{origin}", BelievedHead)
+        return known.time if known is not None else None
+
     async def directory(self, least: int = 0) -> Head:
         """A verified head of the directory that is recent enough to be named in what we sign.
 

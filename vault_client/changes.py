@@ -87,13 +87,30 @@ class ExtendGrant(Change, frozen=True, tag="extend"):
     documents: tuple[Bytes16, ...]
 
 
+class WithdrawDocuments(Change, frozen=True, tag="withdraw"):
+    """Documents are to be taken out of a grant, which goes on with the others."""
+
+    gid: Bytes32
+    documents: tuple[Bytes16, ...]
+
+
+class AmendGrant(Change, frozen=True, tag="amend"):
+    """A grant is to allow something else from now on. What is None stays as it is."""
+
+    gid: Bytes32
+    acts: tuple[Act, ...] | None
+    purposes: tuple[str, ...] | None
+    expiry: Natural | None
+
+
 class EndGrant(Change, frozen=True, tag="end"):
     """A grant is to end. It waits until the end is in the record and known to be in force."""
 
     gid: Bytes32
 
 
-AnyChange = AddDocument | DeleteDocument | MaskDocument | BlockIdentity | Authorise | ExtendGrant | EndGrant
+NextEvent = ExtendGrant | WithdrawDocuments | AmendGrant
+AnyChange = AddDocument | DeleteDocument | MaskDocument | BlockIdentity | Authorise | NextEvent | EndGrant
 
 
 class QueuedChange(SecretBody, frozen=True):
@@ -116,10 +133,15 @@ def is_of(operation: AnyOperation, change: AnyChange) -> bool:
             return operation == Mask(doc=doc, masked=masked)
         case BlockIdentity(identity=identity, blocked=blocked):
             return operation == Block(identity=identity, blocked=blocked)
-        case Authorise(gid=gid) | ExtendGrant(gid=gid):
+        case Authorise(gid=gid) | ExtendGrant(gid=gid) | WithdrawDocuments(gid=gid) | AmendGrant(gid=gid):
             return isinstance(operation, Grant) and operation.gid == gid
         case EndGrant(gid=gid):
             return operation == End(gid=gid)
+
+
+def is_next_event(change: AnyChange, gid: bytes) -> bool:
+    """Whether ``change`` is to alter a grant that is there, and this one."""
+    return isinstance(change, NextEvent) and change.gid == gid
 
 
 def subject_of(change: AnyChange) -> bytes:
@@ -129,5 +151,7 @@ def subject_of(change: AnyChange) -> bytes:
             return subject
         case BlockIdentity(identity=subject):
             return subject
-        case Authorise(gid=subject) | ExtendGrant(gid=subject) | EndGrant(gid=subject):
+        case Authorise(gid=subject) | EndGrant(gid=subject):
+            return subject
+        case ExtendGrant(gid=subject) | WithdrawDocuments(gid=subject) | AmendGrant(gid=subject):
             return subject

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 
 import msgspec
 
+from crypto.errors import NotPermitted
 from crypto.vault_chain import GrantEntry
 from vault_client.device_store import DeviceStore
 from vault_client.local_vault import (
@@ -28,6 +29,13 @@ class KeptGrants:
         if made is None or entry is None:
             return None
         return LocalGrant(entry=entry, **msgspec.structs.asdict(made))
+
+    def existing_grant(self, gid: bytes) -> LocalGrant:
+        """One grant. Raises NotPermitted when there is none of this id."""
+        grant = self.grant(gid)
+        if grant is None:
+            raise NotPermitted("There is no such grant. Nothing was changed. Look at the list of grants.")
+        return grant
 
     def grants(self) -> Iterator[LocalGrant]:
         """Every grant this device knows, ended ones too."""
@@ -67,10 +75,12 @@ class KeptGrants:
             if intent.event not in besides:
                 self._store.delete(name)
 
-    def keep_made(self, gid: bytes, time: int) -> None:
-        """Remember when a grant was made that another device made: only the log tells."""
+    def keep_made(self, gid: bytes, event: bytes, time: int) -> None:
+        """Remember when an event was made that another device made: only the log tells. The first is the grant's."""
         if (made := self._store.get(_grant_name(gid), GrantMade)) is not None and not made.made:
             self._store.put(_grant_name(gid), msgspec.structs.replace(made, made=time))
+        if (terms := self._store.get(terms_name(event), EventTerms)) is not None and not terms.made:
+            self._store.put(terms_name(event), msgspec.structs.replace(terms, made=time))
 
     def _entry(self, gid: bytes) -> GrantEntry | None:
         return self._store.get(_entry_name(gid), GrantEntry)
@@ -86,11 +96,14 @@ class KeptGrants:
                 self._store.put(record, msgspec.structs.replace(old, current=False))
         for version in intent.versions:
             self._store.put(f"granted-{name}/{version.doc.hex()}", version)
-        shared = SharedDocuments(docs=tuple(version.doc for version in intent.versions))
-        self._store.put(f"shared/{intent.event.hex()}", shared)
-        terms = EventTerms(acts=intent.grant.acts, expiry=intent.grant.expiry)
-        self._store.put(f"terms/{intent.event.hex()}", terms)
-        self._store.put(_grant_name(entry.gid), intent.grant)
+        made = intent.grant
+        docs = tuple(version.doc for version in intent.versions)
+        self._store.put(f"shared/{intent.event.hex()}", SharedDocuments(docs=docs, whole=intent.whole))
+        terms = EventTerms(acts=made.acts, expiry=made.expiry, purposes=made.purposes, made=made.made)
+        self._store.put(terms_name(intent.event), terms)
+        if entry.j and (before := self._store.get(_grant_name(entry.gid), GrantMade)) is not None:
+            made = msgspec.structs.replace(made, made=before.made)
+        self._store.put(_grant_name(entry.gid), made)
         for kept, other in list(self._store.scan("intent", GrantIntent)):
             if other.gid == entry.gid:
                 self._store.delete(kept)
@@ -103,6 +116,11 @@ def _entry_name(gid: bytes) -> str:
 def intent_name(gid: bytes, event: bytes) -> str:
     """The record of what is known of an event before its link is kept."""
     return f"intent/{gid.hex()}/{event.hex()}"
+
+
+def terms_name(event: bytes) -> str:
+    """The record of what a grant allows from an event on."""
+    return f"terms/{event.hex()}"
 
 
 def _grant_name(gid: bytes) -> str:

@@ -46,6 +46,7 @@ class LocalDocument(SecretBody, frozen=True):
 class GrantMade(Body, frozen=True):
     """What this device alone knows of a grant it made: whom it is for, what it allows, and the keepers' newest blobs.
 
+    ``made``: when its first event was, 0 until that is known.
     ``end_in_force``: its end is proved, by keepers' acknowledgements, a receipt, or the log; being sent is not enough.
     """
 
@@ -109,17 +110,26 @@ class FoundAt(Body, frozen=True):
     statement: Bytes32
 
 
-class EventTerms(Body, frozen=True):
-    """What a grant allows from one of its events on, kept by the event's digest: later events can allow less."""
+class EventTerms(Body, frozen=True, omit_defaults=True):
+    """What a grant allows from one of its events on, kept by the event's digest: later events can allow less.
+
+    ``made``: when, 0 until that is known. Neither it nor ``purposes`` was kept by earlier versions of this program.
+    """
 
     acts: tuple[Act, ...]
     expiry: Natural
+    purposes: tuple[str, ...] = ()
+    made: Natural = 0
 
 
-class SharedDocuments(Body, frozen=True):
-    """The documents that a grant event shared, kept by its digest: the log does not say them."""
+class SharedDocuments(Body, frozen=True, omit_defaults=True):
+    """The documents that a grant event shared, kept by its digest: the log does not say them.
+
+    ``whole``: it started a rekey, so nothing else is given from then on. Earlier versions of this program did not keep it.
+    """
 
     docs: tuple[Bytes16, ...]
+    whole: bool = False
 
 
 def newest(document: Document) -> Version:

@@ -7,20 +7,16 @@
 Every method checks everything it is told before it believes it, and raises an error of ``crypto.errors`` otherwise.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, Unpack
 
-from msgspec import structs
-
 from crypto.descriptors import Descriptor
 from crypto.encoding import acceptable, decode
-from crypto.errors import CoffreError, NotPermitted
-from crypto.grants import Act
+from crypto.errors import NotPermitted
 from crypto.vault_links import Continues, Genesis
-from crypto.wire.cards import IdentityCard
 from vault_client.adding import Adding
 from vault_client.audit import Audit
 from vault_client.audit_report import AuditReport
@@ -30,8 +26,6 @@ from vault_client.changes import (
     AnyChange,
     BlockIdentity,
     DeleteDocument,
-    EndGrant,
-    ExtendGrant,
     MaskDocument,
     QueuedChange,
 )
@@ -45,20 +39,18 @@ from vault_client.identity_history import IdentityHistory
 from vault_client.importing import Import, Shown
 from vault_client.kept_history import read_history
 from vault_client.local_vault import (
-    GrantedVersion,
     LocalDocument,
-    LocalGrant,
     LocalVault,
     ToBeFounded,
     ToBeRestored,
     newest,
 )
 from vault_client.open_profile import Enrolment, OpenProfile, Restoration
+from vault_client.patient_grants import PatientGrants
 from vault_client.private_part import check_folder
 from vault_client.progress import Progress
 from vault_client.sending import Outcome, Sending
 from vault_client.sharing import Sharing
-from vault_client.sharing_terms import ACTS, SHARING_DAYS
 from vault_client.spool import opened_spool
 from vault_client.vault_founding import found_vault
 from vault_client.vault_replica import RESTORING, VaultReplica
@@ -76,7 +68,7 @@ class PatientDocument:
     here: bool
 
 
-class Patient(AbstractAsyncContextManager["Patient", None]):
+class Patient(PatientGrants, AbstractAsyncContextManager["Patient", None]):
     """One's own record on this device. Made by ``enrol`` or ``open``; an async context manager."""
 
     def __init__(self, profile: OpenProfile, folder: Path) -> None:
@@ -170,10 +162,13 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         """Take in what other devices have changed. Returns how many changes there were.
 
         Copies of documents that are no longer in the record are removed. A passkey that the server forgot is made anew.
+        Grants for which that is due are keyed anew: ``renewal`` says which, and which could not be.
         """
         taken = await self.replica.sync()
         await self.passkeys.ensure_if_possible()
         self.files.drop_unwanted()
+        if not self.is_restoring:
+            self.renewal = await self._sharing.changes.renew()
         return taken
 
     # What waits to be in the record
@@ -286,72 +281,11 @@ class Patient(AbstractAsyncContextManager["Patient", None]):
         await self._make(DeleteDocument(doc=doc))
         self.files.copies.drop(version.ver)
 
-    # Sharing
-
-    async def authorise(
-        self,
-        card: IdentityCard,
-        documents: Sequence[bytes],
-        *,
-        acts: tuple[Act, ...] = ACTS,
-        purposes: tuple[str, ...] = ("TREAT",),
-        days: int = SHARING_DAYS,
-        met_again: bool = False,
-    ) -> LocalGrant:
-        """Let the person on ``card`` open ``documents`` for ``days`` days. See ``Sharing.authorise``."""
-        change = self._sharing.to_authorise(
-            card, documents, acts=acts, purposes=purposes, days=days, met_again=met_again
-        )
-        await self._make(change)
-        return self._sharing.grant(change.gid)
-
-    async def extend(self, gid: bytes, documents: Sequence[bytes]) -> LocalGrant:
-        """Add documents to a grant in force. See ``Sharing.extend``."""
-        change = ExtendGrant(gid=gid, documents=tuple(documents))
-        self._sharing.check(change)
-        await self._make(change)
-        return self._sharing.grant(gid)
-
-    async def revoke(self, gid: bytes) -> LocalGrant:
-        """End a grant: posted straight to the keepers and written to the log, whichever holds first.
-
-        It waits on this device until it is in the record and known to be in force: a quorum of keepers acknowledged
-        it, or the witnessed log has it; the grant returned says whether that is so. What was opened already cannot be
-        unread. Raises NotPermitted when all of it was done before this record was opened.
-
-        One that was sent and not answered, which may be in the record, is ended too: if it is there, as any other, and
-        if not, it can not come into it any more.
-        """
-        if EndGrant(gid=gid) in (queued.change for queued in self.outcome.sent):
-            return self._sharing.grant(gid)
-        before = self._sharing.to_be_ended(gid)
-        await self._make(self._sharing.to_end(gid))
-        never = structs.replace(before, entry=structs.replace(before.entry, ended=True), end_in_force=True)
-        return self.replica.grant(gid) or never
-
-    def is_ending(self, gid: bytes) -> bool:
-        """Whether the end of a grant was asked for and is not yet both in the record and known to be in force."""
-        return self._queue.is_ending(gid)
-
-    async def renew(self) -> dict[bytes, CoffreError]:
-        """Key anew each grant in force that needs it. Returns why some could not be, by grant. See ``Sharing.renew``."""
-        return await self._sharing.renew()
+    # Whom nothing may be granted: what may be opened by whom is in ``patient_grants``
 
     async def block(self, identity: bytes, *, blocked: bool = True) -> None:
         """Grant nothing more to someone, or allow it again. Grants in force are ended one by one with ``revoke``."""
         await self._make(BlockIdentity(identity=identity, blocked=blocked))
-
-    def grants(self) -> list[LocalGrant]:
-        """Every grant, ended ones too."""
-        return list(self.replica.grants())
-
-    def unanswered_grants(self) -> list[LocalGrant]:
-        """Every grant that was sent and not answered: it may be in force, and can be revoked."""
-        return list(self._sharing.unanswered.grants())
-
-    def granted(self, gid: bytes) -> list[GrantedVersion]:
-        """The versions that a grant gives now, or will if it was sent and not answered."""
-        return list(self.replica.granted(gid)) or list(self._sharing.unanswered.granted(gid))
 
     # Taking it elsewhere
 

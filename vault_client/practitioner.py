@@ -30,6 +30,7 @@ from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import CiphertextQuery
 from vault_client.ciphertext_spool import decrypt_file, in_thread
 from vault_client.device_store import DeviceStore
+from vault_client.granted_lists import GrantedList, granted_list
 from vault_client.identity_history import IdentityHistory
 from vault_client.open_profile import Enrolment, OpenProfile, Restoration
 from vault_client.opening import LoggedRequest, Opener, Wanted
@@ -158,6 +159,15 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
             for grant in self.grants.all()
             if not grant.said_ended
             for _, document in self._store.scan(f"listed-{grant.gid.hex()}", GrantedDocument)
+        ]
+
+    def lists(self) -> list[GrantedList]:
+        """Of which date the list of each grant is, and when it was last confirmed that there is no newer one."""
+        documents = self.documents()
+        return [
+            granted_list(self.service, grant, (each.listed for each in documents if each.gid == grant.gid))
+            for grant in self.grants.all()
+            if not grant.said_ended
         ]
 
     def left_out(self) -> list[str]:

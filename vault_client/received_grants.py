@@ -26,11 +26,12 @@ from vault_client.service import Service
 _EVIDENCE = 1 << 20
 
 
-class ReceivedGrant(SecretBody, frozen=True):
+class ReceivedGrant(SecretBody, frozen=True, omit_defaults=True):
     """A grant as this device has it, with its keys.
 
     ``person``: what the vault's genesis commits to. ``listings``: those of the present rekey that were not opened
-    here yet. ``said_ended``: the server says so; only the log proves it.
+    here yet. ``said_ended``: the server says so; only the log proves it. ``taken_in``: when its newest event was, 0 where an
+    earlier version of this program took it in.
     """
 
     state: GrantState
@@ -39,6 +40,7 @@ class ReceivedGrant(SecretBody, frozen=True):
     person: Bytes32
     listings: tuple[Listing, ...]
     said_ended: bool
+    taken_in: Natural = 0
 
     @property
     def gid(self) -> bytes:
@@ -200,8 +202,9 @@ class ReceivedGrants:
                     share_a=share_a.reveal(),
                     grant_key=grant_key.reveal(),
                     person=_person(known, event),
-                    listings=(*pending, event.listing),
+                    listings=(*pending, event.listing) if event.rows.count else pending,
                     said_ended=False,
+                    taken_in=self._service.now(),
                 )
             )
             self._store.put(_named(event.vault), DirectoryNamed(head=latest))

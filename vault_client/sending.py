@@ -13,6 +13,7 @@ from vault_client.adding import Adding
 from vault_client.change_queue import ChangeQueue
 from vault_client.changes import (
     AddDocument,
+    AmendGrant,
     AnyChange,
     Authorise,
     BlockIdentity,
@@ -20,7 +21,9 @@ from vault_client.changes import (
     EndGrant,
     ExtendGrant,
     MaskDocument,
+    NextEvent,
     QueuedChange,
+    WithdrawDocuments,
     is_of,
 )
 from vault_client.progress import Progress
@@ -113,8 +116,8 @@ class Sending:
                     return
                 continue
             except CoffreError as error:
-                # An extension whose answer was lost, or that another device made too, is found to be there already.
-                if not (isinstance(queued.change, ExtendGrant) and self._sharing.gives_all(queued.change)):
+                # A change of a grant whose answer was lost, or that another device made too, is found to be there already.
+                if not self._is_met(queued.change):
                     self.outcome.refused.append((queued, error))
                     continue
             if self._finish(queued):
@@ -132,8 +135,8 @@ class Sending:
                 await self._replica.append(Intent(operations=(Block(identity=identity, blocked=blocked),)))
             case Authorise():
                 await self._sharing.authorise(change)
-            case ExtendGrant():
-                await self._sharing.extend(change)
+            case ExtendGrant() | WithdrawDocuments() | AmendGrant():
+                await self._sharing.changes.make(change)
             case EndGrant(gid=gid):
                 await self._sharing.end(gid)
 
@@ -156,6 +159,12 @@ class Sending:
                 return state is not None and not state.deleted and state.masked is masked
             case BlockIdentity(identity=identity, blocked=blocked):
                 return self._replica.is_blocked(identity) is blocked
+        return self._is_met(change)
+
+    def _is_met(self, change: AnyChange) -> bool:
+        """Whether the grant that ``change`` is to alter gives and allows just that already."""
+        if isinstance(change, NextEvent):
+            return self._sharing.changes.is_met(change)
         return False
 
     def _void(self, change: AnyChange) -> str:
@@ -166,8 +175,10 @@ class Sending:
                     self._adding.check(change)
                 case MaskDocument(doc=doc):
                     self._replica.document(doc)
-                case Authorise() | ExtendGrant():
+                case Authorise():
                     self._sharing.check(change)
+                case ExtendGrant() | WithdrawDocuments() | AmendGrant():
+                    self._sharing.changes.check(change)
         except NotPermitted as void:
             return str(void)
         return ""

@@ -51,7 +51,7 @@ async def restore_vault(store: DeviceStore, service: Service, own: OwnIdentity, 
     _check_agreement([alarm for alarm in report.alarms if alarm.code in DISAGREEMENTS])
     await rotate(service, own, replica)
     # What is refused stays under the old keys, which ``renew`` says again whenever it is asked.
-    await Sharing(store, service, own, replica, ChangeQueue(store, service.now)).renew()
+    await Sharing(store, service, own, replica, ChangeQueue(store, service.now)).changes.renew()
     with store.transaction():
         store.delete("restoring")
         store.delete(RECOVERING)

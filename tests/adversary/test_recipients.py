@@ -19,8 +19,9 @@ from crypto.wire.messages import PublishLink
 from tests.adversary.modified_sdk import fresh
 from tests.adversary.story import Story
 from tests.support.instance import Instance
-from vault_client import sharing, trust
+from vault_client import trust
 from vault_client.device_store import DeviceStore
+from vault_client.grant_sending import GrantSending
 from vault_client.practitioner import Practitioner
 from vault_client.trust import Pin
 from vault_server.instance import read_key
@@ -100,9 +101,9 @@ async def test_somebody_elses_keys_are_not_taken(
         story.patient_vault.replay("identity_chain", attacker.own.profile.chain)
         await not_shared(story, story.reader, NotPermitted)
         with monkeypatch.context() as twin:  # takes the name from the server instead of the card
-            recipient = sharing.Sharing._recipient
+            recipient = GrantSending.recipient
             twin.setattr(
-                sharing.Sharing, "_recipient", lambda self, *_, **__: recipient(self, attacker.own.identity)
+                GrantSending, "recipient", lambda self, *_, **__: recipient(self, attacker.own.identity)
             )
             made = await story.patient.authorise(story.reader.own.card(story.reader.service), [_doc(story)])
             assert made.entry.recipient == attacker.own.identity
@@ -161,7 +162,7 @@ async def test_an_older_chain_than_the_card_shows_is_refused(
 
     with monkeypatch.context() as twin:
         twin.setattr(trust, "chain_extends", lambda old, new: None)
-        known, _ = await story.patient._sharing._recipient(whole.ref.identity, whole)
+        known, _ = await story.patient._sharing._sending.recipient(whole.ref.identity, whole)
         assert known.ref.n == len(shorter.links) - 1
 
 

@@ -14,9 +14,9 @@ from crypto.secret_bytes import SecretBytes
 from tests.support.instance import Instance, running
 from vault_client import identity_enrolment
 from vault_client.device_store import DeviceStore
+from vault_client.grant_changes import GrantChanges
 from vault_client.patient import Patient
 from vault_client.practitioner import Practitioner
-from vault_client.sharing import Sharing
 
 
 class Cut(BaseException):
@@ -161,7 +161,7 @@ async def test_a_restore_is_not_done_before_what_is_shared_is_keyed_anew(
     store = DeviceStore.create_with_key(folder, key)
     how = {"kit": kits[0].kit, "card": instance.card, "identity": kits[0].identity, "vault": vault}
     with monkeypatch.context() as cut:
-        cut.setattr(Sharing, "renew", _cut)
+        cut.setattr(GrantChanges, "renew", _cut)
         with pytest.raises(Cut):
             await Patient.restore(store, folder, **how)
     async with await Patient.resume(DeviceStore.open_with_key(folder, key), folder) as half:

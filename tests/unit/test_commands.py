@@ -23,6 +23,7 @@ from vault_client import __main__ as program
 from vault_client import audit_report
 from vault_client.audit_report import Entry, change_of
 from vault_client.commands import (
+    grant_standing,
     output,
     patient_sharing,
     practitioner,
@@ -268,6 +269,7 @@ async def test_sharing_names_the_documents(
         documents=lambda: [first, second],
         grants=lambda: [grant],
         unanswered_grants=list,
+        changing=lambda _: [],
         granted=lambda _: list(granted),
         asked=None,
         is_ending=lambda _: False,
@@ -295,16 +297,18 @@ async def test_sharing_names_the_documents(
     assert "may open 1 document more: scan." in capsys.readouterr().out
 
 
+TERMS: dict[str, Any] = {"acts": ("list", "release"), "purposes": ("TREAT",)}
 NOTHING_WAITS: dict[str, Any] = {
     "waiting": list,
+    "changing": lambda _: [],
     "unanswered_grants": list,
     "outcome": SimpleNamespace(sent=[], dropped=[], refused=[]),
 }
 
 
 def _grant(gid: int, *, ended: bool = False, recipient: bytes = bytes(32)) -> SimpleNamespace:
-    entry = SimpleNamespace(gid=bytes([gid]) * 32, recipient=recipient, ended=ended)
-    return SimpleNamespace(entry=entry, name="Dr X", subject="demo:1", expiry=2, end_in_force=ended)
+    entry = SimpleNamespace(gid=bytes([gid]) * 32, recipient=recipient, ended=ended, j=0)
+    return SimpleNamespace(entry=entry, name="Dr X", subject="demo:1", expiry=2, end_in_force=ended, **TERMS)
 
 
 @pytest.mark.parametrize(
@@ -350,8 +354,10 @@ async def test_an_end_is_said_to_be_in_force_only_when_it_is(
 ) -> None:
     """An end that nobody confirmed is shown as sent, in words and in the JSON object."""
     gid = bytes(32)
-    entry = SimpleNamespace(gid=gid, recipient=bytes(32), ended=True)
-    grant = SimpleNamespace(entry=entry, name="Dr X", subject="demo:1", expiry=0, end_in_force=in_force)
+    entry = SimpleNamespace(gid=gid, recipient=bytes(32), ended=True, j=0)
+    grant = SimpleNamespace(
+        entry=entry, name="Dr X", subject="demo:1", expiry=0, end_in_force=in_force, **TERMS
+    )
 
     async def revoke(_: bytes) -> SimpleNamespace:
         return grant
@@ -391,9 +397,9 @@ def test_a_grant_is_ended_when_keepers_or_log_and_record_say_so(
     record = SimpleNamespace(
         is_ending=lambda _: ending, unanswered_grants=list, service=SimpleNamespace(now=lambda: 1)
     )
-    assert patient_sharing._standing(grant, record) == said
+    assert grant_standing.standing(grant, record) == said
     record.unanswered_grants = lambda: [grant]
-    assert patient_sharing._standing(grant, record) == ("sent, not confirmed" if said == "in force" else said)
+    assert grant_standing.standing(grant, record) == ("sent, not confirmed" if said == "in force" else said)
 
 
 @pytest.mark.parametrize(

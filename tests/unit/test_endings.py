@@ -21,6 +21,7 @@ from crypto.errors import Full, NotPermitted, Unreachable
 from vault_client import __main__ as program
 from vault_client.changes import (
     AddDocument,
+    AmendGrant,
     AnyChange,
     BlockIdentity,
     DeleteDocument,
@@ -28,6 +29,7 @@ from vault_client.changes import (
     ExtendGrant,
     MaskDocument,
     QueuedChange,
+    WithdrawDocuments,
 )
 from vault_client.commands import output, profiles, secrets_input
 from vault_client.commands.output import Screen, at_terminal
@@ -283,6 +285,11 @@ def test_a_number_that_is_no_descriptor_is_a_usage_error(number: int) -> None:
         (("revoke", "0000"), EndGrant(gid=bytes(32))),
         (("block", "00" * 32), BlockIdentity(identity=bytes(32), blocked=True)),
         (("extend", "0000", "0000"), ExtendGrant(gid=bytes(32), documents=(bytes(16),))),
+        (("withdraw", "0000", "0000"), WithdrawDocuments(gid=bytes(32), documents=(bytes(16),))),
+        (
+            ("amend", "0000", "--days", "7"),
+            AmendGrant(gid=bytes(32), acts=None, purposes=None, expiry=7 * 24 * 3600),
+        ),
     ],
 )
 def test_what_waits_is_said(
@@ -305,7 +312,7 @@ def test_what_waits_is_said(
 
     document = SimpleNamespace(doc=bytes(16), descriptor=SimpleNamespace(title="letter"))
     grant = SimpleNamespace(entry=SimpleNamespace(gid=bytes(32), recipient=bytes(32)))
-    names = ("add", "delete", "mask", "revoke", "block", "extend")
+    names = ("add", "delete", "mask", "revoke", "block", "extend", "withdraw", "amend")
     record = SimpleNamespace(
         asked=None,
         is_sent=lambda _: kept == "sent",
@@ -326,5 +333,6 @@ def test_what_waits_is_said(
         "is kept on this device, and nobody has confirmed it": kept is not None and is_end,
         "No need to type it again": kept == "kept" and not is_end,
         "Whether it is in the record is not known": kept == "sent" and not is_end,
+        "the grant is in force as it was": isinstance(change, WithdrawDocuments | AmendGrant),
     }
     assert {words: words in told["message"] for words in said} == said

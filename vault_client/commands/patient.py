@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vault_client.commands import (
     patient_documents,
     patient_export,
+    patient_grants,
     patient_import,
     patient_log,
     patient_queue,
@@ -20,9 +21,10 @@ from vault_client.commands.names import NAME, short
 from vault_client.commands.output import Screen, counted
 from vault_client.commands.passkeys import add_passkeys
 from vault_client.commands.profiles import add_output, add_profile
+from vault_client.commands.purpose_codes import purpose_code
 from vault_client.commands.restoring import add_restore, restored
 from vault_client.commands.secrets_input import note_vault
-from vault_client.sharing_terms import SHARING_DAYS
+from vault_client.sharing_terms import ACTS, SHARING_DAYS
 
 if TYPE_CHECKING:
     from vault_client.commands import Subcommands
@@ -98,7 +100,26 @@ def _add_sharing(commands: "Subcommands") -> None:
     parser.add_argument("grant", metavar="GRANT", help=NAME)
     parser.add_argument("documents", nargs="+", metavar="DOC", help=NAME)
 
-    add_profile(commands("grants", patient_sharing.grants, "list who may open what"))
+    parser = add_profile(
+        commands("withdraw", patient_sharing.withdraw, "take documents out of a grant in force")
+    )
+    parser.add_argument("grant", metavar="GRANT", help=NAME)
+    parser.add_argument("documents", nargs="+", metavar="DOC", help=NAME)
+
+    parser = add_profile(
+        commands("amend", patient_sharing.amend, "change what a grant allows, and until when")
+    )
+    parser.add_argument("grant", metavar="GRANT", help=NAME)
+    parser.add_argument(
+        "--days", type=int, help=f"for how many days from now, {patient_sharing.MAX_DAYS} at most"
+    )
+    parser.add_argument("--acts", nargs="+", choices=ACTS, metavar="ACT", help="what it allows from now on")
+    parser.add_argument(
+        "--purposes", nargs="+", type=purpose_code, metavar="CODE", help="for what from now on, such as TREAT"
+    )
+
+    parser = add_profile(commands("grants", patient_grants.grants, "list who may open what"))
+    parser.add_argument("grant", nargs="?", metavar="GRANT", help="one grant, with all that became of it")
 
     parser = add_profile(commands("revoke", patient_sharing.revoke, "end a grant"))
     parser.add_argument("grant", metavar="GRANT", help=NAME)
@@ -163,7 +184,8 @@ async def restore(arguments: Namespace, screen: Screen) -> None:
     from vault_client.patient import Patient
 
     async with restored(arguments, screen, Patient, RESTORED) as record:
-        documents, refused = record.documents(), await record.renew()
+        await record.sync()
+        documents, refused = record.documents(), record.renewal.refused
         person = record.replica.local.keyring.person
         alarms = (await record.log()).alarms
         screen.result |= {

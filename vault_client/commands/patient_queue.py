@@ -51,6 +51,7 @@ AUTHORISE, EXTEND, END = (
     "add to grant {id}: {titles}",
     "the end of grant {id}",
 )
+WITHDRAW, AMEND = "take out of grant {id}: {titles}", "other terms for grant {id}"
 
 
 @asynccontextmanager
@@ -97,12 +98,14 @@ async def sync(arguments: Namespace, screen: Screen) -> None:
     That ends in 1 if it was refused, else in 3.
     """
     from crypto.errors import Unavailable
+    from vault_client.commands.grant_standing import show_renewal
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, store):
         taken = await record.sync()
         screen.result["taken_in"] = taken
+        show_renewal(screen, record)
         screen.say(TAKEN_IN.format(changes=counted(taken, "change")))
         with screen.progress(spoken(FETCHING)) as progress:
             copies = await record.fetch_replica(progress=progress)
@@ -184,6 +187,10 @@ def sentence(record: "Patient", change: "AnyChange") -> str:
             return AUTHORISE.format(who=card_fingerprint(card), titles=several([*map(titles, documents)]))
         case changes.ExtendGrant(gid=gid, documents=documents):
             return EXTEND.format(id=short(gid), titles=several([*map(titles, documents)]))
+        case changes.WithdrawDocuments(gid=gid, documents=documents):
+            return WITHDRAW.format(id=short(gid), titles=several([*map(titles, documents)]))
+        case changes.AmendGrant(gid=gid):
+            return AMEND.format(id=short(gid))
         case changes.EndGrant(gid=gid):
             return END.format(id=short(gid))
 

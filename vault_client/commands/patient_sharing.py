@@ -2,21 +2,18 @@
 
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from languages.catalogue import spoken
-from vault_client.commands.names import MIN_PREFIX, pick, pick_all, remember, short
-from vault_client.commands.output import Screen, Usage, counted, day, several
+from vault_client.commands.grant_standing import GRANTS, IN_FORCE, described, gids, standing, titles_of
+from vault_client.commands.names import MIN_PREFIX, pick, pick_all, short
+from vault_client.commands.output import Screen, Usage, counted, day
 from vault_client.commands.patient_documents import DOCUMENTS, document_ids
 from vault_client.commands.patient_queue import unless_kept, went_on
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from vault_client.local_vault import LocalGrant
     from vault_client.patient import Patient
 
-GRANTS = "grants"
 MAX_DAYS = 1095  # three years
 
 # What people read
@@ -29,7 +26,18 @@ AUTHORISED = "{name} ({subject}) may open {documents} until {until}: {titles}. G
 FINGERPRINT = "Their fingerprint, to compare in person: {fingerprint}"
 EXTENDED = "Grant {id} was extended. {name} may open {documents} more: {titles}."
 RENEWED = "Grant {id} was keyed anew. {name} may open what was in it before, and nothing more."
-NO_GRANTS = "Nobody may open anything."
+WITHDRAWN = (
+    "{documents} taken out of grant {id}: {titles}. No keeper answers for them under it any more. What {name} opened "
+    "already cannot be unread."
+)
+ALSO_OUT = "No longer in it either, being masked or deleted: {titles}."
+STILL_GIVEN = "{name} may open them still, under another grant: {titles}. Look at: coffre patient grants"
+AMENDED = "Grant {id} was changed. {name} may open {documents} until {until}."
+AS_BEFORE = (
+    "Until this is in the log, the grant is in force as it was: what it gave can be opened. To stop all of it at once: "
+    "coffre patient revoke {id}"
+)
+NO_TERMS = "Nothing was named that is to change. Nothing was done. Name --days, --acts or --purposes."
 SENT = (
     "The end of grant {id} is sent, not yet in force: neither a keeper nor the log has confirmed it. Check it with: "
     "coffre patient log"
@@ -42,10 +50,6 @@ NOBODY = (
     "“{word}” is neither a card's file, nor an id, nor the beginning of the id or fingerprint of someone you shared "
     "with. Nothing was done."
 )
-IN_FORCE, ENDED, EXPIRED = "in force", "ended", "expired"
-NOT_CONFIRMED = "sent, not confirmed"
-ENDING, TO_END = "sent, not yet in force", "asked to end, not yet in force"
-UNLOGGED = "ended at the keepers, not yet in the log: revoke again"
 
 
 async def authorise(arguments: Namespace, screen: Screen) -> None:
@@ -62,13 +66,13 @@ async def authorise(arguments: Namespace, screen: Screen) -> None:
     check_answerable(arguments)
     async with patient(arguments, screen) as (record, store):
         documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
-        told = {"documents": counted(len(documents), "document"), "titles": _titles(record, documents)}
+        told = {"documents": counted(len(documents), "document"), "titles": titles_of(record, documents)}
         confirm(arguments, COMPARE.format(fingerprint=print_of, **told))
         with unless_kept(screen, record):
             grant = await record.authorise(
                 recipient, documents, days=arguments.days, met_again=arguments.met_again
             )
-        screen.result |= {**_granted(grant, record), "fingerprint": print_of}
+        screen.result |= {**described(grant, record), "fingerprint": print_of}
         screen.say(
             AUTHORISED.format(
                 name=grant.name,
@@ -88,53 +92,79 @@ async def extend(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, store):
-        gid = pick(store, GRANTS, arguments.grant, _gids(record))
+        gid = pick(store, GRANTS, arguments.grant, gids(record))
         documents = pick_all(store, DOCUMENTS, arguments.documents, document_ids(record))
         before = set(record.granted(gid))
         with unless_kept(screen, record):
             grant = await record.extend(gid, documents)
         more = [version.doc for version in record.granted(gid) if version not in before]
-        screen.result |= _granted(grant, record)
+        screen.result |= described(grant, record)
         screen.say(
             (EXTENDED if more else RENEWED).format(
                 id=short(gid),
                 name=grant.name,
                 documents=counted(len(more), "document"),
-                titles=_titles(record, more),
+                titles=titles_of(record, more),
             )
         )
         show_trust(screen, record.service)
 
 
-async def grants(arguments: Namespace, screen: Screen) -> None:
-    """Who may open what, newest first."""
-    from vault_client.commands.profiles import patient, synced
+async def withdraw(arguments: Namespace, screen: Screen) -> None:
+    """Take documents out of a grant in force."""
+    from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, store):
-        await synced(record, screen)
-        made = [*record.grants(), *record.unanswered_grants()]
-        made.sort(key=lambda grant: (-grant.made, grant.entry.gid))
-        remember(store, GRANTS, (grant.entry.gid for grant in made))
-        screen.result["grants"] = [_granted(grant, record) for grant in made]
-        if not made:
-            screen.say(NO_GRANTS)
-        else:
-            screen.table(
-                ("", "Id", "For", "Subject", "Documents", "Until", "State"),
-                [
-                    (
-                        str(number),
-                        short(grant.entry.gid),
-                        grant.name,
-                        grant.subject,
-                        str(len(record.granted(grant.entry.gid))),
-                        day(grant.expiry),
-                        spoken(_standing(grant, record)),
-                    )
-                    for number, grant in enumerate(made, 1)
-                ],
+        gid = pick(store, GRANTS, arguments.grant, gids(record))
+        before = [version.doc for version in record.granted(gid)]
+        documents = pick_all(store, DOCUMENTS, arguments.documents, {*before, *document_ids(record)})
+        with screen.unless_done(lambda: AS_BEFORE.format(id=short(gid))), unless_kept(screen, record):
+            grant = await record.withdraw(gid, documents)
+        left = {version.doc for version in record.granted(gid)}
+        also = [doc for doc in before if doc not in {*left, *documents}]
+        screen.result |= {**described(grant, record), "taken_out": [doc.hex() for doc in [*documents, *also]]}
+        screen.say(
+            WITHDRAWN.format(
+                id=short(gid),
+                name=grant.name,
+                documents=counted(len(documents), "document"),
+                titles=titles_of(record, documents),
             )
+        )
+        if also:
+            screen.say(ALSO_OUT.format(titles=titles_of(record, also)))
+        if still := _given_otherwise(grant, record, documents):
+            screen.say(STILL_GIVEN.format(name=grant.name, titles=titles_of(record, still)))
+        show_trust(screen, record.service)
+
+
+async def amend(arguments: Namespace, screen: Screen) -> None:
+    """Change what a grant in force allows, and until when."""
+    from vault_client.commands.profiles import patient
+    from vault_client.commands.trust_line import show_trust
+
+    if arguments.days is not None and not 1 <= arguments.days <= MAX_DAYS:
+        raise Usage(BAD_DAYS)
+    if arguments.days is arguments.acts is arguments.purposes is None:
+        raise Usage(NO_TERMS)
+    acts, purposes = (
+        None if named is None else tuple(dict.fromkeys(named))
+        for named in (arguments.acts, arguments.purposes)
+    )
+    async with patient(arguments, screen) as (record, store):
+        gid = pick(store, GRANTS, arguments.grant, gids(record))
+        with screen.unless_done(lambda: AS_BEFORE.format(id=short(gid))), unless_kept(screen, record):
+            grant = await record.amend(gid, acts=acts, purposes=purposes, days=arguments.days)
+        screen.result |= described(grant, record)
+        screen.say(
+            AMENDED.format(
+                id=short(gid),
+                name=grant.name,
+                documents=counted(len(record.granted(gid)), "document"),
+                until=day(grant.expiry),
+            )
+        )
         show_trust(screen, record.service)
 
 
@@ -145,12 +175,12 @@ async def revoke(arguments: Namespace, screen: Screen) -> None:
 
     async with unsent_patient(arguments) as (record, store):
         unanswered = [grant.entry.gid for grant in record.unanswered_grants()]
-        gid = pick(store, GRANTS, arguments.grant, [*_gids(record), *unanswered])
+        gid = pick(store, GRANTS, arguments.grant, [*gids(record), *unanswered])
         with unless_kept(screen, record):
             grant = await record.revoke(gid)
         async with went_on(screen, record):
             pass
-        screen.result |= _granted(grant, record)
+        screen.result |= described(grant, record)
         said = REVOKED if grant.end_in_force else SENT
         screen.say(said.format(id=short(grant.entry.gid), name=grant.name))
         if others := _others_in_force(grant, record):
@@ -203,43 +233,22 @@ def _identity(word: str, record: "Patient") -> bytes:
     return found[0]
 
 
-def _titles(record: "Patient", documents: "Sequence[bytes]") -> str:
-    titles = {document.doc: document.descriptor.title for document in record.documents()}
-    return several([titles.get(doc) or short(doc) for doc in documents])
+def _given_otherwise(grant: "LocalGrant", record: "Patient", documents: list[bytes]) -> list[bytes]:
+    """Those of ``documents`` that another grant in force gives to the same person."""
+    others = [other.entry.gid for other in record.grants() if _is_other(grant, other, record)]
+    given = {version.doc for gid in others for version in record.granted(gid)}
+    return [doc for doc in documents if doc in given]
+
+
+def _is_other(grant: "LocalGrant", other: "LocalGrant", record: "Patient") -> bool:
+    """Whether ``other`` is another grant to the same person, in force."""
+    return (
+        standing(other, record) == IN_FORCE
+        and other.entry.recipient == grant.entry.recipient
+        and other.entry.gid != grant.entry.gid
+    )
 
 
 def _others_in_force(grant: "LocalGrant", record: "Patient") -> int:
     """How many other grants to the same person are in force."""
-    return sum(
-        _standing(other, record) == IN_FORCE
-        for other in record.grants()
-        if other.entry.recipient == grant.entry.recipient and other.entry.gid != grant.entry.gid
-    )
-
-
-def _gids(record: "Patient") -> list[bytes]:
-    return [grant.entry.gid for grant in record.grants()]
-
-
-def _granted(grant: "LocalGrant", record: "Patient") -> dict[str, Any]:
-    return {
-        "grant": grant.entry.gid.hex(),
-        "identity": grant.entry.recipient.hex(),
-        "name": grant.name,
-        "subject": grant.subject,
-        "documents": [version.doc.hex() for version in record.granted(grant.entry.gid)],
-        "until": grant.expiry,
-        "state": _standing(grant, record),
-    }
-
-
-def _standing(grant: "LocalGrant", record: "Patient") -> str:
-    if grant.end_in_force:
-        return ENDED if grant.entry.ended else UNLOGGED
-    if grant.entry.ended:
-        return ENDING
-    if record.is_ending(grant.entry.gid):
-        return TO_END
-    if grant.entry.gid in {each.entry.gid for each in record.unanswered_grants()}:
-        return NOT_CONFIRMED
-    return EXPIRED if grant.expiry <= record.service.now() else IN_FORCE
+    return sum(_is_other(grant, other, record) for other in record.grants())

@@ -7,6 +7,7 @@ from languages.written import day as written_day
 from vault_client.commands.cards import add_card
 from vault_client.commands.devices import add_devices
 from vault_client.commands.enrolment import add_enrol, enrolled
+from vault_client.commands.list_ages import show_lists
 from vault_client.commands.names import NAME, pick, remember, short
 from vault_client.commands.output import Screen, amount, day
 from vault_client.commands.passkeys import add_passkeys
@@ -141,6 +142,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
                     for number, each in enumerate(documents, 1)
                 ],
             )
+        show_lists(screen, reader)
         for record, name in sorted({(each.vault, each.person) for each in documents if each.person}):
             screen.say(SAYS.format(record=short(record), name=name))
         recovered = sorted(reader.grants.recovered)

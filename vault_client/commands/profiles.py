@@ -124,13 +124,15 @@ def unsent_patient(arguments: Namespace) -> "AbstractAsyncContextManager[tuple[P
 
 
 async def synced(record: "Patient", screen: "Screen") -> None:
-    """Take in what other devices changed, or say that this could not be done."""
+    """Take in what other devices changed, or say that this could not be done. Grants that it keyed anew are named."""
     from crypto.errors import Unreachable
+    from vault_client.commands.grant_standing import show_renewal
 
     is_away = record.service.is_offline
     if not is_away:
         try:
             await record.sync()
+            show_renewal(screen, record)
         except Unreachable:
             is_away = True
     note_offline(screen, record, is_away=is_away)

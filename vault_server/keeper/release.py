@@ -121,9 +121,11 @@ class Releases:
         for stage in (seen, complete):
             self._check_reader(query, stage, now)
 
-        # 7. The policy is this keeper's for this grant, under a trust root of this service.
+        # 7. The policy is this keeper's for this grant, under a trust root of this service that it was not retired in.
         blob = open_policy(self._key, query.blob, request.origin, request.gid)
         named = await self._trust.root(query.blob.trust_root)
+        if key_hash(self._key.public) not in {keeper.key_hash for keeper in named.live_keepers}:
+            raise NotPermitted("A grant goes on with a keeper that has retired. Nothing was opened.")
 
         # 8. The head bears the cosignatures that the policy asks for, made at about one time.
         self._check_cosigned(proven, _cosigners_needed(blob, named))
