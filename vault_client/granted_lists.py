@@ -1,11 +1,11 @@
 """How old what a grant says is: its newest event as it is here, and when it was last confirmed that there is no newer one.
 
-Two things confirm it. The mailbox, read when keepers had just cosigned the head of the log: whatever stands below that head
-was delivered, or the server withholds it. And keepers themselves: they open a list under the newest event that the log has,
-and under no other. So a server that withholds an event gains an age that looks young, and nothing that opens.
+Two things confirm it. Keepers, when they opened a list: they answer under the newest event that the log has, and under no
+other. And the mailbox, read when they had just cosigned the head of the log: whatever stands below that head was delivered, or
+the server withholds it. To withhold an event makes an old list look young; the patient's log then says STALE_VIEW of each
+reading under it, and what the event took away does not open.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vault_client.received_grants import ReceivedGrant
@@ -24,16 +24,14 @@ class GrantedList:
     expiry: int
 
 
-def granted_list(service: Service, grant: ReceivedGrant, listed: Iterable[int]) -> GrantedList:
-    """Of ``grant``, whose documents were ``listed`` at these times."""
+def granted_list(service: Service, grant: ReceivedGrant) -> GrantedList:
+    """Of ``grant``."""
     event = grant.state.event
-    opened = (time for time in listed if time >= grant.taken_in > 0)
-    read = service.mailbox_read(event.origin)
     return GrantedList(
         gid=event.gid,
         vault=event.vault,
         event=event.j,
         received=grant.taken_in,
-        confirmed=max((*opened, *([read] if read is not None else [])), default=None),
+        confirmed=max(grant.confirmed, service.mailbox_read(event.origin) or 0) or None,
         expiry=event.expiry,
     )

@@ -57,6 +57,11 @@ class LoggedRequest:
         """H(AR): under it the ciphertext may be fetched."""
         return self.envelope.digest
 
+    @property
+    def is_of_newest(self) -> bool:
+        """Whether the keepers are asked under the event that is held here: they answer under the newest only."""
+        return {blob.j for blob in self.blobs.values()} == {self.grant.state.event.j}
+
 
 @dataclass(frozen=True)
 class _Opened:

@@ -163,12 +163,7 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
 
     def lists(self) -> list[GrantedList]:
         """Of which date the list of each grant is, and when it was last confirmed that there is no newer one."""
-        documents = self.documents()
-        return [
-            granted_list(self.service, grant, (each.listed for each in documents if each.gid == grant.gid))
-            for grant in self.grants.all()
-            if not grant.said_ended
-        ]
+        return [granted_list(self.service, each) for each in self.grants.all() if not each.said_ended]
 
     def left_out(self) -> list[str]:
         """The keepers whose answers did not fit, since the profile was opened: what was opened, the others opened."""
@@ -292,7 +287,9 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
                     vault=event.vault, gid=event.gid, person=name, document=document, listed=now
                 )
                 self._store.put(f"listed-{event.gid.hex()}/{document.doc.hex()}", listed)
-            self.grants.keep(msgspec.structs.replace(grant, listings=grant.listings[MAX_DOCUMENTS:]))
+            confirmed = now if logged.is_of_newest else grant.confirmed
+            left = grant.listings[MAX_DOCUMENTS:]
+            self.grants.keep(msgspec.structs.replace(grant, listings=left, confirmed=confirmed))
 
     async def _listing(self, digest: bytes, entry: Listing) -> bytes:
         if entry.length > 2 * MAX_LISTING:

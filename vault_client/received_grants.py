@@ -31,7 +31,7 @@ class ReceivedGrant(SecretBody, frozen=True, omit_defaults=True):
 
     ``person``: what the vault's genesis commits to. ``listings``: those of the present rekey that were not opened
     here yet. ``said_ended``: the server says so; only the log proves it. ``taken_in``: when its newest event was, 0 where an
-    earlier version of this program took it in.
+    earlier version of this program took it in. ``confirmed``: when keepers last opened a list under that event; 0 if never.
     """
 
     state: GrantState
@@ -41,6 +41,7 @@ class ReceivedGrant(SecretBody, frozen=True, omit_defaults=True):
     listings: tuple[Listing, ...]
     said_ended: bool
     taken_in: Natural = 0
+    confirmed: Natural = 0
 
     @property
     def gid(self) -> bytes:

@@ -146,6 +146,8 @@ class Sending:
             return self._replica.grant(change.gid) is not None
         if isinstance(change, EndGrant):
             return self._sharing.is_over(change.gid)
+        if self._is_met(change):
+            return True
         if self.is_sent(change):
             return False
         match change:
@@ -159,7 +161,7 @@ class Sending:
                 return state is not None and not state.deleted and state.masked is masked
             case BlockIdentity(identity=identity, blocked=blocked):
                 return self._replica.is_blocked(identity) is blocked
-        return self._is_met(change)
+        return False
 
     def _is_met(self, change: AnyChange) -> bool:
         """Whether the grant that ``change`` is to alter gives and allows just that already."""
