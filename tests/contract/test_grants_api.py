@@ -10,6 +10,9 @@ from crypto.errors import (
     NotPermitted,
 )
 from crypto.grants import END_OF_TIME
+from crypto.identity_links import ReadingKey
+from crypto.sealed.unsealing import UnsealingKey
+from crypto.statements import part_hash
 from crypto.vault_links import Block
 from crypto.wire import messages as m
 from tests.contract.grant_story import Granting, granted
@@ -115,6 +118,43 @@ async def test_events_that_lie_about_the_record_are_refused(world: World) -> Non
         submission = await Granting(record, recipient).submission(stored, **changes)
         with pytest.raises((NotPermitted, BrokenChain)):
             await record.append(submission)
+
+
+async def test_an_event_that_lacks_a_due_rekey_is_refused(world: World) -> None:
+    """After the record's keys, or the recipient's reading key, have changed only a rekey goes on, and not without rows."""
+    stored = Stored.random()
+    granting = await granted(world, stored)
+
+    async def only_a_rekey() -> None:
+        before = granting.j, granting.rekey, granting.prev
+        refused: list[tuple[tuple[Stored, ...], bool]] = [((stored,), False), ((), False), ((), True)]
+        for documents, rekey in refused:
+            submission = await granting.submission(*documents, rekey=rekey)
+            with pytest.raises(NotPermitted):
+                await granting.record.append(submission)
+            granting.j, granting.rekey, granting.prev = before
+        await granting.grant(stored, rekey=True)
+        await granting.open(stored)
+
+    await granting.record.rotate()
+    await only_a_rekey()
+    person = granting.recipient
+    keyring = fresh(100)
+    step = ReadingKey(number=1, key=UnsealingKey.generate().public, keyring=part_hash(keyring))
+    await person.publish(m.PublishLink(envelope=await person.link(step), parts=(keyring,)))
+    await only_a_rekey()
+
+
+async def test_other_terms_need_no_rows(world: World) -> None:
+    """An event without rows changes what is allowed from its leaf on, and what was given stays given."""
+    stored = Stored.random()
+    granting = await granted(world, stored)
+    await granting.open(stored)
+    await granting.record.append(await granting.submission(acts=("list",)))
+    with pytest.raises(NotFound):
+        await granting.open(stored)
+    await granting.record.append(await granting.submission(acts=("release",)))
+    await granting.open(stored)
 
 
 async def test_a_certificate_must_be_in_force(world: World) -> None:

@@ -365,6 +365,18 @@ def test_a_retired_keeper_is_still_known_and_a_removed_one_is_not():
         check_policy(HONEST_POLICY, replace(SERVICE.root, keepers=tuple(others)))
 
 
+def test_an_event_names_keepers_that_were_live_when_it_was_made(maker):
+    """A keeper that retired in the trust root of the event is NotPermitted; one that retired in a later one is not."""
+    made = maker.event(document())
+    known = VAULT.known, maker.recipient.known()
+    first, *others = SERVICE.root.keepers
+    retired = replace(SERVICE.root, keepers=(replace(first, retired_until=1), *others))
+    with pytest.raises(NotPermitted):
+        accept(None, made.envelope, *known, retired)
+    assert accept(None, made.envelope, *known, SERVICE.root)
+    assert accept(None, made.envelope, *known, replace(retired, version=2))
+
+
 def test_a_policy_is_of_this_suite():
     """Numbers that the trust root allows and the suite does not know are NotPermitted."""
     root = replace(SERVICE.root, policies=(Policy(k=2, n=4),))

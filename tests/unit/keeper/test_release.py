@@ -22,6 +22,7 @@ from crypto.wire.keeper_api import ReleaseQuery
 from tests.support.keeper_story import Story, keeper_story
 from tests.support.people import DAY, LOG, NOW, Device, KeeperKeys, Person, fresh
 from tests.support.small_log import random_leaf
+from vault_server.keeper.release import Releases
 
 Questions = Callable[[Story], Awaitable[ReleaseQuery]]
 
@@ -550,3 +551,48 @@ async def test_cosignatures_of_retired_keepers_do_not_count(tmp_path: Path) -> N
             service.published[LOG] += cosign(service.shard.checkpoint(), name, keys.cosigning, NOW)
         logged = story.proof(query.logged.disclosure)
         assert await story.keeper.release(msgspec.structs.replace(query, logged=logged))
+
+
+async def test_a_retired_keeper_answers_for_what_is_older(tmp_path: Path) -> None:
+    """A policy made after this keeper had retired lacks the rekey that was due; one made before is answered for."""
+    async with keeper_story(tmp_path / "keeper", k=3, n=4) as story:
+        query, service = await story.query(), story.service
+        own, *others = service.root.keepers
+        retired = msgspec.structs.replace(own, retired_until=NOW + DAY)
+        service.next_root(keepers=(retired, *others, KeeperKeys().named("new")))
+        await story.keeper.refresh_trust()
+        for name, keys in service.other_keepers:
+            service.published[LOG] += cosign(service.shard.checkpoint(), name, keys.cosigning, NOW)
+        assert await story.keeper.release(query)
+        later = seal_policy(
+            story.maker.blob(story.key_hash), story.card.sealing_key, service.chain[-1].digest
+        )
+        with pytest.raises(NotFound) as refusal:
+            await story.keeper.release(msgspec.structs.replace(query, blob=later))
+        assert "a keeper that has retired" in str(refusal.value.__context__)
+
+
+async def test_a_shorter_time_closes_the_longer_one(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once an event with an earlier expiry is logged, the policy of the one before opens nothing; the new one, until then.
+
+    The twin is a keeper that asks for no later event: the reader goes on with the policy that lasts longer.
+    """
+    old = story.blob()
+    story.maker.j = 1
+    story.log_event(1)
+    query = await story.query()
+    shorter = msgspec.structs.replace(query, blob=story.blob(expiry=NOW + 60))
+    assert await story.keeper.release(shorter)
+    for seconds in (0, 60):
+        story.time.now += seconds
+        with pytest.raises(NotFound):
+            await story.keeper.release(msgspec.structs.replace(query, blob=old))
+    with pytest.raises(NotFound):
+        await story.keeper.release(shorter)
+
+    async def looks_at_nothing(*_: object) -> None:
+        return None
+
+    with monkeypatch.context() as twin:
+        twin.setattr(Releases, "_check_in_force", looks_at_nothing)
+        assert await story.keeper.release(msgspec.structs.replace(query, blob=old))
