@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from crypto import labels
-from crypto.errors import CannotOpen, NotFound, NotPermitted, NotProven
+from crypto.errors import CannotOpen, NotFound, NotPermitted, NotProven, Unreachable
 from crypto.sealed.policy_blob import seal_policy
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import read, verify_keys
@@ -14,6 +14,7 @@ from crypto.wire.keeper_api import EndAcknowledgement
 from tests.support.keeper_story import Story, open_keeper
 from tests.support.people import HOST, LOG, NOW, fresh
 from tests.support.small_log import random_leaf
+from vault_server.keeper.ends import Ends
 
 
 async def test_an_end_is_acknowledged(story: Story) -> None:
@@ -44,6 +45,50 @@ async def test_a_logged_end_needs_no_post(story: Story) -> None:
     assert story.keeper._logs._store._reader.all("SELECT * FROM ends") == []
     with pytest.raises(NotFound):
         await story.keeper.release(query)
+
+
+@pytest.mark.parametrize("is_twin", [False, True])
+async def test_a_silent_server_keeps_no_end_from_a_keeper(
+    story: Story, monkeypatch: pytest.MonkeyPatch, is_twin: bool
+) -> None:
+    """A server that shows the keeper nothing while the end is posted, and goes on afterwards, finds the grant ended.
+
+    The twin asks the server first, gets no answer, forgets the end, and releases when the server is back.
+    """
+    query = await story.query()
+    if is_twin:
+        monkeypatch.setattr(Ends, "_known", unknown)
+    story.service.silent = True
+    story.time.now += 2
+    if is_twin:
+        with pytest.raises(Unreachable):
+            await story.keeper.end(story.end_post())
+    else:
+        assert await story.keeper.end(story.end_post())
+    story.service.silent = False
+    if is_twin:
+        assert await story.keeper.release(query)
+    else:
+        with pytest.raises(NotFound):
+            await story.keeper.release(query)
+
+
+async def unknown(*_: object) -> None:
+    """Whatever is asked for is not known here."""
+
+
+async def test_a_grant_that_is_not_known_yet_is_asked_for(story: Story) -> None:
+    """An end of a grant that was logged a moment ago is taken once the server shows it; from a silent one it is not."""
+    await story.grant()
+    story.service.shard.append(random_leaf(story.maker.event_tag(1)))
+    story.service.published[LOG] = story.service.shard.note()
+    story.maker.j = 1
+    story.service.silent = True
+    story.time.now += 2
+    with pytest.raises(Unreachable):
+        await story.keeper.end(story.end_post())
+    story.service.silent = False
+    assert await story.keeper.end(story.end_post())
 
 
 async def test_the_end_of_another_grant_ends_nothing_here(story: Story) -> None:
