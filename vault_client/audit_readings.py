@@ -116,15 +116,17 @@ class Readings:
     async def _check_reader(
         self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, refused: bool
     ) -> bool:
-        """Whether the person that a request names is proven to have signed it."""
-        known = await self._readers.known(request.identity, request.view.dir)
-        if known is None:
+        """Whether the person that a request names is proven to have signed it, as a member of the team it names, if any."""
+        at = request.view.dir
+        known = await self._readers.known(request.identity, at)
+        team = await self._readers.known(request.team, at) if request.team is not None else None
+        if known is None or (request.team is not None and team is None):
             if not refused:
                 text = "The service shows no keys of a reader that can be checked."
                 self._alarms.add("KEY_NOT_VALID", leaf, text, opening)
             return False
         try:
-            check_request(opening.envelope, known, None, request.time)
+            check_request(opening.envelope, known, team, request.time)
         except Refusal:
             self._alarms.add("FORGED_READ", leaf, "A reading is not signed by the person it names.", opening)
             return False

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from crypto import trust_root
-from crypto.access_log import LEAF
+from crypto.access_log import LEAF, parse_leaf
 from crypto.errors import NotFound, NotProven
 from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash, root_of
 from crypto.tiles import WIDTH, Tile, decode_tile, tile_path, tiles_above
@@ -154,9 +154,12 @@ class _Check:
         """
         api, reader, size, frontier = self._api, LogReader(self._api), believed.head.size, Frontier()
         below: list[bytes] = []
+        taken: set[bytes] = set()
         at_prefix = EMPTY_ROOT if prefix == 0 else None
         for start in range(0, size, WIDTH):
             leaves = await reader.leaves(believed.origin, start, min(start + WIDTH, size))
+            if believed.origin == self._root.directory_origin:
+                _take_places(leaves, taken)
             row = [leaf_hash(leaves[at : at + LEAF]) for at in range(0, len(leaves), LEAF)]
             await _check_tile(api, believed.origin, Tile(0, start // WIDTH, len(row)), row)
             for each in row:
@@ -173,6 +176,23 @@ class _Check:
         for level, n, row in tiles_above(below):
             await _check_tile(api, believed.origin, Tile(level, n, len(row)), row)
         return at_prefix
+
+
+def _take_places(leaves: bytes, taken: set[bytes]) -> None:
+    """Add the places in the directory that ``leaves`` stand for to those ``taken``. Raises NotProven for one taken twice.
+
+    The first leaf of a place counts, for everybody; that there is a second is no accident.
+    """
+    for at in range(0, len(leaves), LEAF):
+        leaf = parse_leaf(leaves[at : at + LEAF])
+        if leaf is None:
+            continue
+        if leaf.slot_one in taken:
+            raise NotProven(
+                "The directory of people's keys has two entries for one change of somebody's keys. The first of them "
+                "counts. Keep what you have, and ask the operator why."
+            )
+        taken.add(leaf.slot_one)
 
 
 async def _check_tile(api: VaultApi, origin: str, tile: Tile, row: list[bytes]) -> None:

@@ -1,0 +1,47 @@
+"""A directory of people's keys in which the server logs a second link in the place of one that is there."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from crypto.access_log import LEAF
+from crypto.errors import NotProven
+from tests.adversary.forged_log import ForgedLog, random_leaf
+from tests.adversary.story import Story
+from vault_client import public_log
+from vault_client.public_log import PublicLogs, verify_all
+
+
+async def forged(story: Story) -> ForgedLog:
+    """The directory as it is, signed by whoever has its key and the keeper's."""
+    service, instance = story.patient.service, story.instance
+    believed = await service.refresh(service.root.directory_origin)
+    leaves = await service.reader.leaves(believed.origin, 0, believed.head.size)
+    split = [leaves[at : at + LEAF] for at in range(0, len(leaves), LEAF)]
+    keys: Any = SimpleNamespace(
+        log_key=instance.directory_key, keeper_card=instance.keeper_card, keeper_key=instance.keeper_key
+    )
+    return ForgedLog(keys, believed.origin, split)
+
+
+async def verified(story: Story) -> PublicLogs:
+    """What ``coffre log verify`` finds."""
+    service = story.patient.service
+    return await verify_all(story.patient_vault, service.root, None, service.now)
+
+
+async def test_a_place_is_taken_once(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A30: a second leaf for a link of somebody's is found by whoever verifies the logs; the twin looks at no places."""
+    directory = await forged(story)
+    directory.leaves.append(random_leaf())
+    directory.show_to(story.patient_vault)
+    assert (await verified(story)).logs[0].size == len(
+        directory.leaves
+    )  # the control: a link of somebody new
+    again = random_leaf()
+    directory.leaves.append(again[:1] + directory.leaves[3][1:33] + again[33:])
+    with pytest.raises(NotProven, match="two entries for one change"):
+        await verified(story)
+    monkeypatch.setattr(public_log, "_take_places", lambda *_: None)
+    assert (await verified(story)).logs[0].size == len(directory.leaves)
