@@ -25,7 +25,7 @@ from crypto.wire.messages import SealedOpening
 from vault_client import log_scan
 from vault_client.alarms import Alarms, keep_alarm, kept_alarms
 from vault_client.audit_readings import Readings
-from vault_client.audit_report import FOUNDED, AuditReport, Entry, change_of
+from vault_client.audit_report import AMENDED, FOUNDED, AuditReport, Entry, change_of
 from vault_client.believed_heads import KeptNote
 from vault_client.device_store import DeviceStore
 from vault_client.evidence_gathering import EvidenceGathering
@@ -289,9 +289,16 @@ class Audit:
             name=grant.name if grant is not None else "",
             grant=grant.entry.gid if grant is not None else None,
             documents=tuple(doc for step in steps for doc in self._documents(step)),
-            changes=tuple(dict.fromkeys(map(change_of, steps))) or (FOUNDED,),
+            changes=tuple(dict.fromkeys(map(self._change_of, steps))) or (FOUNDED,),
             purpose=None,
         )
+
+    def _change_of(self, step: AnyOperation) -> str:
+        """What a step does, in one word; an event that is known to give nothing changes the terms of its grant."""
+        if isinstance(step, Grant):
+            shared = self._store.get(f"shared/{step.event.hex()}", SharedDocuments)
+            return AMENDED if shared is not None and not shared.docs else change_of(step)
+        return change_of(step)
 
     def _documents(self, step: AnyOperation) -> tuple[bytes, ...]:
         match step:

@@ -24,6 +24,7 @@ from vault_client.alarms import Alarm
 Kind = Literal["access", "refused", "change", "granted", "ended"]
 
 FOUNDED: Final = "founded"
+AMENDED: Final = "amended"
 
 # What a change does, by its operation
 _CHANGES: Final[dict[type, str]] = {

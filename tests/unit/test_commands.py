@@ -487,7 +487,9 @@ def test_every_operation_has_a_word() -> None:
     }
     assert words == {"masked", "unmasked", "blocked", "unblocked"}
     assert set(audit_report._CHANGES) == set(get_args(AnyOperation))
-    assert set(audit_report._CHANGES.values()) | words | {audit_report.FOUNDED} == set(CHANGES)
+    assert set(audit_report._CHANGES.values()) | words | {audit_report.FOUNDED, audit_report.AMENDED} == set(
+        CHANGES
+    )
 
 
 @pytest.mark.parametrize("time", [2**53 - 1, 253402300800])

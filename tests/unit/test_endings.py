@@ -33,6 +33,7 @@ from vault_client.changes import (
 )
 from vault_client.commands import output, profiles, secrets_input
 from vault_client.commands.output import Screen, at_terminal
+from vault_client.local_vault import GrantedVersion
 from vault_client.stop_signals import ended_at_once, ended_between_callbacks, ended_in_order
 
 COFFRE = (sys.executable, "-m", "vault_client")
@@ -316,7 +317,7 @@ def test_what_waits_is_said(
     record = SimpleNamespace(
         asked=None,
         is_sent=lambda _: kept == "sent",
-        granted=lambda _: [],
+        granted=lambda _: [GrantedVersion(doc=bytes(16), ver=bytes(16), current=True)],
         documents=lambda: [document],
         grants=lambda: [grant],
         unanswered_grants=list,

@@ -38,7 +38,7 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
         if arguments.grant is not None:
             gid = pick(store, GRANTS, arguments.grant, (grant.entry.gid for grant in made))
             made = [grant for grant in made if grant.entry.gid == gid]
-            _show(screen, record, made)
+            _show(screen, record, made, is_numbered=False)
             _show_history(screen, record, gid)
         else:
             remember(store, GRANTS, (grant.entry.gid for grant in made))
@@ -47,7 +47,9 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
         show_trust(screen, record.service)
 
 
-def _show(screen: Screen, record: "Patient", made: "Sequence[LocalGrant]") -> None:
+def _show(
+    screen: Screen, record: "Patient", made: "Sequence[LocalGrant]", *, is_numbered: bool = True
+) -> None:
     if not made:
         screen.say(NO_GRANTS)
         return
@@ -55,7 +57,7 @@ def _show(screen: Screen, record: "Patient", made: "Sequence[LocalGrant]") -> No
         ("", "Id", "For", "Subject", "Documents", "Acts", "Purposes", "Until", "Event", "State"),
         [
             (
-                str(number),
+                str(number) if is_numbered else "",
                 short(grant.entry.gid),
                 grant.name,
                 grant.subject,

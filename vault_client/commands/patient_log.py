@@ -36,6 +36,7 @@ CHANGES = {
     "masked": "masked",
     "unmasked": "unmasked",
     "shared": "let {name} open {documents}",
+    "amended": "changed what grant {grant} allows",
     "ended": "ended grant {grant}",
     "blocked": "blocked someone",
     "unblocked": "unblocked someone",

@@ -11,6 +11,8 @@ from vault_client.commands.patient_documents import DOCUMENTS, document_ids
 from vault_client.commands.patient_queue import unless_kept, went_on
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from vault_client.local_vault import LocalGrant
     from vault_client.patient import Patient
 
@@ -119,7 +121,7 @@ async def withdraw(arguments: Namespace, screen: Screen) -> None:
         gid = pick(store, GRANTS, arguments.grant, gids(record))
         before = [version.doc for version in record.granted(gid)]
         documents = pick_all(store, DOCUMENTS, arguments.documents, {*before, *document_ids(record)})
-        with screen.unless_done(lambda: AS_BEFORE.format(id=short(gid))), unless_kept(screen, record):
+        with _as_before(screen, gid, is_given=bool({*documents} & {*before})), unless_kept(screen, record):
             grant = await record.withdraw(gid, documents)
         left = {version.doc for version in record.granted(gid)}
         also = [doc for doc in before if doc not in {*left, *documents}]
@@ -154,7 +156,7 @@ async def amend(arguments: Namespace, screen: Screen) -> None:
     )
     async with patient(arguments, screen) as (record, store):
         gid = pick(store, GRANTS, arguments.grant, gids(record))
-        with screen.unless_done(lambda: AS_BEFORE.format(id=short(gid))), unless_kept(screen, record):
+        with _as_before(screen, gid, is_given=True), unless_kept(screen, record):
             grant = await record.amend(gid, acts=acts, purposes=purposes, days=arguments.days)
         screen.result |= described(grant, record)
         screen.say(
@@ -231,6 +233,11 @@ def _identity(word: str, record: "Patient") -> bytes:
     if len(found) != 1:
         raise Usage(NOBODY.format(word=word))
     return found[0]
+
+
+def _as_before(screen: Screen, gid: bytes, *, is_given: bool) -> "AbstractContextManager[None]":
+    """When the block ends before what it asks for is in force, say that the grant is in force as it was."""
+    return screen.unless_done(lambda: AS_BEFORE.format(id=short(gid)) if is_given else "")
 
 
 def _given_otherwise(grant: "LocalGrant", record: "Patient", documents: list[bytes]) -> list[bytes]:
