@@ -457,6 +457,10 @@ def test_a_keeper_that_was_left_out_is_named(capsys: pytest.CaptureFixture[str])
             {"kind": "change", "changes": ("ended",), "name": "Dr X", "grant": b"\xfb" * 32},
             "ended grant fbfbfbfb",
         ),
+        (
+            {"kind": "change", "changes": ("amended",), "grant": b"\xfb" * 32},
+            "changed what grant fbfbfbfb allows",
+        ),
         ({"kind": "granted", "grant": b"\xfb" * 32}, "was given grant fbfbfbfb"),
         ({"kind": "ended", "grant": b"\xfb" * 32}, "the end of grant fbfbfbfb is in force"),
         ({"kind": "change", "changes": ("added", "masked")}, "added, masked"),
