@@ -55,7 +55,9 @@ def record(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         replica=SimpleNamespace(existing_grant=lambda _: grant()),
         service=SimpleNamespace(now=lambda: 1, is_offline=True, alarm=""),
     )
-    monkeypatch.setattr(profiles, "patient", lambda *_: nullcontext((opened, SimpleNamespace(put=lambda *_: None))))
+    monkeypatch.setattr(
+        profiles, "patient", lambda *_: nullcontext((opened, SimpleNamespace(put=lambda *_: None)))
+    )
     monkeypatch.setattr(trust_line, "show_trust", lambda *_: None)
     monkeypatch.setenv("COLUMNS", "500")
     return opened

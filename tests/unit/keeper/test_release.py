@@ -18,11 +18,13 @@ from crypto.sealed.policy_blob import Rate, seal_policy
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import SigningKey
 from crypto.statements import Head, RootRef
+from crypto.trust_root import TrustRoot
 from crypto.wire.keeper_api import ReleaseQuery
 from tests.support.keeper_story import Story, keeper_story
 from tests.support.people import DAY, LOG, NOW, Device, KeeperKeys, Person, fresh
 from tests.support.small_log import random_leaf
 from vault_server.keeper.release import Releases
+from vault_server.keeper.trust import Trust
 
 Questions = Callable[[Story], Awaitable[ReleaseQuery]]
 
@@ -553,8 +555,13 @@ async def test_cosignatures_of_retired_keepers_do_not_count(tmp_path: Path) -> N
         assert await story.keeper.release(msgspec.structs.replace(query, logged=logged))
 
 
-async def test_a_retired_keeper_answers_for_what_is_older(tmp_path: Path) -> None:
-    """A policy made after this keeper had retired lacks the rekey that was due; one made before is answered for."""
+async def test_a_retired_keeper_answers_for_what_is_older(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy made after this keeper had retired lacks the rekey that was due; one made before is answered for.
+
+    The twin takes each policy for one made before, and answers.
+    """
     async with keeper_story(tmp_path / "keeper", k=3, n=4) as story:
         query, service = await story.query(), story.service
         own, *others = service.root.keepers
@@ -570,6 +577,13 @@ async def test_a_retired_keeper_answers_for_what_is_older(tmp_path: Path) -> Non
         with pytest.raises(NotFound) as refusal:
             await story.keeper.release(msgspec.structs.replace(query, blob=later))
         assert "a keeper that has retired" in str(refusal.value.__context__)
+
+        async def of_before(*_: object) -> TrustRoot:
+            return service.root
+
+        with monkeypatch.context() as twin:
+            twin.setattr(Trust, "root", of_before)
+            assert await story.keeper.release(msgspec.structs.replace(query, blob=later))
 
 
 async def test_a_shorter_time_closes_the_longer_one(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
