@@ -142,6 +142,16 @@ def consistency_path(old: int, new: int, hash_of_subtree: SubtreeHash) -> list[b
     return path[::-1]
 
 
+def complete_subtrees(size: int, hash_of_subtree: SubtreeHash) -> list[bytes]:
+    """The subtrees that a ``Frontier`` of the first ``size`` leaves is made of."""
+    found, begin = [], 0
+    for level in reversed(range(size.bit_length())):
+        if size >> level & 1:
+            found.append(hash_of_subtree(level, begin >> level))
+            begin += 1 << level
+    return found
+
+
 def beginning_root(size: int, hash_of_subtree: SubtreeHash) -> bytes:
     """The root over the first ``size`` leaves of a tree."""
     return _hash_between(0, size, hash_of_subtree)

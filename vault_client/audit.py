@@ -14,7 +14,7 @@ from crypto import labels
 from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
 from crypto.checkpoint import TEN_MINUTES
 from crypto.encoding import decode
-from crypto.errors import Refusal
+from crypto.errors import NotFound, Refusal
 from crypto.locators import Locator, end_tag, event_tag
 from crypto.sealed import shares
 from crypto.sealed.unsealing import UnsealingKey
@@ -28,6 +28,7 @@ from vault_client.audit_readings import Readings
 from vault_client.audit_report import AMENDED, FOUNDED, AuditReport, Entry, change_of
 from vault_client.believed_heads import KeptNote
 from vault_client.device_store import DeviceStore
+from vault_client.entries_gone import GONE, EntriesGone, PastEntriesGone
 from vault_client.evidence_gathering import EvidenceGathering
 from vault_client.local_vault import AuditPlace, FoundAt, SharedDocuments
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
@@ -62,7 +63,11 @@ class Audit:
         place = self._store.get("audit", AuditPlace) or AuditPlace(
             scanned=log_scan.begin(origin), last=FIRST, next_link=0
         )
-        blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
+        try:
+            blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
+        except NotFound:  # gone, as those over three years old may be
+            place = await PastEntriesGone(self._store, self._service, self._replica).go_on(place, believed)
+            blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
         result = log_scan.scan(place.scanned, blocks, self._keys(), believed.head)
         answers = sealed_openings(
             self._service.api, self._replica.vault, place.scanned.size, believed.head.size
@@ -95,12 +100,14 @@ class Audit:
         return None if believed is None else self._report(believed)
 
     def _report(self, believed: BelievedHead) -> AuditReport:
+        gone = self._store.get("gone", EntriesGone)
         return AuditReport(
             entries=tuple(entry for _, entry in sorted(self._store.scan("entry", Entry))),
             alarms=tuple(kept_alarms(self._store)),
             size=believed.head.size,
             root=believed.head.root,
             time=believed.time,
+            gone=gone.until if gone is not None else 0,
         )
 
     async def _leaves(self, scanned: Scanned, end: int) -> AsyncIterator[bytes]:
@@ -137,7 +144,8 @@ class Audit:
                 continue
             self._check_time(leaf, opening, audited, believed)
             if leaf.by_vault:
-                expected = FIRST if place.last == FIRST else previous(opening.salt2, place.last)
+                last = opening.previous if place.last == GONE else place.last
+                expected = FIRST if last == FIRST else previous(opening.salt2, last)
                 if opening.part.prev != expected:
                     self._alarms.add(
                         "CHAIN", leaf, "An entry does not follow from the one before it.", opening

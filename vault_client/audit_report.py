@@ -64,13 +64,17 @@ class Entry(Body, frozen=True):
 
 
 class AuditReport(Body, frozen=True):
-    """What the log says of the record, and what is wrong with it. ``time``: of the newest cosignature."""
+    """What the log says of the record, and what is wrong with it. ``time``: of the newest cosignature.
+
+    ``gone``: up to which index entries were gone when this device came to look at them; 0 when it saw all.
+    """
 
     entries: tuple[Entry, ...]
     alarms: tuple[Alarm, ...]
     size: Natural
     root: Bytes32
     time: Natural
+    gone: Natural
 
 
 def change_of(operation: AnyOperation) -> str:

@@ -103,7 +103,9 @@ class EvidenceGathering:
         """The entries that the alarm compares with, as far as they are shown again."""
         root, service = self._service.root, self._service
         checkpoint = open_checkpoint(self._note, root.log_key_of(self._believed.origin))
-        report = AuditReport(entries=(), alarms=(), size=checkpoint.size, root=checkpoint.root, time=0)
+        report = AuditReport(
+            entries=(), alarms=(), size=checkpoint.size, root=checkpoint.root, time=0, gone=0
+        )
         exported = ExportEntries(service, self._replica, report, checkpoint)
         found = []
         for index in raised.compared[:7]:

@@ -85,6 +85,10 @@ class HttpVault:
         """The chain of trust roots."""
         return await self._ask("trust_roots", query, m.TrustRootChain)
 
+    async def log_beginning(self, query: m.LogQuery) -> m.LogBeginning:
+        """From which entry on a log's entries are there."""
+        return await self._ask("log_beginning", query, m.LogBeginning)
+
     async def challenge(self, query: m.LoginRequest) -> m.Challenge:
         """A nonce to log in with."""
         return await self._ask("challenge", query, m.Challenge)

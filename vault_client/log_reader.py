@@ -5,7 +5,7 @@ from functools import partial
 
 from crypto.access_log import LEAF, parse_leaf
 from crypto.evidence import Beginning
-from crypto.merkle import SubtreeHash, beginning_root, consistency_path, inclusion_path
+from crypto.merkle import SubtreeHash, beginning_root, complete_subtrees, consistency_path, inclusion_path
 from crypto.tiles import WIDTH, Tile, decode_bundle, subtree_reader, tile_path
 from crypto.wire.vault_api import VaultApi
 
@@ -43,6 +43,11 @@ class LogReader:
     async def inclusion(self, origin: str, indexes: Sequence[int], size: int) -> list[list[bytes]]:
         """The audit path of each of ``indexes`` in the tree of ``size`` leaves. Unverified."""
         return await self._paths(origin, size, [partial(inclusion_path, index, size) for index in indexes])
+
+    async def subtrees(self, origin: str, first: int, size: int) -> list[bytes]:
+        """The complete subtrees that the first ``first`` leaves are, in the tree of ``size``. Unverified."""
+        (found,) = await self._paths(origin, size, [lambda subtrees: complete_subtrees(first, subtrees)])
+        return found
 
     async def _paths(self, origin: str, size: int, made: Sequence[Proof]) -> list[list[bytes]]:
         wanted: dict[Tile, None] = {}

@@ -21,6 +21,7 @@ from vault_client import trust
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import HttpVault
 from vault_client.kept_heads import KeptHeads
+from vault_client.log_beginning import believed_beginning
 from vault_client.log_reader import LogReader
 from vault_client.progress import Progress
 from vault_client.trust import BelievedHead
@@ -31,10 +32,12 @@ from vault_client.version import VERSION
 class PublicLog:
     """A log that was found whole. ``time``: of the newest cosignature on its head.
 
+    ``begins``: the first entry that is there; those before it are over three years old and gone.
     ``note``: that head as it was shown. ``continues``: the size of the head kept earlier. ``seconds``: how long it took.
     """
 
     origin: str
+    begins: int
     size: int
     root: bytes
     time: int
@@ -123,7 +126,8 @@ class _Check:
         began, kept = time.monotonic(), self._kept.get(origin)
         note = await self._api.checkpoint(origin)
         believed = trust.believe_note(self._root, origin, note, self._clock())
-        at_kept = await self._check_tiles(believed, 0 if kept is None else kept.size)
+        begins = await self._begins(believed)
+        at_kept = await self._check_tiles(believed, begins, 0 if kept is None else kept.size)
         if self._folder is not None and kept is not None and at_kept != kept.root:
             raise self._folder.contradiction(kept, note)
         later = trust.believe_note(self._root, origin, await self._api.checkpoint(origin), self._clock())
@@ -131,6 +135,7 @@ class _Check:
         trust.advance(believed, later, path)
         return PublicLog(
             origin=origin,
+            begins=begins,
             size=believed.head.size,
             root=believed.head.root,
             time=believed.time,
@@ -147,8 +152,16 @@ class _Check:
                 "ask the operator why."
             )
 
-    async def _check_tiles(self, believed: BelievedHead, prefix: int) -> bytes | None:
-        """The leaves give the root, and each tile is the hashes that the leaves give.
+    async def _begins(self, believed: BelievedHead) -> int:
+        """The first entry that is there."""
+        try:
+            await LogReader(self._api).leaves(believed.origin, 0, min(WIDTH, believed.head.size))
+        except NotFound:
+            return await believed_beginning(self._api, self._root, believed)
+        return 0
+
+    async def _check_tiles(self, believed: BelievedHead, begins: int, prefix: int) -> bytes | None:
+        """The leaves give the root, and each tile is the hashes that the leaves give; of those that are gone, the hashes do.
 
         Returns the root of the first ``prefix`` leaves; nothing when there are not so many.
         """
@@ -157,11 +170,14 @@ class _Check:
         taken: set[bytes] = set()
         at_prefix = EMPTY_ROOT if prefix == 0 else None
         for start in range(0, size, WIDTH):
-            leaves = await reader.leaves(believed.origin, start, min(start + WIDTH, size))
-            if believed.origin == self._root.directory_origin:
-                _take_places(leaves, taken)
-            row = [leaf_hash(leaves[at : at + LEAF]) for at in range(0, len(leaves), LEAF)]
-            await _check_tile(api, believed.origin, Tile(0, start // WIDTH, len(row)), row)
+            if start < begins:
+                row = decode_tile(await api.tile(believed.origin, tile_path(Tile(0, start // WIDTH))), WIDTH)
+            else:
+                leaves = await reader.leaves(believed.origin, start, min(start + WIDTH, size))
+                if believed.origin == self._root.directory_origin:
+                    _take_places(leaves, taken)
+                row = [leaf_hash(leaves[at : at + LEAF]) for at in range(0, len(leaves), LEAF)]
+                await _check_tile(api, believed.origin, Tile(0, start // WIDTH, len(row)), row)
             for each in row:
                 frontier.append(each)
                 if frontier.size == prefix:

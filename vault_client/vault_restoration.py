@@ -70,6 +70,7 @@ def _start_over(store: DeviceStore) -> None:
             "blocked",
             "audit",
             "audited",
+            "gone",
             "entry",
             "alarm",
             "finding",

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crypto.identity_chain import LONGEST_CERTIFICATE
+from crypto.pruning import DAY, RETENTION
 from languages.help import SpokenParser
 from vault_server import program
 from vault_server.settings import DEFAULT, Settings
 
 NAME = "coffre"
+MOST_DAYS = 36500
 MAX_DAYS = LONGEST_CERTIFICATE // (24 * 3600)
 
 
@@ -36,6 +38,7 @@ def _serve(options: argparse.Namespace) -> None:
         public_host=options.public_host,
         cover_leaves_a_day=options.cover_leaves,
         shard_vaults=options.shard_vaults,
+        retention=options.retention_days * DAY,
     )
     if options.backup is not None:
         from vault_server.backup import back_up
@@ -118,6 +121,13 @@ def _parser() -> argparse.ArgumentParser:
         default=4096,
         metavar="N",
         help="how many records a log takes before the next one is begun (default: %(default)s)",
+    )
+    run.add_argument(
+        "--retention-days",
+        type=program.number(MOST_DAYS, least=RETENTION // DAY),
+        default=RETENTION // DAY,
+        metavar="N",
+        help="for how many days log entries and what opens them are kept, 1095 (three years) at least (default: %(default)s)",
     )
     instead = run.add_mutually_exclusive_group()
     instead.add_argument(

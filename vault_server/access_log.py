@@ -183,8 +183,9 @@ class AccessLog:
         level, n, width = parse_tile_path(path)
         size = self._log(origin).durable.size
         if level == "entries":
-            if n * WIDTH + width <= size:
-                return encode_bundle(await rows.leaves(self._reader, origin, n * WIDTH, width))
+            leaves = await rows.leaves(self._reader, origin, n * WIDTH, width)
+            if len(leaves) == width and n * WIDTH + width <= size:  # else it is yet to come, or gone
+                return encode_bundle(leaves)
         elif n * WIDTH + width <= size >> 8 * level:
             data = await self._fetch_tile(TileName(origin, level, n))
             if data is not None and len(data) >= width * HASH_SIZE:

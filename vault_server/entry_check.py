@@ -11,8 +11,10 @@ from crypto.access_log import FIRST, Disclosure, Leaf, parse_leaf
 from crypto.encoding import decode
 from crypto.errors import NotFound, NotProven, Refusal
 from crypto.locators import Locator, SlotColumn, directory_slot
+from crypto.merkle import HASH_SIZE, leaf_hash
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
+from crypto.tiles import WIDTH
 from crypto.vault_links import End, Genesis, Grant, VaultLink, scan_key_commitment
 from vault_server.log_check import does_not_fit
 from vault_server.store import entry_rows as rows
@@ -84,7 +86,8 @@ class EntryCheck:
                 raise does_not_fit(f"The opening of entry {index} of {origin} is of another record or epoch.")
             last = leaf.commitment
             found.add(index)
-        if last != row.last:
+        gone = not found and self._logs[origin].minimum > 0
+        if last != row.last and not gone:
             raise does_not_fit(
                 f"The newest opening of record {vault.hex()}, of an entry of {origin}, is gone."
             )
@@ -111,11 +114,7 @@ class EntryCheck:
                         f"What opens the entries of link {n} of record {vault.hex()} is not all there."
                     )
                 for each, body in zip(shown, signed, strict=True):
-                    leaf = await self._leaf(origin, each.index)
-                    if each.index not in opened:
-                        raise _no_opening(each.index, origin)
-                    if not _opens(each, body, leaf):
-                        raise _other_link(each.index, origin)
+                    await self._check_link_leaf(origin, each, body, opened)
         if (n, digest) != (row.head.n, row.head.link):
             raise does_not_fit(
                 f"The newest link of record {vault.hex()}, which is written in {origin}, is gone."
@@ -124,6 +123,26 @@ class EntryCheck:
             raise does_not_fit(
                 f"Of record {vault.hex()} there is more to open entries of {origin} than it has links."
             )
+
+    async def _check_link_leaf(
+        self, origin: str, shown: Disclosure, body: Envelope, opened: set[int]
+    ) -> None:
+        """The entry of a link is the one it commits to: of an entry that is gone, its hash is."""
+        index, minimum = shown.index, self._logs[origin].minimum
+        if index >= minimum:
+            leaf = await self._leaf(origin, index)
+            if index not in opened:
+                raise _no_opening(index, origin)
+            if not _opens(shown, body, leaf):
+                raise _other_link(index, origin)
+            return
+        tile = await leaf_rows.tile(self._db, origin, 0, index // WIDTH) or b""
+        at = index % WIDTH * HASH_SIZE
+        if (
+            shown.part.body != body.digest
+            or leaf_hash(shown.leaf(body).to_bytes()) != tile[at : at + HASH_SIZE]
+        ):
+            raise _other_link(index, origin)
 
     async def _signed(self, n: int, envelope: Envelope, before: bytes) -> list[Envelope]:
         """What each entry of a link commits to: the link, then each event, and the link again for each end."""
@@ -148,6 +167,8 @@ class EntryCheck:
         with _in_words(f"What is kept of an answered request of record {vault.hex()} cannot be read."):
             origin = (await vault_rows.vault(self._db, vault)).head.origin
             shown = decode(data, Disclosure)
+        if shown.index < self._logs[origin].minimum:
+            return  # gone, and what was kept for ten minutes goes too
         leaf = await self._leaf(origin, shown.index)
         if (shown.part.body, shown.slot_one, shown.slot_two) != (digest, leaf.slot_one, leaf.slot_two):
             raise does_not_fit(
@@ -158,9 +179,11 @@ class EntryCheck:
         """No entry is left that somebody must have: in the directory all are links', in a shard what a scan key finds."""
         claimed = self._claimed[log.origin]
         for start in range(0, log.size, BLOCK):
-            leaves = enumerate(await leaf_rows.leaves(self._db, log.origin, start, BLOCK), start)
+            leaves = await leaf_rows.numbered_leaves(self._db, log.origin, start, BLOCK)
             left = [
-                (index, leaf) for index, leaf in leaves if not claimed[index] and parse_leaf(leaf) is not None
+                (index, leaf)
+                for index, _, leaf in leaves
+                if not claimed[index] and parse_leaf(leaf) is not None
             ]
             if left and log.origin == self._directory:
                 raise does_not_fit(f"The link behind entry {left[0][0]} of {log.origin} is gone.")

@@ -11,13 +11,15 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from crypto import trust_root
-from crypto.errors import Damaged, NotPermitted
+from crypto.checkpoint import open_checkpoint
+from crypto.errors import Damaged, NotPermitted, Refusal
 from crypto.trust_root import TrustRoot
 from languages.catalogue import spoken
 from vault_server import instance
 from vault_server.entry_check import EntryCheck
 from vault_server.log_check import check_head, check_note, check_whole, does_not_fit
 from vault_server.settings import Settings
+from vault_server.store import dated_heads
 from vault_server.store import leaves as rows
 from vault_server.store.connection import Connection
 from vault_server.store.database import FILE, Statements
@@ -29,6 +31,7 @@ class CheckedLog(NamedTuple):
 
     origin: str
     entries: int
+    begins: int
     tiles: int
     seconds: float
 
@@ -88,7 +91,15 @@ async def _check_log(db: Statements, root: TrustRoot, log: LogRow) -> CheckedLog
             newest = (size, head) if replaced is None else newest
         if newest != (None if published is None else (published.size, published.root)):
             raise does_not_fit(f"The newest head of {log.origin} is not the one that was published.")
-    return CheckedLog(log.origin, log.size, tiles, round(time.monotonic() - began, 3))
+    for dated in await dated_heads.of_log(db, log.origin):
+        try:
+            old = open_checkpoint(dated.note, root.log_key_of(log.origin))
+        except Refusal:
+            raise does_not_fit(
+                f"The head that dates entries of {log.origin} is not as the log signed it."
+            ) from None
+        await check_head(db, log, old.size, old.root)
+    return CheckedLog(log.origin, log.size, log.minimum, tiles, round(time.monotonic() - began, 3))
 
 
 def _check_names(root: TrustRoot, logs: dict[str, LogRow]) -> None:
@@ -123,4 +134,6 @@ def _reading(settings: Settings) -> Iterator[Statements]:
 
 
 def _line(log: CheckedLog) -> str:
-    return spoken(f"{log.origin} — entries: {log.entries}, tiles: {log.tiles}, seconds: {log.seconds}")
+    said = spoken(f"{log.origin} — entries: {log.entries}, tiles: {log.tiles}, seconds: {log.seconds}")
+    gone = spoken(f"Those below {log.begins} were destroyed when their time was over.")
+    return f"{said}. {gone}" if log.begins else said

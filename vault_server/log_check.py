@@ -20,17 +20,25 @@ TO_DO = " Nothing was changed. Restore the newest copy of the data folder."
 
 
 async def check_whole(db: Statements, log: LogRow) -> int:
-    """Check every entry and every tile; returns how many tiles there are. Raises NotProven."""
+    """Check every entry and every tile; returns how many tiles there are. Raises NotProven.
+
+    Of entries that are gone, their hashes must lead to the root with all others.
+    """
+    if not 0 <= log.minimum < max(log.size, 1) or log.minimum % WIDTH:
+        raise does_not_fit(f"{log.origin} cannot begin at entry {log.minimum}.")
     full: list[bytes] = []
     last: list[bytes] = []
     for n in range(-(-log.size // WIDTH)):
-        last = await _lowest(db, log, n)
+        gone = (n + 1) * WIDTH <= log.minimum
+        last = await (_stored_tile(db, log, 0, n, WIDTH) if gone else _lowest(db, log, n))
         if len(last) == WIDTH:
             full.append(root_of(last))
             last = []
-    if (beyond := await rows.leaf_beyond(db, log.origin, log.size)) is not None:
+    if (beyond := await rows.leaf_beyond(db, log.origin, log.minimum, log.size)) is not None:
         raise does_not_fit(
             f"Entry {beyond} of {log.origin} stands outside its signed head, of size {log.size}."
+            if beyond >= log.minimum
+            else f"Entry {beyond} of {log.origin} is there, and all below {log.minimum} are to be gone."
         )
     await _check_above(db, log, full, last)
     return await _check_count(db, log)

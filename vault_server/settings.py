@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from crypto.pruning import RETENTION
 from vault_server.listening import Listening, bracketed
 
 DEFAULT = Listening(8765)
@@ -44,6 +45,7 @@ class Settings:
     public_host: str | None = None
     shard_vaults: int = 4096
     cover_leaves_a_day: int = 300
+    retention: int = RETENTION
     recosign_seconds: float = 300
     receipt_seconds: float = 10
     keeper_seconds: float = 5

@@ -1,4 +1,4 @@
-"""What the server does by itself: cosigning idle logs again, cover leaves, forgetting what has ended, sweeping."""
+"""What the server does by itself: cosigning idle logs again, cover leaves, forgetting what has ended, sweeping, pruning."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,13 +8,14 @@ from crypto.checkpoint import TEN_MINUTES
 from crypto.secret_bytes import SecretBytes
 from vault_server.access_log import AccessLog
 from vault_server.event_log import note
+from vault_server.pruning import Pruning
 from vault_server.settings import Settings
 from vault_server.store import grants as grant_rows
 from vault_server.store import identities as identity_rows
 from vault_server.store.database import Transaction, Writer
 from vault_server.uploads import DAY, Uploads
 
-MINUTE = 60
+MINUTE, HOUR = 60, 3600
 
 
 class Upkeep:
@@ -26,12 +27,14 @@ class Upkeep:
         writer: Writer,
         log: AccessLog,
         uploads: Uploads,
+        pruning: Pruning,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._log = log
         self._uploads = uploads
+        self._pruning = pruning
         self._clock = clock
         self._covered: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -43,6 +46,7 @@ class Upkeep:
             _repeat(min(recosign, MINUTE) / 4, self.recosign),
             _repeat(MINUTE, self.forget),
             _repeat(DAY, self.sweep),
+            _repeat(HOUR, self.prune),
         ]
         if self._settings.cover_leaves_a_day:
             # Not at once: nothing is logged before the keepers have confirmed the logs.
@@ -89,6 +93,10 @@ class Upkeep:
     async def sweep(self) -> None:
         """Ciphertext that no link came to name within a day."""
         await self._uploads.sweep(int(self._clock()) - DAY)
+
+    async def prune(self) -> None:
+        """A cosigned head of each day is kept, and entries that are older than they are kept are destroyed."""
+        await self._pruning.run()
 
 
 async def _repeat(seconds: float, job: Callable[[], Awaitable[None]], *, at_once: bool = True) -> None:

@@ -18,6 +18,7 @@ from vault_server.instance import Instance
 from vault_server.limits import Buckets
 from vault_server.mailboxes import Mailboxes
 from vault_server.passkeys import AccountPasskeys
+from vault_server.pruning import Pruning
 from vault_server.reading import Reading
 from vault_server.record_chains import RecordChains
 from vault_server.records import Records
@@ -76,7 +77,8 @@ class Vault:
         )
         self.accounts = Buckets(settings.limits.account, clock)
         self.founding = Buckets(settings.limits.founding, clock)
-        self._upkeep = Upkeep(settings, self.writer, self.log, self.uploads, clock)
+        self.pruning = Pruning(instance.root, reader, self.writer, self.log, settings.retention, clock)
+        self._upkeep = Upkeep(settings, self.writer, self.log, self.uploads, self.pruning, clock)
 
     @classmethod
     async def start(
@@ -149,6 +151,10 @@ class VaultSession:
     async def trust_roots(self, query: m.TrustRootQuery) -> m.TrustRootChain:
         """The chain of trust roots."""
         return m.TrustRootChain(chain=self._vault.instance.trust_roots[query.since :])
+
+    async def log_beginning(self, query: m.LogQuery) -> m.LogBeginning:
+        """From which entry on a log's entries are there."""
+        return await self._vault.pruning.beginning(query.origin)
 
     async def challenge(self, query: m.LoginRequest) -> m.Challenge:
         """A nonce to log in with."""

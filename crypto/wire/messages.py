@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from crypto.access_log import Disclosure, Leaf, Outcome
-from crypto.checkpoint import Checkpoint, LogKey
+from crypto.checkpoint import MAX_NOTE, Checkpoint, LogKey
 from crypto.encoding import Body, Bytes16, Bytes32, Natural, Positive, SecretBody, ShortText
 from crypto.errors import NotProven
 from crypto.grants import SealedPolicy
@@ -23,6 +23,7 @@ MAX_PARTS = 256
 MAX_DOCUMENT = 1 << 31
 MAX_CIPHERTEXT = ciphertext_length(padded_length(MAX_DOCUMENT))
 
+NoteText = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_NOTE)]
 ReceiptText = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_TEXT)]
 Parts = Annotated[tuple[bytes, ...], msgspec.Meta(max_length=1024)]
 
@@ -41,6 +42,19 @@ class TrustRootChain(Body, frozen=True):
     """Signed trust roots, oldest first."""
 
     chain: tuple[Envelope, ...]
+
+
+class LogQuery(Body, frozen=True):
+    """Asks about one log."""
+
+    origin: ShortText
+
+
+class LogBeginning(Body, frozen=True):
+    """From which entry on a log's entries are there (0: from the first), and a cosigned checkpoint that dates the others."""
+
+    minimum: Natural
+    note: NoteText | None
 
 
 class Proven(NamedTuple):

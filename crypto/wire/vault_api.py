@@ -29,6 +29,10 @@ class VaultApi(Protocol):
         """The chain of trust roots."""
         ...
 
+    async def log_beginning(self, query: m.LogQuery) -> m.LogBeginning:
+        """From which entry on a log's entries are there, and what shows how old the others were."""
+        ...
+
     async def challenge(self, query: m.LoginRequest) -> m.Challenge:
         """A nonce to log in with."""
         ...
@@ -165,6 +169,7 @@ class Operation:
 OPERATIONS = (
     Operation("version", m.Empty, m.Version, session=False),
     Operation("trust_roots", m.TrustRootQuery, m.TrustRootChain, session=False),
+    Operation("log_beginning", m.LogQuery, m.LogBeginning, session=False),
     Operation("challenge", m.LoginRequest, m.Challenge, session=False),
     Operation("login", m.Login, m.Session, session=False),
     Operation("root_challenge", m.RootLoginRequest, m.Challenge, session=False),

@@ -45,6 +45,7 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
     screen.result["logs"] = [
         {
             "origin": log.origin,
+            "begins": log.begins,
             "size": log.size,
             "root": log.root.hex(),
             "time": log.time,
@@ -61,6 +62,12 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
     ]
     screen.table(("Log", "Entries", "Root", "Cosigned (UTC)", "Seconds"), rows)
     screen.say(WHOLE)
+    for log in checked.logs:
+        if log.begins:
+            screen.say(
+                f"Entries of {log.origin} below number {log.begins} are gone: keepers dated them over three years ago. Their "
+                "hashes are there, and are in the root."
+            )
     if kept is not None:
         for log in checked.logs:
             if log.continues is not None:

@@ -72,6 +72,10 @@ DISCLOSING = (
     "A scan key is to be disclosed. Whoever has the file can then find the entries of your record in the public log: how many "
     "there are and when they came. It opens none of them."
 )
+GONE = (
+    "Entries of this log below number {number} are over three years old, and gone from the service. Those that this device had "
+    "not looked at before are not listed; the changes of your record among them are proved by receipt."
+)
 KEY_WITHOUT_FILE = "--disclose-keys needs --evidence DIR. Nothing was done."
 
 
@@ -128,6 +132,8 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         lines = folded(report.entries, everything=arguments.all)
         rows = [_row(line, titles, deleted, record.own.identity) for line in lines]
         screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
+        if report.gone:
+            screen.say(GONE.format(number=report.gone))
         show_alarms(screen, report.alarms)
         if not report.alarms and unchecked is None:
             count = counted(len(report.entries), "entry", "entries")

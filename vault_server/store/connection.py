@@ -11,7 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 5000")
+PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "foreign_keys = ON",
+    "busy_timeout = 5000",
+    "secure_delete = ON",
+)
 
 
 class Connection:
@@ -43,6 +49,15 @@ class Connection:
     async def commit(self) -> None:
         """End the transaction; what it wrote is durable once this returns."""
         await asyncio.get_running_loop().run_in_executor(self._committing, self.all, "COMMIT")
+
+    async def empty_wal(self) -> bool:
+        """Move all that was committed into the database and cut the write-ahead log, which still holds what was destroyed.
+
+        False while another process reads: then it is to be asked again.
+        """
+        ask = ("PRAGMA wal_checkpoint(TRUNCATE)",)
+        rows = await asyncio.get_running_loop().run_in_executor(self._committing, self.all, *ask)
+        return bool(rows[0][0] == 0)
 
     def close(self) -> None:
         """Close the connection, after a COMMIT that is under way."""

@@ -22,7 +22,7 @@ from vault_server.store.files import make_folder
 
 BATCH = 256
 LATER_SECONDS = 1
-MIGRATIONS = ("schema.sql", "roots.sql", "passkeys.sql")
+MIGRATIONS = ("schema.sql", "roots.sql", "passkeys.sql", "pruning.sql")
 FILE = "coffre.db"
 
 T = TypeVar("T")
@@ -49,12 +49,16 @@ class Statements:
 
 
 class Transaction(Statements):
-    """The transaction of a batch. ``staged``: each log's leaves, written at its end; ``after``: called once it is durable."""
+    """The transaction of a batch. ``staged``: each log's leaves, written at its end; ``after``: called once it is durable.
+
+    ``destroys``: set by a job that destroys what must not be found on the disk any more.
+    """
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
         self.staged: dict[str, list[bytes]] = {}
         self.after: list[Callable[[], None]] = []
+        self.destroys = False
         self._unsaved = False
 
     async def all(self, sql: str, *values: object) -> list[Sequence[Any]]:
@@ -103,6 +107,7 @@ class Writer:
         self._stopped: Unavailable | None = None
         self._task: asyncio.Task[None] | None = None
         self._later: list[Job[None]] = []
+        self._destroyed = False
         self.integrate: Integrate | None = None
 
     def start(self) -> None:
@@ -153,9 +158,16 @@ class Writer:
                 batch.append(self._queue.get_nowait())
             try:
                 await self._commit([(job, future) for job, future in batch if not future.cancelled()])
+                await self._empty_wal()
             finally:
                 for _ in batch:
                     self._queue.task_done()
+
+    async def _empty_wal(self) -> None:
+        """What was destroyed is not left in the write-ahead log. While a backup reads it is: the next batch asks again."""
+        if self._destroyed and self._stopped is None:
+            with suppress(sqlite3.Error):  # a failing disk is told by what is written next
+                self._destroyed = not await self._connection.empty_wal()
 
     async def _commit(self, batch: list[tuple[Job[Any], asyncio.Future[Any]]]) -> None:
         if self._stopped is not None:
@@ -175,6 +187,7 @@ class Writer:
             if self.integrate is not None:
                 await self.integrate(transaction)
             await self._connection.commit()
+            self._destroyed |= transaction.destroys
             for callback in transaction.after:
                 callback()
         except Exception as error:  # whatever it is, nobody may go on waiting: the outcome is unknown

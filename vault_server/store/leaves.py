@@ -7,17 +7,18 @@ from vault_server.store.database import Statements
 
 
 class LogRow(NamedTuple):
-    """One log as it is stored."""
+    """One log as it is stored. The entries below ``minimum`` are gone."""
 
     origin: str
     shard: int | None
     size: int
     root: bytes
+    minimum: int = 0
 
 
 async def logs(db: Statements) -> list[LogRow]:
     """Every log of this server."""
-    return [LogRow(*row) for row in await db.all("SELECT origin, shard, size, root FROM logs")]
+    return [LogRow(*row) for row in await db.all("SELECT origin, shard, size, root, minimum FROM logs")]
 
 
 async def add_log(db: Statements, origin: str, shard: int | None, root: bytes) -> bool:
@@ -69,10 +70,22 @@ async def numbered_leaves(db: Statements, origin: str, first: int, count: int) -
     return await db.all(sql, origin, first, first + count)
 
 
-async def leaf_beyond(db: Statements, origin: str, size: int) -> int | None:
-    """The index of a leaf that is not one of the first ``size``, if there is any."""
-    sql = "SELECT idx FROM leaves WHERE origin = $1 AND (idx < 0 OR idx >= $2) ORDER BY idx LIMIT 1"
-    row = await db.one(sql, origin, size)
+async def minimum(db: Statements, origin: str) -> int:
+    """The index of the first entry of a log that is not gone."""
+    row = await db.one("SELECT minimum FROM logs WHERE origin = $1", origin)
+    return 0 if row is None else int(row[0])
+
+
+async def prune(db: Statements, origin: str, minimum: int) -> None:
+    """Destroy the leaves below ``minimum``; their hashes stay."""
+    await db.all("DELETE FROM leaves WHERE origin = $1 AND idx < $2", origin, minimum)
+    await db.all("UPDATE logs SET minimum = $1 WHERE origin = $2", minimum, origin)
+
+
+async def leaf_beyond(db: Statements, origin: str, minimum: int, size: int) -> int | None:
+    """The index of a leaf below ``minimum``, or not one of the first ``size``, if there is any."""
+    sql = "SELECT idx FROM leaves WHERE origin = $1 AND (idx < $2 OR idx >= $3) ORDER BY idx LIMIT 1"
+    row = await db.one(sql, origin, minimum, size)
     return None if row is None else int(row[0])
 
 

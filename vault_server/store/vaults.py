@@ -102,6 +102,18 @@ async def add_opening(db: Statements, vault: bytes, index: int, epoch: int, box:
     await db.all(sql, vault, index, epoch, box)
 
 
+async def in_log(db: Statements, origin: str) -> list[bytes]:
+    """The vaults that are written in a log."""
+    return [
+        row[0] for row in await db.all("SELECT vault, head FROM vaults") if _head(row[1]).origin == origin
+    ]
+
+
+async def forget_openings(db: Statements, vault: bytes, below: int) -> None:
+    """Destroy the openings of the entries below an index."""
+    await db.all("DELETE FROM openings WHERE vault = $1 AND idx < $2", vault, below)
+
+
 async def openings(db: Statements, vault: bytes, since: int, count: int) -> list[tuple[int, int, bytes]]:
     """Up to ``count`` openings from index ``since`` on: index, epoch, box."""
     sql = "SELECT idx, epoch, box FROM openings WHERE vault = $1 AND idx >= $2 ORDER BY idx LIMIT $3"

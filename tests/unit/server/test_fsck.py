@@ -126,7 +126,7 @@ BY_HAND = {
     "a signed head moved on": ("UPDATE logs SET size = size + 1 WHERE shard = 0", "of vault.example/coffre/log/0 is gone"),
     "a signed head taken back": ("UPDATE logs SET size = size - 1 WHERE shard = 0", "of vault.example/coffre/log/0"),
     "a signed head removed": ("DELETE FROM logs WHERE shard = 0", "signed head of vault.example/coffre/log/0 is gone"),
-    "a signed head added": ("INSERT INTO logs SELECT 'vault.example/coffre/log/7', 7, 0, 0, zeroblob(32), NULL", "another log stands in its place"),
+    "a signed head added": ("INSERT INTO logs SELECT 'vault.example/coffre/log/7', 7, 0, 0, zeroblob(32), NULL, 0", "another log stands in its place"),
     "a published head removed": ("UPDATE logs SET note = NULL WHERE shard = 0", "newest published checkpoint of vault.example/coffre/log/0 is gone"),
     "a published head changed": ("UPDATE logs SET note = CAST(replace(CAST(note AS TEXT), '/0', '/1') AS BLOB) WHERE shard = 0", "newest published checkpoint of vault.example/coffre/log/0 is not as"),
     "a published head of another log": ("UPDATE logs SET note = (SELECT note FROM logs WHERE shard = 1) WHERE shard = 0", "newest published checkpoint of vault.example/coffre/log/0 is not as"),
