@@ -16,7 +16,7 @@ from crypto.signing import Envelope, SigningKey, sign
 from crypto.tiles import HEIGHT, WIDTH, Tile, encode_bundle
 from crypto.trust_root import InstanceCard
 from crypto.wire.keeper_api import KeeperCard
-from crypto.wire.messages import TrustRootChain
+from crypto.wire.messages import LogBeginning, TrustRootChain
 from tests.support.people import LOG, NOW, Directory, KeeperKeys, Service, fresh
 
 
@@ -26,6 +26,7 @@ class SmallLog:
     def __init__(self, origin: str, key: SigningKey) -> None:
         self.origin, self.key = origin, key
         self.leaves: list[bytes] = []
+        self.beginning = LogBeginning(minimum=0, note=None)
 
     def append(self, leaf: bytes) -> int:
         """Add a leaf and return its place."""
@@ -48,7 +49,7 @@ class SmallLog:
     def bundle(self, tile: Tile) -> bytes:
         """An entry bundle."""
         start = tile.n * WIDTH
-        if start + tile.width > len(self.leaves):
+        if start + tile.width <= self.beginning.minimum or start + tile.width > len(self.leaves):
             raise NotFound("This part of the log")
         return encode_bundle(self.leaves[start : start + tile.width])
 
@@ -182,6 +183,11 @@ class LoggedService(Service):
         """A tile of a log's hashes."""
         self._answer()
         return self.logs[origin].tile(tile)
+
+    async def beginning(self, origin: str) -> LogBeginning:
+        """From which entry on a log's entries are there."""
+        self._answer()
+        return self.logs[origin].beginning
 
     def _answer(self) -> None:
         if self.silent:

@@ -90,7 +90,7 @@ class Keeper:
                 clock=time,
                 trust=trust,
                 logs=logs,
-                mirror=Mirror(logs, store, source),
+                mirror=Mirror(logs, store, source, trust, time),
                 source=source,
                 evidence=EvidenceFolder(data, keys.cosigning, time, trust, events),
                 floor=standing.clock,

@@ -9,7 +9,7 @@ from crypto.checkpoint import MAX_NOTE
 from crypto.encoding import decode, encode
 from crypto.errors import NotFound, Unreachable
 from crypto.tiles import Tile, tile_path
-from crypto.wire.messages import MAX_MESSAGE, TrustRootChain, TrustRootQuery
+from crypto.wire.messages import MAX_MESSAGE, LogBeginning, LogQuery, TrustRootChain, TrustRootQuery
 from crypto.wire.vault_api import PREFIX
 from vault_server.http_client import HttpAnswer, HttpClient
 from vault_server.media_types import JSON
@@ -32,6 +32,10 @@ class Source(Protocol):
 
     async def bundle(self, origin: str, tile: Tile) -> bytes:
         """An entry bundle of a log. Raises NotFound when there is none of this width."""
+        ...
+
+    async def beginning(self, origin: str) -> LogBeginning:
+        """From which entry on a log's entries are there."""
         ...
 
     async def tile(self, origin: str, tile: Tile) -> bytes:
@@ -66,6 +70,12 @@ class HttpSource:
     async def tile(self, origin: str, tile: Tile) -> bytes:
         """A tile of a log's hashes. Raises NotFound when there is none of this width."""
         return _body(await self._client.get(f"{_path(origin)}/{tile_path(tile)}", MAX_TILE))
+
+    async def beginning(self, origin: str) -> LogBeginning:
+        """From which entry on a log's entries are there."""
+        query = encode(LogQuery(origin=origin))
+        answer = await self._client.post(f"{PREFIX}/log_beginning", JSON, query, MAX_MESSAGE)
+        return decode(_body(answer), LogBeginning)
 
 
 def _body(answer: HttpAnswer) -> bytes:
