@@ -196,6 +196,11 @@ class _Check:
             self._add("changed", f"entry {index} of the log", why)
         for index, why in log.unknown:
             self._unchecked(f"who read in entry {index} of the log", why)
+        if log.begins:
+            self._unchecked(
+                f"what the log said before entry {log.begins}",
+                "those entries are not in the export: they were over three years old and gone, or were left out",
+            )
         self.checked.entries = log.entries
 
     def _check_documents(self, chain: ExportedChain, progress: Progress | None) -> None:

@@ -4,15 +4,18 @@ from collections.abc import AsyncIterator, Sequence
 
 from crypto.access_log import LEAF, Opening, opening_info, parse_leaf
 from crypto.checkpoint import Checkpoint
-from crypto.errors import NotProven, Refusal
+from crypto.errors import NotFound, NotProven, Refusal
 from crypto.exports import ExportedEntry
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
+from crypto.statements import Head
 from crypto.tiles import WIDTH
 from crypto.wire.messages import SealedOpening
 from vault_client.audit_report import AuditReport
+from vault_client.log_beginning import believed_beginning
 from vault_client.sealed_openings import sealed_openings
 from vault_client.service import Service
+from vault_client.trust import BelievedHead
 from vault_client.vault_replica import VaultReplica
 
 _BATCH = 256
@@ -33,8 +36,8 @@ class ExportEntries:
     async def all(self) -> AsyncIterator[ExportedEntry]:
         """Every entry, in order of the log.
 
-        One about which there is an alarm is left out when it does not open. Raises NotProven when the server now keeps
-        back another one.
+        One about which there is an alarm is left out when it does not open, and so are those that are gone by now. Raises
+        NotProven when the server keeps back another one.
         """
         due = due_entries(self._report)
         batch: list[SealedOpening] = []
@@ -48,11 +51,23 @@ class ExportEntries:
                 batch = []
         async for entry in self.proved(batch):
             yield entry
-        if due:
+        gone = await self._gone_until(min(due)) if due else 0
+        if due := {index for index in due if index >= gone}:
             raise NotProven(
                 f"The service does not show entry {min(due)} of your log any more, which it showed before. Nothing was "
                 "exported. Keep this profile as it is, and ask the operator."
             )
+
+    async def _gone_until(self, index: int) -> int:
+        """The first entry that is there, if the one at ``index`` is gone; else 0. Raises NotProven when it may not be."""
+        origin, size, root = self._checkpoint.origin, self._checkpoint.size, self._checkpoint.root
+        start = index // WIDTH * WIDTH
+        try:
+            await self._service.reader.leaves(origin, start, min(start + WIDTH, size))
+        except NotFound:
+            head = BelievedHead(origin=origin, head=Head(size=size, root=root), time=self._report.time)
+            return await believed_beginning(self._service.api, self._service.root, head)
+        return 0
 
     async def proved(self, batch: Sequence[SealedOpening]) -> AsyncIterator[ExportedEntry]:
         """Each of ``batch`` opened, with its path. One about which there is an alarm may be left out."""

@@ -14,6 +14,7 @@ from crypto.errors import BrokenChain, NotProven, Refusal
 from crypto.exports import CHECKPOINT, ENTRIES, ExportedEntry, ExportedGrant, ExportManifest
 from crypto.merkle import leaf_hash, verify_inclusion
 from crypto.requests import AccessRequest, check_request, read_request
+from crypto.signing import Envelope
 from crypto.trust_root import TrustRoot
 from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Tombstone, VaultLink
 from vault_client import trust
@@ -36,7 +37,10 @@ def read_checkpoint(files: ExportFiles, root: TrustRoot, manifest: ExportManifes
 
 
 class ExportedLog:
-    """One pass over the entries. ``entries`` and ``problems`` (by index of the log) grow as it goes."""
+    """One pass over the entries. ``entries`` and ``problems`` (by index of the log) grow as it goes.
+
+    ``begins``: the first entry, where the record has earlier ones that are not in the export; else 0.
+    """
 
     def __init__(
         self, manifest: ExportManifest, checkpoint: Checkpoint, chain: ExportedChain, identities: Identities
@@ -44,6 +48,7 @@ class ExportedLog:
         self.entries: list[Entry] = []
         self.problems: list[tuple[int, str]] = []
         self.unknown: list[tuple[int, str]] = []
+        self.begins = 0
         self._manifest = manifest
         self._checkpoint = checkpoint
         self._chain = chain
@@ -51,7 +56,7 @@ class ExportedLog:
         self._grants = {grant.gid: grant for grant in manifest.grants}
         self._last = FIRST
         self._index = -1
-        self._next_link = 0
+        self._next_link: int | None = 0
         self._due: list[bytes] = []
         self._operations: tuple[AnyOperation, ...] = ()
         self._slots: set[bytes] = set()
@@ -71,7 +76,7 @@ class ExportedLog:
                 "It holds another number of entries than its manifest says: "
                 f"{count}, and not {self._manifest.entries}."
             )
-        if self._next_link != len(self._chain.links):
+        if self._next_link not in (None, len(self._chain.links)):
             raise BrokenChain(f"Change {self._next_link} of the record is not in the log.")
         if self._due:
             raise BrokenChain("A grant's event, or its end, is not in the log.")
@@ -80,6 +85,9 @@ class ExportedLog:
         """That the entry is in the log, and follows from the one before."""
         opening, leaf = entry.opening, entry.leaf
         last, self._last = self._last, leaf.commitment
+        if self._index < 0 and opening.previous != FIRST:
+            # What came before is gone from the log, or was left out: the first change found says where in the record we are.
+            last, self.begins, self._next_link = opening.previous, entry.index, None
         is_later, self._index = entry.index > self._index, max(entry.index, self._index)
         if not is_later or entry.index >= self._manifest.checked:
             raise BrokenChain("It is out of order.")
@@ -94,6 +102,8 @@ class ExportedLog:
 
     def _judged(self, entry: ExportedEntry) -> Iterator[Entry]:
         envelope = entry.opening.envelope
+        if self._next_link is None:
+            self._find_place(envelope)
         if is_link(envelope) and envelope.digest not in self._due:
             yield self._link(entry)
         elif envelope.type in (labels.VAULT_LINK, labels.GRANT_EVENT):
@@ -106,24 +116,28 @@ class ExportedLog:
     def _link(self, entry: ExportedEntry) -> Entry:
         """The next link of the chain. What its grants and ends log comes right behind it."""
         envelope = entry.opening.envelope
-        expected = self._chain.links[self._next_link : self._next_link + 1]
+        n = self._next_link or 0
+        expected = self._chain.links[n : n + 1]
         if self._due or [link.digest for link in expected] != [envelope.digest]:
             raise BrokenChain("It is a change that the record does not have, or not here.")
-        self._next_link += 1
-        self._operations = ()
-        if envelope.type == labels.VAULT_LINK:
-            self._operations = decode(envelope.body, VaultLink).operations
-        for step in self._operations:
-            if isinstance(step, Grant):
-                self._due.append(step.event)
-            elif isinstance(step, End):
-                self._due.append(envelope.digest)
+        self._next_link = n + 1
+        self._operations, self._due = _announced(envelope)
         changes = tuple(dict.fromkeys(map(change_of, self._operations))) or (FOUNDED,)
         documents = tuple(doc for step in self._operations for doc in self._named(step))
         of_grants = [step.gid for step in self._operations if isinstance(step, Grant | End)]
         return self._shown(
             entry, "change", of_grants[0] if of_grants else None, documents=documents, changes=changes
         )
+
+    def _find_place(self, envelope: Envelope) -> None:
+        """Go on at the link that is ``envelope``, or behind the one that announced it."""
+        for n, link in enumerate(self._chain.links):
+            operations, due = _announced(link)
+            if link.digest == envelope.digest:
+                self._next_link = n
+            elif envelope.digest in due:
+                self._next_link = n + 1
+                self._operations, self._due = operations, due[due.index(envelope.digest) :]
 
     def _of_grant(self, entry: ExportedEntry) -> Entry:
         """The event or the end that the link before it announced, in the link's order."""
@@ -198,3 +212,16 @@ class ExportedLog:
             changes=changes,
             purpose=None,
         )
+
+
+def _announced(envelope: Envelope) -> tuple[tuple[AnyOperation, ...], list[bytes]]:
+    """The operations of a link, and what comes right behind it in the log: each event, and the link again for each end."""
+    if envelope.type != labels.VAULT_LINK:
+        return (), []
+    operations = decode(envelope.body, VaultLink).operations
+    due = [
+        step.event if isinstance(step, Grant) else envelope.digest
+        for step in operations
+        if isinstance(step, Grant | End)
+    ]
+    return operations, due

@@ -217,16 +217,21 @@ class RecordChains:
             await upload_rows.commit(transaction, link.vault, step.ver)
 
     async def _erase(self, transaction: Transaction, link: VaultLink) -> list[bytes]:
-        """Destroy what a deleted document leaves behind; returns the versions whose files go too."""
+        """Destroy what a deleted document or an ended grant leaves behind; returns the versions whose files go too."""
         erased = []
         for step in link.operations:
             if isinstance(step, Tombstone):
                 document = await rows.document(transaction, link.vault, step.doc)
+                await grant_rows.forget_document(transaction, link.vault, step.doc)
+                transaction.destroys = True
                 for version in () if document is None else document.versions:
                     hashes = (version.self_wrap, version.descriptor)
                     await identity_rows.erase_parts(transaction, link.vault, hashes)
                     await upload_rows.forget(transaction, link.vault, version.ver)
                     erased.append(version.ver)
+            elif isinstance(step, End):
+                await grant_rows.forget_granted(transaction, step.gid)
+                transaction.destroys = True
         return erased
 
     async def _write_grants(self, transaction: Transaction, vault: bytes, changes: Changes) -> None:

@@ -1,5 +1,6 @@
 """What the operator, or whoever steals the database, finds at the server."""
 
+import asyncio
 import base64
 import types
 
@@ -7,11 +8,13 @@ import pytest
 
 from crypto.errors import CannotOpen
 from crypto.pieces import ciphertext_length
+from crypto.wire.messages import CiphertextQuery
 from tests.adversary.story import TEXTS, Story
 from tests.support.instance import Instance
-from vault_client import own_versions
+from vault_client import own_versions, vault_parts
 from vault_client.local_vault import newest
 from vault_client.practitioner import TREATMENT
+from vault_client.remains import remains_of
 from vault_server.settings import Settings
 
 TITLE = "Sérologie-VIH-confidentielle"
@@ -92,6 +95,37 @@ async def test_an_unsealed_title_would_be_found(
         with pytest.raises(CannotOpen):
             await story.add(TEXT, f"{title}.txt")
     assert found(instance, {"title": title.encode()}) == {"title"}
+
+
+async def test_what_stays_of_a_deleted_document(story: Story, instance: Instance) -> None:
+    """Its entries stay in the log, 97 bytes each that hold nothing of it; no ciphertext, key or description stays anywhere."""
+    patient, document = story.patient, story.documents[1]
+    await story.read(1)
+    report = await patient.log()
+    local = patient.replica.document(document.doc)
+    version = newest(local.document)
+    query = CiphertextQuery(vault=patient.vault, request=None, ver=version.ver, start=0)
+    ciphertext = b"".join([chunk async for chunk in patient.service.api.ciphertext(query)])
+    descriptor = (await vault_parts.fetched(patient.service, patient.vault, [version.descriptor])).popitem()[
+        1
+    ]
+    secrets = {"ciphertext": ciphertext[-32:], "wrap": local.self_wrap, "descriptor": descriptor}
+    assert {name for name, secret in secrets.items() if secret in everything(instance)} == set(secrets)
+    await patient.delete(document.doc)
+    for _ in range(100):  # the write-ahead log is cut right after the answer
+        if not {name for name, secret in secrets.items() if secret in everything(instance)}:
+            break
+        await asyncio.sleep(0.05)
+    else:
+        pytest.fail("the server still has what was deleted")
+    remains = await remains_of(patient.service, story.origin, report, document.doc)
+    assert remains is not None
+    assert (remains.entries, len(remains.leaf)) == (
+        4,
+        97,
+    )  # added; the link that shared it, and its event; read
+    ids = (document.doc, version.ver, version.ct_root, patient.vault, patient.own.identity)
+    assert not any(part[:8] in remains.leaf for part in ids)
 
 
 async def test_sizes_say_little_and_equal_documents_nothing(story: Story) -> None:

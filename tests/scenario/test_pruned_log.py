@@ -152,6 +152,12 @@ async def test_everybody_goes_on_where_a_log_begins_late(
         report = await story.patient.log()
         assert (report.alarms, len(readings(report))) == ((), 2)
 
+        exported = await story.patient.export(tmp_path / "export")
+        assert [(finding.what, finding.path) for finding in exported.findings] == [
+            ("unchecked", f"what the log said before entry {min(entry.index for entry in report.entries)}")
+        ]
+        assert [entry.index for entry in exported.entries] == [entry.index for entry in report.entries]
+
         kit, folder = story.kits[0], tmp_path / "restored"
         store = DeviceStore.create_with_key(folder, SecretBytes.random())
         how = {"kit": kit.kit, "card": instance.card, "identity": kit.identity, "vault": story.patient.vault}

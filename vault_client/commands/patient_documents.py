@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from languages.catalogue import spoken
 from languages.written import day, label
 from vault_client.commands.names import pick, remember, short
-from vault_client.commands.output import Screen, Usage, amount
+from vault_client.commands.output import Screen, Usage, amount, counted
 from vault_client.commands.patient_queue import show_waiting, unless_kept
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ WRITTEN = "{title} was verified and written to {path}."
 MASKED = "{title} is left out of every new grant, and the service hands it to nobody. Only to take it out of a grant, or to end that grant, is certain: withdraw, revoke."
 UNMASKED = "{title} may be granted, and opened by those who were granted it, again."
 DELETED = "{title} is deleted for ever."
+REMAINS = (
+    "The service destroyed it. What stays of it in the public log: {count} of 97 bytes, random to whoever has no key of yours. Entry {index} "
+    "is: {leaf}"
+)
 KEPT = "What came of the document stays for {days} days: the same command goes on from there."
 NOT_HERE = "There was no room to keep a copy on this device: without the server it cannot be opened."
 GONE = "This document is no longer in the record. Nothing was done. Show the list again."
@@ -158,7 +162,30 @@ async def delete(arguments: Namespace, screen: Screen) -> None:
             await record.delete(document.doc)
         screen.result |= _described(document)
         screen.say(DELETED.format(title=document.descriptor.title))
+        await _show_remains(screen, record, document.doc)
         show_trust(screen, record.service)
+
+
+async def _show_remains(screen: Screen, record: "Patient", doc: bytes) -> None:
+    """What stays in the log, with one entry as anybody can see it."""
+    from contextlib import suppress
+
+    from crypto.errors import Unreachable
+    from vault_client.remains import remains_of
+
+    report = record.last_log()
+    if report is None:
+        return
+    with suppress(Unreachable):  # the document is deleted all the same
+        remains = await remains_of(record.service, record.replica.origin, report, doc)
+        if remains is not None:
+            count = counted(remains.entries, "entry", "entries")
+            screen.result["remains"] = {
+                "entries": remains.entries,
+                "index": remains.index,
+                "leaf": remains.leaf.hex(),
+            }
+            screen.say(REMAINS.format(count=count, index=remains.index, leaf=remains.leaf.hex()))
 
 
 async def _mask(arguments: Namespace, screen: Screen, *, masked: bool) -> None:

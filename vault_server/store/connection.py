@@ -11,13 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-PRAGMAS = (
-    "journal_mode = WAL",
-    "synchronous = FULL",
-    "foreign_keys = ON",
-    "busy_timeout = 5000",
-    "secure_delete = ON",
-)
+PATIENCE = "busy_timeout = 5000"
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", PATIENCE, "secure_delete = ON")
 
 
 class Connection:
@@ -55,9 +50,16 @@ class Connection:
 
         False while another process reads: then it is to be asked again.
         """
-        ask = ("PRAGMA wal_checkpoint(TRUNCATE)",)
-        rows = await asyncio.get_running_loop().run_in_executor(self._committing, self.all, *ask)
-        return bool(rows[0][0] == 0)
+        return await asyncio.get_running_loop().run_in_executor(self._committing, self._emptied)
+
+    def _emptied(self) -> bool:
+        # Nobody waits for a reader here: a backup can read for minutes.
+        self.all("PRAGMA busy_timeout = 0")
+        try:
+            ((busy, _, _),) = self.all("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self.all(f"PRAGMA {PATIENCE}")
+        return not busy
 
     def close(self) -> None:
         """Close the connection, after a COMMIT that is under way."""

@@ -105,6 +105,18 @@ async def listing(db: Statements, gid: bytes, ver: bytes) -> bytes | None:
     return None if row is None else row[0]
 
 
+async def forget_document(db: Statements, vault: bytes, doc: bytes) -> None:
+    """A deleted document is granted to nobody any more."""
+    sql = "DELETE FROM grant_rows WHERE doc = $1 AND gid IN (SELECT gid FROM grants WHERE vault = $2)"
+    await db.all(sql, doc, vault)
+
+
+async def forget_granted(db: Statements, gid: bytes) -> None:
+    """Destroy what an ended grant gave: which versions, and the sealed listings of their titles."""
+    await db.all("DELETE FROM grant_rows WHERE gid = $1", gid)
+    await db.all("DELETE FROM listings WHERE gid = $1", gid)
+
+
 async def policies(db: Statements, gid: bytes) -> tuple[SealedPolicy, ...]:
     """The keepers' policies of a grant's newest event."""
     rows = await db.all("SELECT blob FROM policies WHERE gid = $1 ORDER BY keeper", gid)
