@@ -105,7 +105,7 @@ class PastEntriesGone:
                 at = next(tagged)
                 place = FoundAt(index=at.index, statement=step.event)
                 self._store.put(f"event-{step.gid.hex()}/{at.index:012d}", place)
-                self._replica.keep_made(step.gid, at.part.time)
+                self._replica.keep_made(step.gid, step.event, at.part.time)
             elif isinstance(step, End):
                 at = next(tagged)
                 self._store.put(f"ended/{step.gid.hex()}", FoundAt(index=at.index, statement=envelope.digest))
