@@ -25,8 +25,8 @@ MASKED = "{title} is left out of every new grant, and the service hands it to no
 UNMASKED = "{title} may be granted, and opened by those who were granted it, again."
 DELETED = "{title} is deleted for ever."
 REMAINS = (
-    "An honest service destroys it at once. What stays of it in the public log: {count} of 97 bytes, random to whoever has no key of yours. Entry {index} "
-    "is: {leaf}"
+    "An honest service destroys it at once. What stays of it in the public log: {count} of 97 bytes, random to whoever has "
+    "no key of yours. Entry {index} is: {leaf}"
 )
 KEPT = "What came of the document stays for {days} days: the same command goes on from there."
 NOT_HERE = "There was no room to keep a copy on this device: without the server it cannot be opened."
