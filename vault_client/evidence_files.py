@@ -18,9 +18,17 @@ from vault_client.vault_replica import VaultReplica
 
 
 def evidence_files(
-    store: DeviceStore, service: Service, own: OwnIdentity, replica: VaultReplica, *, with_keys: bool
+    store: DeviceStore,
+    service: Service,
+    own: OwnIdentity,
+    replica: VaultReplica | None,
+    *,
+    with_keys: bool = False,
 ) -> dict[str, bytes]:
-    """A file for each alarm, by name."""
+    """A file for each alarm, by name. ``replica``: of the record that the profile holds, if it is a patient's.
+
+    An alarm that was kept before findings were has one only where its log is known: that of the record.
+    """
     directory = service.believed(service.root.directory_origin).head
     roots = kept_trust_roots.kept(store)
     if not roots or roots[-1] != service.record.envelope:  # of a profile older than evidence: its newest one
@@ -28,13 +36,17 @@ def evidence_files(
     files = {}
     for name, alarm in sorted(store.scan("alarm", Alarm), key=lambda each: each[0]):
         where = name.partition("/")[2]
-        finding = store.get(f"finding/{where}", Finding) or _bare(alarm, replica.origin)
+        finding = store.get(f"finding/{where}", Finding)
+        if finding is None and replica is not None:
+            finding = _bare(alarm, replica.origin)
+        if finding is None:
+            continue
         seen = service.believed(finding.origin).head
         body = Evidence(
             suite=labels.SUITE,
             finding=finding,
             trust_roots=roots,
-            keys=tuple(_keys(finding, replica)) if with_keys else (),
+            keys=tuple(_keys(finding, replica)) if with_keys and replica is not None else (),
             author=own.profile.chain,
             view=View(trust_root=service.accepted.ref, dir=directory, seen=seen),
         )

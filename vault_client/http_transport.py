@@ -81,14 +81,17 @@ class HttpTransport:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         limit: int,
+        lasts: float = 0,
     ) -> AsyncIterator[bytes]:
-        """One request, and its answer in chunks. Raises TooLarge after ``limit`` bytes, Unreachable when cut off."""
+        """One request, and its answer in chunks. Raises TooLarge after ``limit`` bytes, Unreachable when cut off.
+
+        ``lasts``: seconds for which an answer is meant to go on, however little comes; never without anything for longer
+        than any answer.
+        """
         import aiohttp
 
-        total, patience = (
-            0,
-            _Patience(min(AFTER_SILENCE, PATIENCE) if self._was_silent else PATIENCE, len(body or b"")),
-        )
+        seconds = min(AFTER_SILENCE, PATIENCE) if self._was_silent else PATIENCE
+        total, patience = 0, _Patience(seconds + lasts, len(body or b""))
         try:
             asked = self._opened().request(
                 method, self.url + path, data=_sendable(body), headers=headers, allow_redirects=False

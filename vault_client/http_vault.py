@@ -9,6 +9,7 @@ import asyncio
 import base64
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from crypto.identity_links import Chain
 from crypto.signing import SigningKey, sign
 from crypto.wire import messages as m
 from crypto.wire import passkeys as p
+from crypto.wire.notices import EVENT, LASTS, MAX_STREAM, read_notice
 from crypto.wire.vault_api import OPERATIONS, PREFIX
 from vault_client.http_transport import HttpTransport
 
@@ -170,19 +172,18 @@ class HttpVault:
 
     async def ciphertext(self, query: m.CiphertextQuery) -> AsyncGenerator[bytes, None]:
         """Ciphertext from a byte on."""
-
-        async def begin(_: bool) -> tuple[bytes, AsyncIterator[bytes]]:
-            await self._let()
-            headers = {"Content-Type": "application/json"} | await self._authorization()
-            stream = self._transport.stream(
-                "POST", f"{PREFIX}/ciphertext", body=encode(query), headers=headers, limit=m.MAX_CIPHERTEXT
-            )
-            return await anext(stream, b""), stream
-
-        first, rest = await self._in_session(begin)
-        yield first
-        async for chunk in rest:
+        async for chunk in self._stream("ciphertext", query, limit=m.MAX_CIPHERTEXT):
             yield chunk
+
+    async def notices(self, query: m.Empty) -> AsyncGenerator[bool, None]:
+        """Whether there is something to fetch. Raises Malformed for what is no notice, TooLarge for too many."""
+        come = bytearray()
+        async with aclosing(self._stream("notices", query, limit=MAX_STREAM, lasts=LASTS)) as chunks:
+            async for chunk in chunks:
+                come += chunk
+                while len(come) >= EVENT:
+                    yield read_notice(bytes(come[:EVENT]))
+                    del come[:EVENT]
 
     async def begin_passkey(self, query: m.Empty) -> p.PasskeyChallenge:
         """Begin to register a passkey."""
@@ -219,6 +220,24 @@ class HttpVault:
     async def tile(self, origin: str, path: str) -> bytes:
         """A tile or entry bundle."""
         return await self._call("GET", f"{_path(origin)}/{path}", limit=_MAX_TILE)
+
+    async def _stream(
+        self, name: str, query: msgspec.Struct, *, limit: int, lasts: float = 0
+    ) -> AsyncGenerator[bytes, None]:
+        """An answer that comes in chunks, the first of them in a session."""
+
+        async def begin(_: bool) -> tuple[bytes, AsyncIterator[bytes]]:
+            await self._let()
+            headers = {"Content-Type": "application/json"} | await self._authorization()
+            stream = self._transport.stream(
+                "POST", f"{PREFIX}/{name}", body=encode(query), headers=headers, limit=limit, lasts=lasts
+            )
+            return await anext(stream, b""), stream
+
+        first, rest = await self._in_session(begin)
+        yield first
+        async for chunk in rest:
+            yield chunk
 
     async def _ask(self, name: str, query: msgspec.Struct, answer: type[Answer]) -> Answer:
         return await self._in_session(

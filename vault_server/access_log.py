@@ -6,7 +6,7 @@ that was read back has been cosigned, no log takes leaves and no head is shown: 
 does, and one log that went on would part from the newer copy in which the others belong.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from crypto import access_log as entries
@@ -22,6 +22,7 @@ from vault_server.cosigning import Cosigner
 from vault_server.instance import Instance
 from vault_server.log_check import check_note, check_quickly
 from vault_server.log_tree import Edge, TileCache, TileName, edge_tiles, root_at
+from vault_server.notify import Notices
 from vault_server.publisher import Log, Published, Publisher
 from vault_server.rules import Replaced
 from vault_server.store import leaves as rows
@@ -39,6 +40,7 @@ class AccessLog:
         keepers: Sequence[Cosigner],
         clock: Callable[[], float],
         receipt_seconds: float,
+        notices: Notices,
     ) -> None:
         self._instance = instance
         self._keepers = [keeper.cosigner for keeper in instance.root.keepers]
@@ -46,6 +48,7 @@ class AccessLog:
         self._writer = writer
         self._clock = clock
         self._seconds = receipt_seconds
+        self._notices = notices
         self._logs: dict[str, Log] = {}
         self._edges: dict[str, Edge] = {}
         self._unconfirmed: set[str] = set()
@@ -109,9 +112,16 @@ class AccessLog:
         """The number of the newest shard; 0 before there is one."""
         return self.shards[-1].shard or 0 if self.shards else 0
 
-    def stage(self, transaction: Transaction, origin: str, leaf: entries.Leaf) -> int:
-        """Add ``leaf`` to the batch of ``transaction``; returns its index. Raises Unreachable."""
-        return self.stage_bytes(transaction, origin, leaf.to_bytes())
+    def stage(
+        self, transaction: Transaction, origin: str, leaf: entries.Leaf, concerned: Collection[bytes]
+    ) -> int:
+        """Add ``leaf`` to the batch of ``transaction``; returns its index. Raises Unreachable.
+
+        ``concerned``: the identities to be told once a head that holds it is published.
+        """
+        index = self.stage_bytes(transaction, origin, leaf.to_bytes())
+        transaction.after.append(partial(self._notices.stage, origin, index, concerned))
+        return index
 
     def stage_bytes(self, transaction: Transaction, origin: str, leaf: bytes) -> int:
         """As ``stage``, for a leaf that is bytes already, such as a cover leaf."""
@@ -260,6 +270,7 @@ class AccessLog:
     def _published(self, log: Log, published: Published) -> None:
         head, now = published.head, int(self._clock())
         self._unconfirmed.discard(log.origin)
+        self._notices.published(log.origin, head.size)
         if log.origin == self.directory:
             self._note_directory_head(head, now)
         self._writer.run_later(lambda transaction: self._keep(transaction, published, now))

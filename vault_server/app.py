@@ -15,7 +15,7 @@ from vault_server.event_log import note
 from vault_server.http_exchange import refused, unrouted
 from vault_server.instance import Instance
 from vault_server.keepers import HttpKeepers
-from vault_server.routes import ciphertext, instance, logs, operations
+from vault_server.routes import ciphertext, instance, logs, notices, operations
 from vault_server.routes.gate import Gate
 from vault_server.routes.problems import fault
 from vault_server.settings import Settings
@@ -45,6 +45,7 @@ def make_app(vault: Vault) -> ASGIApp:
         route_handlers=[
             *operations.handlers(gate),
             *ciphertext.handlers(gate),
+            *notices.handlers(gate),
             *logs.handlers(gate, vault.instance),
             *instance.handlers(vault),
         ],
@@ -107,6 +108,6 @@ def _template(path: str) -> str:
 
 _KNOWN = frozenset(
     [f"{PREFIX}/{operation.name}" for operation in OPERATIONS]
-    + [f"{PREFIX}/part", f"{PREFIX}/ciphertext"]
+    + [f"{PREFIX}/{name}" for name in ("part", "ciphertext", "notices")]
     + [f"/coffre/{name}" for name in ("instance-card", "version", "health", "openapi.json")]
 )

@@ -159,7 +159,7 @@ class Identities:
             leaf = entries.Leaf(
                 slot_one=slot_one, slot_two=slot_two, commitment=entries.commitment(salt, envelope, part)
             )
-            index = self._log.stage(transaction, self._log.directory, leaf)
+            index = self._log.stage(transaction, self._log.directory, leaf, [identity])
             shown = entries.Disclosure(
                 index=index, slot_one=slot_one, slot_two=slot_two, salt=salt, part=part
             )

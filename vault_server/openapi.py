@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 
-from crypto.wire.messages import CiphertextQuery, Health, PartUpload
+from crypto.wire.messages import CiphertextQuery, Empty, Health, PartUpload
 from crypto.wire.messages import Version as VersionMessage
+from crypto.wire.notices import MEDIA_TYPE as EVENTS
 from crypto.wire.problems import MEDIA_TYPE, TABLE, Problem
 from crypto.wire.vault_api import OPERATIONS, PREFIX, Operation
 from vault_server.media_types import BYTES, JSON, TEXT
@@ -29,7 +30,7 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Coffre", "version": VERSION},
-        "paths": paths | _ciphertext() | _documents() | _logs(),
+        "paths": paths | _others() | _documents() | _logs(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"session": {"type": "http", "scheme": "bearer"}},
@@ -52,7 +53,7 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
     return [{}, {"session": []}] if operation.session_counts else []
 
 
-def _ciphertext() -> dict[str, Any]:
+def _others() -> dict[str, Any]:
     header = {
         "name": "Coffre-Query",
         "in": "header",
@@ -81,6 +82,14 @@ def _ciphertext() -> dict[str, Any]:
                 "operationId": "ciphertext",
                 "requestBody": _body(JSON, _reference(CiphertextQuery)),
                 "responses": _answers("200", BYTES, {}),
+                "security": [{"session": []}],
+            }
+        },
+        f"{PREFIX}/notices": {
+            "post": {
+                "operationId": "notices",
+                "requestBody": _body(JSON, _reference(Empty)),
+                "responses": _answers("200", EVENTS, {"type": "string"}),
                 "security": [{"session": []}],
             }
         },

@@ -254,11 +254,12 @@ class RecordChains:
             if isinstance(step, Grant):
                 event = next(events)
                 await self._events.write(transaction, before, changes.head, step, event)
-                shown.append(await chain.add(event.sent.envelope, "accepted", tag))
+                recipient = event.event.recipient.identity
+                shown.append(await chain.add(event.sent.envelope, "accepted", tag, delivered_to=recipient))
             else:
                 recipient = changes.grants[step.gid].recipient
                 await grant_rows.deliver(transaction, recipient, step.gid, None)
-                shown.append(await chain.add(ready.envelope, "accepted", tag))
+                shown.append(await chain.add(ready.envelope, "accepted", tag, delivered_to=recipient))
         return shown
 
     async def _take(self, transaction: Transaction, identity: bytes, origin: str) -> tuple[str, int] | None:

@@ -63,7 +63,7 @@ async def serve(settings: Settings, keepers: Sequence[Keeper], *, as_json: bool)
             )
         )
         serving = asyncio.create_task(server.serve(sockets=[listening]))
-        stack.push_async_callback(_end, server, serving)
+        stack.push_async_callback(_end, vault, server, serving)
         with_keeper = not keepers and stands_beside(settings, own.root)
         if with_keeper:
             card = instances.card_file(settings)
@@ -161,6 +161,7 @@ async def _instance(settings: Settings, port: int, keepers: Sequence[Keeper]) ->
     return own
 
 
-async def _end(server: Server, serving: asyncio.Task[None]) -> None:
+async def _end(vault: Vault, server: Server, serving: asyncio.Task[None]) -> None:
+    vault.notices.close()  # streams last as long as they may, and what is being answered is waited for
     server.should_exit = True
     await asyncio.gather(serving, return_exceptions=True)

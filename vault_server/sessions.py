@@ -125,13 +125,19 @@ class Sessions:
             account = None if stored is None else Account(name, *stored)
         if account is not None and now < account.until:
             self._accounts[name] = account
-            state = await self._newest(account.identity)
-            if state is not None and account.device in state.devices:
+            if await self.is_live(account):
                 return replace(account, is_held=await self._gate.is_held(name, account.identity))
-            if _root_of(state, account.device):  # the second gate itself: it is never held
+            if _root_of(
+                await self._newest(account.identity), account.device
+            ):  # the second gate itself: it is never held
                 return replace(account, by_root=True)
         self._accounts.pop(name, None)
         raise Unauthenticated("This session has ended. Nothing was done. Log in again.")
+
+    async def is_live(self, account: Account) -> bool:
+        """Whether the device that began a session is one of its identity's still."""
+        state = await self._newest(account.identity)
+        return state is not None and account.device in state.devices
 
     def _check(
         self,

@@ -26,6 +26,8 @@ class Limits:
     founding: Rate = Rate(10, 500)
     vaults_an_account: int = 16
     open_uploads: int = 256
+    streams: int = 2048
+    streams_an_account: int = 8
     vault_bytes: int = 1 << 38
     free_bytes: int = 1 << 28
     message_bytes: int = 1 << 26

@@ -5,6 +5,7 @@ A method here is verify, rule, store, log, receipt, in the modules it names; no 
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 
 from crypto.errors import CoffreError, NeedsPasskey, NotFound, NotPermitted, Unauthenticated
 from crypto.identity_links import FETCH_KEYRING, Chain
@@ -17,6 +18,7 @@ from vault_server.identities import Identities
 from vault_server.instance import Instance
 from vault_server.limits import Buckets
 from vault_server.mailboxes import Mailboxes
+from vault_server.notify import Notices
 from vault_server.passkeys import AccountPasskeys
 from vault_server.pruning import Pruning
 from vault_server.reading import Reading
@@ -52,7 +54,10 @@ class Vault:
         self._database = database
         reader = database.reader
         store = CiphertextStore(settings.server_folder / ciphertext.FOLDER, settings.limits.free_bytes)
-        self.log = AccessLog(instance, database, self.writer, keepers, clock, settings.receipt_seconds)
+        self.notices = Notices(settings.limits)
+        self.log = AccessLog(
+            instance, database, self.writer, keepers, clock, settings.receipt_seconds, self.notices
+        )
         party = p.RelyingParty.of(instance.root.hosts[0])
         self.second_gate = SecondGate(party, reader, clock)
         self.identities = Identities(instance, reader, self.writer, self.log, self.second_gate)
@@ -261,6 +266,16 @@ class VaultSession:
     async def mailbox(self, query: m.MailboxQuery) -> m.Mailbox:
         """What was delivered to one's identity."""
         return await self._vault.mailboxes.read(self._me(), query)
+
+    async def notices(self, query: m.Empty) -> AsyncGenerator[bool, None]:
+        """Whether there is something to fetch for one's identity, again and again, while the session is in force."""
+        account = self._free_account()
+        left = account.until - self._vault.clock()
+        async with aclosing(self._vault.notices.stream(account.identity, left)) as stream:
+            async for news in stream:
+                if not await self._vault.sessions.is_live(account):
+                    return
+                yield news
 
     async def open(self, query: m.OpenRequest) -> m.OpenAnswer:
         """Log a request, then answer it."""

@@ -23,8 +23,18 @@ class EntryChain:
         self._locator = Locator(SecretBytes(vault.scan_key), vault.head.origin)
         self._now = now
 
-    async def add(self, envelope: Envelope, outcome: Outcome, slot_two: bytes | None = None) -> Disclosure:
-        """Stage the leaf of ``envelope`` and keep its sealed opening. Without ``slot_two`` it is random."""
+    async def add(
+        self,
+        envelope: Envelope,
+        outcome: Outcome,
+        slot_two: bytes | None = None,
+        *,
+        delivered_to: bytes | None = None,
+    ) -> Disclosure:
+        """Stage the leaf of ``envelope`` and keep its sealed opening. Without ``slot_two`` it is random.
+
+        The holders are told of it, and ``delivered_to``, in whose mailbox it is.
+        """
         head = self._head
         salt, salt2 = SecretBytes.random().reveal(), SecretBytes.random().reveal()
         first = self.last == entries.FIRST
@@ -39,7 +49,8 @@ class EntryChain:
             slot_two=slot_two or SecretBytes.random().reveal(),
             commitment=entries.commitment(salt, envelope, part),
         )
-        index = self._log.stage(self._transaction, head.origin, leaf)
+        concerned = [*head.holders, *filter(None, [delivered_to])]
+        index = self._log.stage(self._transaction, head.origin, leaf, concerned)
         opening = Opening(salt=salt, salt2=salt2, previous=self.last, envelope=envelope, part=part)
         info = entries.opening_info(head.origin, leaf.commitment)
         box = sealing.seal(head.keys.log_key, info, opening.to_record())

@@ -2,7 +2,7 @@
 
 The same protocol is implemented by the server, by the HTTP client and by the lying vault of the tests. Over HTTP each
 operation is ``POST /coffre/v1/<name>`` with the canonical JSON of its request; ids never stand in an address. A part
-of ciphertext goes up as raw bytes with its query, base64url of canonical JSON, in the header ``Coffre-Query``. The logs are served as C2SP tlog-tiles says, under ``/coffre/log/<shard>/`` and ``/coffre/directory/``.
+of ciphertext goes up as raw bytes with its query, base64url of canonical JSON, in the header ``Coffre-Query``. Notices come as server-sent events. The logs are served as C2SP tlog-tiles says, under ``/coffre/log/<shard>/`` and ``/coffre/directory/``.
 """
 
 from collections.abc import AsyncGenerator
@@ -107,6 +107,10 @@ class VaultApi(Protocol):
 
     async def mailbox(self, query: m.MailboxQuery) -> m.Mailbox:
         """What was delivered to one's identity."""
+        ...
+
+    def notices(self, query: m.Empty) -> AsyncGenerator[bool, None]:
+        """Whether there is something to fetch for one's identity: a stream, which ends after a while (``notices``)."""
         ...
 
     async def open(self, query: m.OpenRequest) -> m.OpenAnswer:

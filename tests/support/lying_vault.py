@@ -4,6 +4,7 @@
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 from crypto.wire import messages as m
@@ -23,6 +24,7 @@ class LyingVault:
         self._lies: dict[str, Lie] = {}
         self._ciphertext: Callable[[bytes], bytes] | None = None
         self._stream: Callable[[m.CiphertextQuery], AsyncIterator[bytes]] | None = None
+        self._notices: Callable[[], AsyncGenerator[bool, None]] | None = None
 
     def forge(self, operation: str, answer: Callable[..., Any]) -> None:
         """Answer ``operation`` by what ``answer`` makes of the question; the honest server is not asked."""
@@ -69,10 +71,14 @@ class LyingVault:
         """Serve ``stream`` instead of any ciphertext."""
         self._stream = stream
 
+    def serve_notices(self, stream: Callable[[], AsyncGenerator[bool, None]]) -> None:
+        """Tell what ``stream`` does instead of what happened."""
+        self._notices = stream
+
     def be_honest(self) -> None:
         """Stop lying."""
         self._lies.clear()
-        self._ciphertext = self._stream = None
+        self._ciphertext = self._stream = self._notices = None
 
     def asked(self, operation: str) -> list[Any]:
         """The questions put to ``operation``."""
@@ -99,6 +105,13 @@ class LyingVault:
         else:
             async for chunk in self.honest.ciphertext(query):
                 yield chunk
+
+    async def notices(self, query: m.Empty) -> AsyncGenerator[bool, None]:
+        """Notices, or what is told in their place."""
+        self.heard.append(("notices", query))
+        async with aclosing(self.honest.notices(query) if self._notices is None else self._notices()) as told:
+            async for news in told:
+                yield news
 
 
 async def whole(api: VaultApi, query: m.CiphertextQuery) -> bytes:

@@ -48,7 +48,7 @@ from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, read, sign, verify_keys
 from crypto.statements import RootRef
 from crypto.trust_root import InstanceCard, read_card
-from crypto.wire import cards
+from crypto.wire import cards, notices
 from crypto.wire.problems import Problem, error_of
 from tests.strategies import bodies
 from tests.support.deposits import DepositMaker
@@ -390,6 +390,13 @@ PARSERS: Final = (
         st.just(recovery.kit_file_text(KIT_FILE).encode()),
     ),
     Parser("crypto.exports.read_manifest", read_manifest, _of(ExportManifest), encoding.encode),
+    by_hand(
+        "crypto.wire.notices.read_notice",
+        notices.read_notice,
+        notices.NEWS,
+        notices.NOTHING,
+        write=lambda news: notices.write_notice(news=news),
+    ),
     Parser(
         "crypto.evidence.read_evidence",
         lambda data: read_evidence(data)[1],

@@ -23,12 +23,14 @@ from tests.strategies import all_kinds, bodies
 from tests.wire.effort import examples
 from vault_server.app import make_app
 from vault_server.limits import Buckets
+from vault_server.routes import notices
 from vault_server.routes.ciphertext import MAX_PART, MAX_QUERY
 from vault_server.settings import Limits, Rate
 
 BODIES = [
     *((f"POST {PREFIX}/{each.name}", each.limit) for each in OPERATIONS),
     (f"POST {PREFIX}/ciphertext", MAX_QUERY),
+    (f"POST {PREFIX}/notices", notices.MAX_QUERY),
     (f"PUT {PREFIX}/part", MAX_PART),
 ]
 

@@ -9,17 +9,23 @@ if TYPE_CHECKING:
 MACHINE_LIKE: Final = ("list", "prefetch")
 _DAY: Final = 86_400
 
+Line = tuple[object, ...]
+
+
+def line_of(entry: "Entry", *, everything: bool) -> Line:
+    """What names the line on which ``entry`` is shown.
+
+    Of each reader, day, grant and machine-like act there is one. All other entries, and with ``everything`` all of them,
+    have a line each.
+    """
+    if entry.kind == "access" and entry.act in MACHINE_LIKE and not everything:
+        return (entry.identity, entry.grant, entry.act, entry.time // _DAY)
+    return (entry.index,)
+
 
 def folded(entries: "Sequence[Entry]", *, everything: bool) -> "list[Sequence[Entry]]":
-    """The lines to show: of each reader, day, grant and machine-like act one, where its last entry stands.
-
-    All other entries, and with ``everything`` all of them, have a line each, in the order of the log.
-    """
-    lines: dict[tuple[object, ...], list[Entry]] = {}
+    """The lines to show, each where its last entry stands in the order of the log."""
+    lines: dict[Line, list[Entry]] = {}
     for entry in entries:
-        is_machine_like = entry.kind == "access" and entry.act in MACHINE_LIKE and not everything
-        key: tuple[object, ...] = (entry.index,)
-        if is_machine_like:
-            key = (entry.identity, entry.grant, entry.act, entry.time // _DAY)
-        lines.setdefault(key, []).append(entry)
+        lines.setdefault(line_of(entry, everything=everything), []).append(entry)
     return sorted(lines.values(), key=lambda line: line[-1].index)

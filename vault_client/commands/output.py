@@ -106,6 +106,11 @@ class Screen:
         if self.as_json:
             self._show(json.dumps(self.result))
 
+    def line(self, described: dict[str, Any]) -> None:
+        """One JSON object for programs, on a line of its own: of a command that says many things, each when it happens."""
+        if self.as_json:
+            self._show(json.dumps(described))
+
     def refuse(self, error: str, message: str) -> None:
         """Say what went wrong: with the JSON object, or on stderr."""
         message += self._doubt

@@ -12,6 +12,7 @@ from vault_client.commands import (
     patient_log,
     patient_queue,
     patient_sharing,
+    patient_watch,
 )
 from vault_client.commands.cards import add_card
 from vault_client.commands.confirmation import add_yes
@@ -52,6 +53,7 @@ def add(commands: "Subcommands") -> None:
     _add_sharing(commands)
     _add_queue(commands)
     patient_log.add(commands)
+    patient_watch.add(commands)
     add_passkeys(commands)
     _add_exports(commands)
 

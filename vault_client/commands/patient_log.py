@@ -1,11 +1,11 @@
 """``coffre patient log``: the record's log, checked and shown."""
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from languages.catalogue import spoken
+from vault_client.commands.alarms import add_evidence, alarm_object, show_alarms, write_evidence
 from vault_client.commands.confirmation import add_yes, check_answerable, confirm
 from vault_client.commands.log_folding import folded
 from vault_client.commands.names import short
@@ -14,7 +14,6 @@ from vault_client.commands.profiles import add_profile
 from vault_client.commands.titles import called
 
 if TYPE_CHECKING:
-    from vault_client.alarms import Alarm
     from vault_client.audit_report import AuditReport, Entry
     from vault_client.commands import Subcommands
     from vault_client.device_store import DeviceStore
@@ -57,17 +56,11 @@ HOLDS = (
 UNCHECKED = "The log was not checked now."
 LAST = "What is shown is what the last check on this device found, up to {time} UTC."
 NEVER = "It was never checked on this device."
-ALARM = "ALARM {code}: {text}"
 ALARMED = (
     "The log does not hold: {alarms}. Keep this profile as it is: it holds the evidence. Do not add "
     "anything more, and ask the operator, or someone you trust, what happened."
 )
 TAKE_EVIDENCE = "For somebody else to check it: coffre patient log --evidence DIR"
-EVIDENCE = (
-    "The evidence is in {path}: {files}. A file shows to whoever has it who asked for what and when, in the entry it is about, "
-    "and no title and no content. Anyone can check it: coffre evidence verify FILE"
-)
-NO_ALARM = "There is no alarm, so no evidence was written."
 DISCLOSING = (
     "A scan key is to be disclosed. Whoever has the file can then find the entries of your record in the public log: how many "
     "there are and when they came. It opens none of them."
@@ -82,21 +75,21 @@ KEY_WITHOUT_FILE = "--disclose-keys needs --evidence DIR. Nothing was done."
 def add(commands: "Subcommands") -> None:
     """``patient log``."""
     parser = add_profile(commands("log", log, "read and check who did what"))
-    parser.add_argument(
-        "--all", action="store_true", help="show each listing and fetching ahead on a line of its own"
-    )
-    parser.add_argument(
-        "--evidence",
-        type=Path,
-        metavar="DIR",
-        help="write what each alarm rests on to a file of a new folder, for others to check",
-    )
+    add_all(parser)
+    add_evidence(parser)
     parser.add_argument(
         "--disclose-keys",
         action="store_true",
         help="with --evidence: disclose the scan key where that makes a proof of it",
     )
     add_yes(parser)
+
+
+def add_all(parser: ArgumentParser) -> None:
+    """The option that folds nothing."""
+    parser.add_argument(
+        "--all", action="store_true", help="show each listing and fetching ahead on a line of its own"
+    )
 
 
 async def log(arguments: Namespace, screen: Screen) -> None:
@@ -125,12 +118,9 @@ async def log(arguments: Namespace, screen: Screen) -> None:
             show_alarms(screen, kept_alarms(store))
             _write_evidence(arguments, screen, record, store)
             raise
-        titles = {document.doc: document.descriptor.title for document in record.documents()}
         screen.result |= report_object(report)
         columns = ("", "When (UTC)", "Who", "What", "Documents", "Why")
-        deleted = record.replica.deleted_titles()
-        lines = folded(report.entries, everything=arguments.all)
-        rows = [_row(line, titles, deleted, record.own.identity) for line in lines]
+        rows = log_rows(record, report.entries, everything=arguments.all)
         screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
         if report.gone:
             screen.say(GONE.format(number=report.gone))
@@ -145,12 +135,6 @@ async def log(arguments: Namespace, screen: Screen) -> None:
             raise NotProven(alarmed if unchecked is None else f"{alarmed} {unchecked}")
         if unchecked is not None:
             raise unchecked
-
-
-def show_alarms(screen: Screen, alarms: "Sequence[Alarm]") -> None:
-    """Each alarm in words."""
-    for alarm in alarms:
-        screen.say(ALARM.format(code=alarm.code, text=alarm.text))
 
 
 def _check_evidence_wanted(arguments: Namespace) -> None:
@@ -169,51 +153,53 @@ def _write_evidence(arguments: Namespace, screen: Screen, record: "Patient", sto
     """Every alarm's file into a new folder, if that was asked for; else that it can be had."""
     from vault_client.alarms import kept_alarms
     from vault_client.evidence_files import evidence_files
-    from vault_client.part_folder import part_folder
 
-    place: Path | None = arguments.evidence
-    if place is None:
-        if kept_alarms(store):
+    is_alarmed = bool(kept_alarms(store))
+    if arguments.evidence is None:
+        if is_alarmed:
             screen.say(TAKE_EVIDENCE)
         return
-    if not kept_alarms(store):
-        screen.say(NO_ALARM)
-        return
-    if arguments.disclose_keys:
+    if is_alarmed and arguments.disclose_keys:
         confirm(arguments, DISCLOSING)
     files = evidence_files(
         store, record.service, record.own, record.replica, with_keys=arguments.disclose_keys
     )
-    with part_folder(place) as part:
-        for name, data in files.items():
-            (part / name).write_bytes(data)
-    screen.result["evidence"] = [str(place / name) for name in files]
-    screen.say(EVIDENCE.format(path=place, files=counted(len(files), "file")))
+    write_evidence(screen, arguments.evidence, files)
 
 
 def report_object(report: "AuditReport") -> dict[str, Any]:
     """A report for programs."""
     return {
-        "entries": [
-            {
-                "index": entry.index,
-                "time": entry.time,
-                "kind": entry.kind,
-                "act": entry.act,
-                "identity": entry.identity.hex() if entry.identity is not None else None,
-                "name": entry.name,
-                "grant": entry.grant.hex() if entry.grant is not None else None,
-                "documents": [doc.hex() for doc in entry.documents],
-                "text": ", ".join(entry.changes),
-                "purpose": _why(entry, {}),
-            }
-            for entry in report.entries
-        ],
-        "alarms": [{"code": alarm.code, "index": alarm.index, "text": alarm.text} for alarm in report.alarms],
+        "entries": [entry_object(entry) for entry in report.entries],
+        "alarms": [alarm_object(alarm) for alarm in report.alarms],
         "size": report.size,
         "root": report.root.hex(),
         "time": report.time,
     }
+
+
+def entry_object(entry: "Entry") -> dict[str, Any]:
+    """An entry for programs."""
+    return {
+        "index": entry.index,
+        "time": entry.time,
+        "kind": entry.kind,
+        "act": entry.act,
+        "identity": entry.identity.hex() if entry.identity is not None else None,
+        "name": entry.name,
+        "grant": entry.grant.hex() if entry.grant is not None else None,
+        "documents": [doc.hex() for doc in entry.documents],
+        "text": ", ".join(entry.changes),
+        "purpose": _why(entry, {}),
+    }
+
+
+def log_rows(record: "Patient", entries: "Sequence[Entry]", *, everything: bool) -> list[tuple[str, ...]]:
+    """The lines of ``entries`` as they are shown: when, who, what, which documents, why."""
+    titles = {document.doc: document.descriptor.title for document in record.documents()}
+    deleted = record.replica.deleted_titles()
+    lines = folded(entries, everything=everything)
+    return [_row(line, titles, deleted, record.own.identity) for line in lines]
 
 
 def _row(

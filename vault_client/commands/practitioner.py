@@ -4,6 +4,7 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from languages.written import day as written_day
+from vault_client.commands import practitioner_watch
 from vault_client.commands.cards import add_card
 from vault_client.commands.devices import add_devices
 from vault_client.commands.enrolment import add_enrol, enrolled
@@ -60,6 +61,7 @@ def add(commands: "Subcommands") -> None:
     )
     parser.add_argument("document", metavar="DOC", help=NAME)
     add_output(parser, "the new file to write")
+    practitioner_watch.add(commands)
     add_passkeys(commands)
 
 

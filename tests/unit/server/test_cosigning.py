@@ -93,6 +93,20 @@ async def test_keepers_below_the_threshold_change_nothing(k: int, n: int) -> Non
         await service.cosigning.close()
 
 
+async def test_an_idle_head_gets_new_times_from_several_keepers() -> None:
+    """The same head, shown again, bears the time of the second asking by each keeper that answers."""
+    service = Service(3, 4)
+    await service.cosigned()
+    service.keepers[0].does = Unreachable("gone")
+    for keeper in service.keepers:
+        keeper.ahead = 300
+    note = sign_checkpoint(service.durable, LOG)
+    whole = await service.cosigning.cosigned(note, service.durable, lambda: service.durable)
+    times = cosignatures(whole, [keeper.key for keeper in service.keepers])
+    assert sorted(times.values()) == [START + 300] * 3
+    await service.cosigning.close()
+
+
 async def test_a_slow_keeper_is_asked_for_one_head_at_a_time() -> None:
     """While it looks at one head others go by; what it says of it late counts for nothing else, and it comes back."""
     service = Service(3, 4)

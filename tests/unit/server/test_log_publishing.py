@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from crypto.checkpoint import cosignatures
 from crypto.errors import Conflict, Damaged, NotPermitted, Stale, Unavailable, Unreachable
 from crypto.merkle import leaf_hash, root_of
 from crypto.wire import messages as m
 from tests.contract.grant_story import granted
 from tests.contract.in_process import CosigningKeeper, InProcess, serving
-from tests.contract.record_story import Record, Stored, everything
+from tests.contract.record_story import Record, Stored, everything, founded
 from tests.contract.vault_story import Person, World, fresh, leaves, leaves_after
 from vault_server import publisher, upkeep
 from vault_server.access_log import AccessLog
@@ -207,6 +208,27 @@ async def test_idle_logs_are_cosigned_again(
     after = await (await running.api()).checkpoint(origin)
     assert after != before
     assert world.believe(after, origin) == world.believe(before, origin)
+
+
+async def test_every_idle_shard_is_cosigned_again(tmp_path: Path, keeper: CosigningKeeper) -> None:
+    """The recurring work reaches the directory and every shard, closed ones too, and leaves alone what is fresh."""
+    async with serving(tmp_path, keeper, shard_vaults=1) as running:
+        world = World(running)
+        for _ in range(2):
+            await founded(world)
+        logs = list(running.vault.log._logs.values())
+        assert len(logs) >= 3
+        before = [log.published for log in logs]
+        for later, is_fresh in ((299, True), (2, False)):
+            keeper.clock.now += later
+            await running.vault._upkeep.recosign()
+            await asyncio.gather(*[log.task for log in logs if log.task])
+            assert [log.published is known for log, known in zip(logs, before, strict=True)] == [
+                is_fresh
+            ] * len(logs)
+        for log in logs:
+            note = await (await running.api()).checkpoint(log.origin)
+            assert set(cosignatures(note, [keeper.key]).values()) == {int(keeper.clock())}
 
 
 async def test_a_view_counts_for_ten_minutes_after_its_head_was_replaced(
