@@ -202,11 +202,14 @@ def _believe_cosigned(root: TrustRoot, checkpoint: Checkpoint, note: bytes, now:
     times = quorum_times(root, note, now)
     if now - max(times) > TEN_MINUTES:
         raise Stale(
-            "The log shown is more than ten minutes old, or this computer's clock is ahead. It was not believed. "
-            "Check the clock, or try again in a moment."
+            f"The log shown was confirmed {(now - max(times)) // 60} minutes ago by this computer's clock: it is too old, or the "
+            "clock is ahead. It was not believed. Check the clock, or try again in a moment."
         )
     if max(times) - now > AHEAD:
-        raise Stale("The log is dated in the future, or this computer's clock is wrong. Check the clock.")
+        raise Stale(
+            f"The log is dated {(max(times) - now) // 60} minutes after this computer's clock, which is behind, or the keepers' "
+            "are ahead. It was not believed. Check the clock."
+        )
     return _head(checkpoint, max(times))
 
 

@@ -157,12 +157,14 @@ def practitioner(
 @asynccontextmanager
 async def _resumed(arguments: Namespace, sdk: type[Member]) -> "AsyncIterator[tuple[Member, DeviceStore]]":
     from crypto.errors import Unauthenticated
+    from vault_client.clock_check import check_clock
 
     store = _opened(arguments)
     async with await sdk.resume(store, folder(arguments)) as opened:
         try:
             yield opened, store
         except Unauthenticated:
+            await check_clock(opened.service)
             await opened.own.check_not_removed(opened.service)
             raise
 
