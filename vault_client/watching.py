@@ -79,7 +79,7 @@ class Watch(Generic[What]):
         self._notices = notices
         self._say = say
         self._rest: float = LEAST_REST
-        self._failed: type[CoffreError] | None = None
+        self._failed = ""
         self._level: Remarked | None = None
         self._day = 0
         self._untold_since: int | None = None
@@ -101,11 +101,12 @@ class Watch(Generic[What]):
             self._say(self._watched.news())
             raise
         except CoffreError as error:
-            if type(error) is not self._failed:  # its words can count the minutes
+            words = "".join(each for each in str(error) if not each.isdigit())  # it can count the minutes
+            if words != self._failed:
                 said.append(Remark("failed", error=error))
-            self._failed = type(error)
+            self._failed = words
         else:
-            self._failed = None
+            self._failed = ""
         found = self._watched.news()
         self._rest = min(2 * self._rest, LONGEST_REST) if told and not found else LEAST_REST
         said += [*found, *self._untold(told=told, found=bool(found)), *self._silence()]
