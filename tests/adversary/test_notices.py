@@ -282,7 +282,7 @@ async def test_what_is_no_notice_is_not_read_on(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(http_vault, "read_notice", lambda event: False)
         with pytest.raises(TooLarge):  # the second bound holds without the first
             await heard(raw)
-        monkeypatch.setattr(http_vault, "MAX_STREAM", 1 << 24)
+        monkeypatch.setattr(http_vault, "MAX_STREAM", 1 << 19)
         raw.sent = 0
         with pytest.raises(TooLarge):
             await heard(raw)

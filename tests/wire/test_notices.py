@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, aclosing
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -26,10 +25,16 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture(scope="module")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+def started() -> Iterator[ExitStack]:
+    """What ends the server: the last test does it, else the end of this page."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def instance(started: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Instance:
     """A real server."""
-    with running(tmp_path_factory.mktemp("served") / "data") as started:
-        yield started
+    return started.enter_context(running(tmp_path_factory.mktemp("served") / "data"))
 
 
 @pytest.fixture
@@ -114,16 +119,14 @@ async def test_of_too_many_the_oldest_ends(service: Live, http: aiohttp.ClientSe
             each.close()
 
 
-async def test_a_server_that_stops_ends_its_streams(tmp_path: Path) -> None:
+async def test_a_server_that_stops_ends_its_streams(service: Live, started: ExitStack) -> None:
     """At once and in order: it waits for nobody who listens, and clients see an end and no fault."""
-    with ExitStack() as stack:
-        async with live(stack.enter_context(running(tmp_path / "data"))) as service:
-            person = await World(service).person()
-            async with aclosing((await service.api(person)).notices(m.Empty())) as stream:
-                assert await anext(stream)
-                stopped = asyncio.create_task(asyncio.to_thread(stack.close))
-                async with asyncio.timeout(PATIENCE):
-                    assert [news async for news in stream] == []
-                await stopped
-            with pytest.raises(Unavailable):
-                await (await service.api()).version(m.Empty())
+    person = await World(service).person()
+    async with aclosing((await service.api(person)).notices(m.Empty())) as stream:
+        assert await anext(stream)
+        stopped = asyncio.create_task(asyncio.to_thread(started.close))
+        async with asyncio.timeout(PATIENCE):
+            assert [news async for news in stream] == []
+        await stopped
+    with pytest.raises(Unavailable):
+        await (await service.api()).version(m.Empty())
