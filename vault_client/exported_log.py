@@ -15,6 +15,7 @@ from crypto.exports import CHECKPOINT, ENTRIES, ExportedEntry, ExportedGrant, Ex
 from crypto.merkle import leaf_hash, verify_inclusion
 from crypto.requests import AccessRequest, check_request, read_request
 from crypto.signing import Envelope
+from crypto.tiles import WIDTH
 from crypto.trust_root import TrustRoot
 from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Tombstone, VaultLink
 from vault_client import trust
@@ -85,7 +86,7 @@ class ExportedLog:
         """That the entry is in the log, and follows from the one before."""
         opening, leaf = entry.opening, entry.leaf
         last, self._last = self._last, leaf.commitment
-        if self._index < 0 and opening.previous != FIRST:
+        if self._index < 0 and opening.previous != FIRST and entry.index >= WIDTH:
             # What came before is gone from the log, or was left out: the first change found says where in the record we are.
             last, self.begins, self._next_link = opening.previous, entry.index, None
         is_later, self._index = entry.index > self._index, max(entry.index, self._index)
