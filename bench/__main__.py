@@ -14,7 +14,19 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from bench import appending, download, files, grants, growth, opening, scan, small_files, starting
+from bench import (
+    appending,
+    batches,
+    download,
+    files,
+    grants,
+    growth,
+    opening,
+    readers,
+    scan,
+    small_files,
+    starting,
+)
 from bench.machine import Neighbours, description
 from bench.tables import Table, tables_of
 from bench.targets import verdicts
@@ -23,6 +35,8 @@ BENCHES: Final[dict[str, Callable[[bool], list[dict[str, Any]]]]] = {
     "files": files.run,
     "grants": grants.run,
     "opening": opening.run,
+    "batches": batches.run,
+    "readers": readers.run,
     "growth": growth.run,
     "scan": scan.run,
     "appending": appending.run,

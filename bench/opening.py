@@ -1,9 +1,9 @@
 """One whole opening of 1 MiB over HTTP on loopback, beside fetching and decrypting the same ciphertext.
 
-The opening signs a request, has it logged and cosigned, asks the keeper, fetches, verifies and decrypts: a real server
-and a real keeper, each its own process. The other way is the same client code fetching the same ciphertext from the
-same server and decrypting it with a key it has, as the owner does: no log, no keeper. Both end with a file on disk,
-which is compared with what was added.
+The opening signs a request, has it logged and cosigned, asks the keepers, fetches, verifies and decrypts: a real server
+and real keepers, each its own process; one keeper beside the server, and four of which three must sign. The other way is
+the same client code fetching the same ciphertext from the same server and decrypting it with a key it has, as the owner
+does: no log, no keeper. Both end with a file on disk, which is compared with what was added.
 """
 
 import asyncio
@@ -14,34 +14,42 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Final
 
-from bench.people import people, server_process
+from bench.bare import fetch_and_decrypt
+from bench.people import people
+from tests.support.instance import Instance, running
 
-SIZE = 1 << 20
-WARM_UP = 5
+SIZE: Final = 1 << 20
+WARM_UP: Final = 5
+POLICIES: Final = {"1/1": 1, "3/4": 4}
 
 Row = dict[str, Any]
 Ways = dict[str, Callable[[], Awaitable[Any]]]
 
 
 def run(quick: bool) -> list[Row]:
-    """One row: the medians of shuffled pairs, and how many fetches an opening takes."""
-    with tempfile.TemporaryDirectory(prefix="coffre-bench-") as name:
-        folder = Path(name)
-        with server_process(folder / "data") as card:
-            return asyncio.run(_measure(folder, card, 30 if quick else 100))
+    """One row for each policy: the medians of shuffled pairs, and how many fetches an opening takes."""
+    rows = []
+    for policy, keepers in POLICIES.items():
+        with tempfile.TemporaryDirectory(prefix="coffre-bench-") as name:
+            folder = Path(name)
+            with running(folder / "data", keepers=keepers) as instance:
+                rows.append(
+                    {"keepers": policy} | asyncio.run(_measure(folder, instance, 30 if quick else 100))
+                )
+    return rows
 
 
-async def _measure(folder: Path, card: Any, pairs: int) -> list[Row]:
+async def _measure(folder: Path, instance: Instance, pairs: int) -> Row:
     source, opened = folder / "source", folder / "opened"
     source.write_bytes(os.urandom(SIZE))
-    async with people(folder, folder / "data", card) as both:
+    async with people(folder, instance.data, instance.card) as both:
         document = await both.patient.add(source)
         granted = await both.authorise(document.doc)
         ways: Ways = {
             "opening": lambda: both.practitioner.read(granted, opened),
-            "fetch": lambda: both.patient.get(document.doc, opened),
+            "fetch": lambda: fetch_and_decrypt(both.patient, document.doc, opened),
         }
         times: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(-WARM_UP, pairs):
@@ -53,13 +61,11 @@ async def _measure(folder: Path, card: Any, pairs: int) -> list[Row]:
                 if opened.read_bytes() != source.read_bytes():
                     raise SystemExit("A document did not come back.")
                 opened.unlink()
-    opening, fetch = median(times["opening"]), median(times["fetch"])
-    return [
-        {
-            "bytes": SIZE,
-            "pairs": pairs,
-            "opening_s": opening,
-            "fetch_and_decrypt_s": fetch,
-            "times_a_fetch": opening / fetch,
-        }
-    ]
+    opening, fetched = median(times["opening"]), median(times["fetch"])
+    return {
+        "bytes": SIZE,
+        "pairs": pairs,
+        "opening_s": opening,
+        "fetch_and_decrypt_s": fetched,
+        "times_a_fetch": opening / fetched,
+    }

@@ -18,8 +18,9 @@ from crypto.secret_bytes import SecretBytes
 from crypto.trust_root import InstanceCard, read_card
 from crypto.wire.cards import card_text
 from vault_client.device_store import DeviceStore
+from vault_client.granted_document import GrantedDocument
 from vault_client.patient import Patient
-from vault_client.practitioner import GrantedDocument, Practitioner
+from vault_client.practitioner import Practitioner
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SERVER: Final = (sys.executable, "-m", "vault_server")
@@ -65,19 +66,26 @@ async def people(folder: Path, data: Path, card: InstanceCard) -> AsyncIterator[
             await Patient.begin(_store(folder / "patient"), folder / "patient", card=card, keep_kit=_forget)
         )
         practitioner = await stack.enter_async_context(
-            await Practitioner.begin(
-                _store(folder / "practitioner"), folder / "practitioner", card=card, keep_kit=_forget
-            )
+            await enrolled(folder / "practitioner", data, card, SecretBytes.random(), "demo:bench")
         )
-        shown = folder / "card.json"
-        shown.write_text(card_text(await practitioner.card()), encoding="utf-8")
-        await asyncio.to_thread(_certify, shown, data)
-        await practitioner.sync()
         yield People(patient, practitioner)
 
 
-def _certify(card: Path, data: Path) -> None:
-    who = ["--subject", "demo:bench", "--name", "Dr Banc", "--profession", "médecin"]
+async def enrolled(
+    folder: Path, data: Path, card: InstanceCard, key: SecretBytes, subject: str
+) -> Practitioner:
+    """A certified practitioner with a profile in ``folder`` under ``key``."""
+    store = DeviceStore.create_with_key(folder, key)
+    practitioner = await Practitioner.begin(store, folder, card=card, keep_kit=_forget)
+    shown = folder.with_name(f"{folder.name}-card.json")
+    shown.write_text(card_text(await practitioner.card()), encoding="utf-8")
+    await asyncio.to_thread(_certify, shown, data, subject)
+    await practitioner.sync()
+    return practitioner
+
+
+def _certify(card: Path, data: Path, subject: str) -> None:
+    who = ["--subject", subject, "--name", "Dr Banc", "--profession", "médecin"]
     command = [*SERVER, "registrar", "certify", str(card), *who, "--data", str(data)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
 

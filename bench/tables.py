@@ -95,6 +95,10 @@ def _mib(field: str) -> Cell:
     return _cell(field, lambda value: f"{value:.0f} MiB")
 
 
+def _share(field: str) -> Cell:
+    return _cell(field, lambda value: f"{value:.0%}")
+
+
 def _each(field: str, count: str) -> Cell:
     return lambda row: seconds(row[field] / row[count])
 
@@ -134,11 +138,31 @@ _GRANT_SIZES: Final = {
     "a later event of one": _size("later_event_bytes"),
 }
 _OPENING: Final = {
+    "keepers": _text("keepers"),
     "document": _size("bytes"),
     "pairs": _count("pairs"),
     "opening": _time("opening_s"),
     "fetch and decrypt only": _time("fetch_and_decrypt_s"),
     "times a fetch": _ratio("times_a_fetch"),
+}
+_BATCHES: Final = {
+    "documents": _count("documents"),
+    "of": _size("bytes"),
+    "under one request": _time("many_s"),
+    "one document": _time("one_s"),
+    "times one": _ratio("times_one"),
+    "fetched and decrypted only": _time("fetched_s"),
+    "times one beyond that": _ratio("times_one_beyond_bytes"),
+}
+_READERS: Final = {
+    "readers": _count("readers"),
+    "client processes": _count("processes"),
+    "openings a second": _cell("a_second", lambda value: f"{value:.1f}"),
+    "times one reader": _ratio("times_one"),
+    "server at work": _share("server_share"),
+    "keeper at work": _share("keeper_share"),
+    "clients at work": _share("clients_share"),
+    "cores": _count("cores"),
 }
 _GROWTH: Final = {
     "operation": _text("operation"),
@@ -212,6 +236,8 @@ _TABLES: Final[dict[str, list[tuple[str, dict[str, Cell], Callable[[Row], bool]]
     "opening": [
         ("One opening over HTTP, beside fetching and decrypting the same ciphertext", _OPENING, _any)
     ],
+    "batches": [("Many documents opened under one request, beside one document", _BATCHES, _any)],
+    "readers": [("Openings by many readers at a time, with the share of the clock at work", _READERS, _any)],
     "growth": [("One operation on a record and a log that hold many", _GROWTH, _any)],
     "scan": [("Scanning a log, beside hashing its leaves", _SCAN, _any)],
     "appending": [

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from crypto.descriptors import Descriptor
 from crypto.errors import Refusal, TooMany, Unauthenticated, Unreachable
@@ -14,21 +14,11 @@ from crypto.secret_bytes import SecretBytes
 from crypto.vault_chain import Document, Version
 from vault_client import vault_parts
 from vault_client.document_files import DocumentFiles
+from vault_client.file_description import SUFFIXES
 from vault_client.own_versions import open_descriptor, open_key
 from vault_client.progress import Progress
 from vault_client.service import Service
 from vault_client.vault_replica import VaultReplica
-
-_SUFFIXES: Final = {
-    "application/pdf": ".pdf",
-    "application/dicom": ".dcm",
-    "image/png": ".png",
-    "image/jpeg": ".jpg",
-    "application/zip": ".zip",
-    "text/xml": ".xml",
-    "application/json": ".json",
-    "text/plain": ".txt",
-}
 
 
 class _Opened(NamedTuple):
@@ -122,7 +112,7 @@ class ExportDocuments:
 
     def _name(self, descriptor: Descriptor) -> str:
         """A name no other document has, on systems that tell capitals apart and on those that do not."""
-        wanted = (f"{descriptor.date} {descriptor.title}".strip(), _SUFFIXES.get(descriptor.mime, ".bin"))
+        wanted = (f"{descriptor.date} {descriptor.title}".strip(), SUFFIXES.get(descriptor.mime, ".bin"))
         while True:
             self._tried[wanted] += 1
             name = safe_name(*wanted, self._tried[wanted])

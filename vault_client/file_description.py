@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from stat import S_ISREG
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from crypto.encoding import acceptable
 from crypto.errors import TooLarge, Unavailable
@@ -45,6 +45,17 @@ class Category(StrEnum):
     ARCHIVE = "Archive"
     OTHER = "Autre"
 
+
+SUFFIXES: Final = {
+    "application/pdf": ".pdf",
+    "application/dicom": ".dcm",
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "application/zip": ".zip",
+    "text/xml": ".xml",
+    "application/json": ".json",
+    "text/plain": ".txt",
+}
 
 _CATEGORIES = {
     "application/pdf": Category.DOCUMENT,

@@ -8,6 +8,7 @@ reading under it, and what the event took away does not open.
 
 from dataclasses import dataclass
 
+from crypto.grants import Act
 from vault_client.received_grants import ReceivedGrant
 from vault_client.service import Service
 
@@ -21,6 +22,7 @@ class GrantedList:
     event: int
     received: int
     confirmed: int | None
+    acts: tuple[Act, ...]
     expiry: int
 
 
@@ -33,5 +35,6 @@ def granted_list(service: Service, grant: ReceivedGrant) -> GrantedList:
         event=event.j,
         received=grant.taken_in,
         confirmed=max(grant.confirmed, service.mailbox_read(event.origin) or 0) or None,
+        acts=event.acts,
         expiry=event.expiry,
     )

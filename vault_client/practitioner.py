@@ -10,51 +10,46 @@ log, only then asks the keepers for their half, verifies the whole ciphertext, a
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Self, Unpack
 
 import msgspec
 
-from crypto.descriptors import MAX_LISTING, ListedDocument, document_context, listing_context, read_listing
-from crypto.encoding import Body, Bytes32, Natural
-from crypto.errors import CannotOpen, CoffreError, Conflict, NotFound, NotPermitted, Refusal, Stale, TooLarge
+from crypto.descriptors import MAX_LISTING, ListedDocument, listing_context, read_listing
+from crypto.errors import CannotOpen, CoffreError, NotFound, NotPermitted, Refusal, TooLarge, Unreachable
 from crypto.grants import Act, Listing
-from crypto.padding import padded_length
-from crypto.pieces import ciphertext_length, ct_root
+from crypto.pieces import ct_root
 from crypto.requests import MAX_DOCUMENTS, Purpose
 from crypto.sealed import content
 from crypto.secret_bytes import SecretBytes
 from crypto.vault_links import check_person
 from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import CiphertextQuery
-from vault_client.ciphertext_spool import decrypt_file, in_thread
 from vault_client.device_store import DeviceStore
+from vault_client.fetched_ahead import FetchedAhead, Removed
+from vault_client.granted_document import GrantedDocument
 from vault_client.granted_lists import GrantedList, granted_list
 from vault_client.identity_history import IdentityHistory
 from vault_client.open_profile import Enrolment, OpenProfile, Restoration
 from vault_client.opening import LoggedRequest, Opener, Wanted
 from vault_client.private_part import check_folder
 from vault_client.progress import Progress
+from vault_client.reading import KeptBack, Opening, Reading, Use, write
 from vault_client.received_grants import ReceivedGrant, ReceivedGrants
-from vault_client.spool import fetched_spool, fresh_spool, opened_spool
+from vault_client.reopenings import Reopenings
+from vault_client.spool import fresh_spool, opened_spool
 from vault_client.transfer import Download
 from vault_client.unfinished_readings import UnfinishedReadings
 
 TREATMENT = Purpose(code="TREAT", role="", organisation="", name="", reason="")
 
-
-class GrantedDocument(Body, frozen=True):
-    """A document that was granted, as its listing calls it. ``listed``: when the listing was opened here.
-
-    ``person``: whose record it is, by the word of whoever founded it; nobody has certified that. Empty: not said.
-    """
-
-    vault: Bytes32
-    gid: Bytes32
-    person: str
-    document: ListedDocument
-    listed: Natural
+# What people read
+NO_REOPENING = (
+    "The patient's grant does not allow opening again, and that is what fetching ahead is for. Nothing was fetched. Read "
+    "it instead."
+)
 
 
 class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
@@ -68,9 +63,17 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
         self.grants = ReceivedGrants(profile.store, profile.service, profile.own)
         self._store = profile.store
         self._opener = Opener(profile.service, profile.own)
-        self._unfinished = UnfinishedReadings(profile.store)
         self._set_aside: dict[bytes, Refusal] = {}
         self._spool = opened_spool(folder)
+        unfinished = UnfinishedReadings(profile.store)
+        self._reading = Reading(
+            profile.service, self.grants, self._opener, self._released, unfinished, self._spool
+        )
+        self._kept = FetchedAhead(profile.store, self.grants, folder)
+        self._reopenings = Reopenings(profile.store, profile.service, self.grants, self._opener, unfinished)
+        self.removed: list[Removed] = []
+        """What was fetched ahead and is removed, since the profile was opened."""
+        self._check_kept()
         self._profile = profile.handed_over()
 
     @classmethod
@@ -124,11 +127,16 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
     async def sync(self) -> list[str]:
         """Take in certificates and grants. Returns why deliveries were refused, if any were.
 
-        A passkey that the server forgot is made anew.
+        What was fetched ahead and ended since is removed (``removed``), and what was reopened without a network is
+        declared. A passkey that the server forgot is made anew.
         """
         await self.own.refresh(self.service, self._store)
         await self.passkeys.ensure_if_possible()
-        return await self.grants.take_in()
+        refused = await self.grants.take_in()
+        self._check_kept()
+        for document in await self._reopenings.declare():
+            self.removed += self._kept.remove(document)
+        return refused
 
     async def listing(self, *, purpose: Purpose = TREATMENT) -> list[GrantedDocument]:
         """What was granted. New listings are opened first, which the patient sees as ``list``.
@@ -186,35 +194,92 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
         request too, so that the log has one entry for both. Raises Unavailable, before anything is asked, when
         ``destination`` has no folder to be written in.
         """
-        check_folder(destination.parent)
-        listed = document.document
-        grant, row = self.grants.get(document.gid), self.grants.row(document.gid, listed.doc)
-        if row.ver != listed.ver:
-            raise NotPermitted(
-                "The list is older than the grant. Nothing was opened. Ask for the list again."
-            )
-        wanted = Wanted(doc=row.doc, ver=row.ver, ct_root=row.ct_root, wrap=row.wrap)
-        requested = wanted.requested(grant.state.event.rekey)
-        try:
-            logged = await self._logged(grant, wanted, act, purpose)
-            await self._write(logged, document, destination, progress)
-        except Refusal:
-            self._unfinished.end(grant, requested)
-            raise
-        self._unfinished.end(grant, requested)
+        for kept_back in await self.read_all(
+            [(document, destination)], act=act, purpose=purpose, progress=progress
+        ):
+            raise kept_back.why
 
-    async def _logged(
-        self, grant: ReceivedGrant, wanted: Wanted, act: Act, purpose: Purpose
-    ) -> LoggedRequest:
-        """A request that is in the log: the one of a reading that was cut off, where it still serves, or a new one."""
-        requested = wanted.requested(grant.state.event.rekey)
-        earlier = self._unfinished.find(grant, requested, act, purpose, self.service.now())
-        if earlier is not None:
-            with suppress(Conflict, Stale):  # too long ago, by the server's clock
-                return await self._opener.logged(grant, [wanted], earlier)
-        envelope = await self._opener.sign(grant, [wanted], act, purpose)
-        self._unfinished.begin(grant, requested, purpose, envelope)
-        return await self._opener.logged(grant, [wanted], envelope)
+    async def read_all(
+        self,
+        wanted: Sequence[tuple[GrantedDocument, Path]],
+        *,
+        act: Act = "release",
+        purpose: Purpose = TREATMENT,
+        progress: Progress | None = None,
+    ) -> list[KeptBack]:
+        """Open documents, each into its destination, up to 256 of a grant under one request. Returns those kept back.
+
+        One document that may not be opened refuses its whole request; one whose ciphertext is missing or spoilt is kept
+        back alone. Otherwise as ``read``.
+        """
+        for folder in {destination.parent for _, destination in wanted}:
+            check_folder(folder)
+        openings = [Opening(document, _written_to(destination)) for document, destination in wanted]
+        return await self._reading.open(openings, act, purpose, progress)
+
+    async def prefetch(
+        self,
+        documents: Sequence[GrantedDocument],
+        *,
+        purpose: Purpose = TREATMENT,
+        progress: Progress | None = None,
+    ) -> list[KeptBack]:
+        """Fetch documents ahead, to ``reopen`` them without a network. Returns those kept back, as ``read_all``.
+
+        They are kept encrypted in the profile until the grant expires, or is known here to have ended.
+        """
+        self._check_kept()
+        openings, kept_back = [], []
+        for document in documents:
+            if "reopen" in self.grants.get(document.gid).state.event.acts:
+                openings.append(Opening(document, self._kept.take))
+            else:
+                kept_back.append(KeptBack(document, NotPermitted(NO_REOPENING), False))
+        return kept_back + await self._reading.open(openings, "prefetch", purpose, progress)
+
+    def fetched_ahead(self) -> list[GrantedDocument]:
+        """What was fetched ahead and may still be opened here, without asking anyone."""
+        self._check_kept()
+        return [kept.document for kept in self._kept.all()]
+
+    async def reopen(
+        self,
+        wanted: Sequence[tuple[GrantedDocument, Path]],
+        *,
+        purpose: Purpose = TREATMENT,
+        progress: Progress | None = None,
+    ) -> list[KeptBack]:
+        """Open again what was fetched ahead, each document into its destination. Returns those kept back.
+
+        It is declared before it is done. When the server answers, the declaration is in the patient's log first, and what
+        is known by then to have ended is not opened; otherwise it waits for the next ``sync``.
+        """
+        for folder in {destination.parent for _, destination in wanted}:
+            check_folder(folder)
+        self._check_kept()
+        for document, _ in wanted:
+            kept = self._kept.find(document)
+            if kept is not None:
+                self._reopenings.note(document, kept.ct_root, purpose)
+        if not self.service.is_offline:
+            with suppress(Unreachable):
+                await self.sync()
+        kept_back = []
+        for document, destination in wanted:
+            try:
+                await self._kept.open(document, destination, progress)
+            except CoffreError as error:
+                kept_back.append(KeptBack(document, error, False))
+        return kept_back
+
+    @property
+    def undeclared(self) -> int:
+        """How many openings of what was fetched ahead are not in their patients' logs yet."""
+        return len(self._reopenings.waiting())
+
+    def _check_kept(self) -> None:
+        """Remove what was fetched ahead and may not be opened any more, as far as this device knows."""
+        self.removed += self._kept.remove_ended(self.service.now())
 
     async def _released(self, logged: LoggedRequest) -> list[SecretBytes]:
         """The keys of ``logged``. Keepers that refuse are asked once more if one's chain has gone on, with all of it."""
@@ -227,40 +292,6 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
             if self.own.profile.chain == shown:
                 raise
         return await self._opener.release(logged)
-
-    async def _write(
-        self,
-        logged: LoggedRequest,
-        document: GrantedDocument,
-        destination: Path,
-        progress: Progress | None,
-    ) -> None:
-        (wanted,) = logged.wanted
-        length = ciphertext_length(padded_length(document.document.length))
-        with fetched_spool(self._spool, wanted.ct_root) as spool:
-            query = CiphertextQuery(vault=None, request=logged.digest, ver=wanted.ver, start=0)
-            download = Download(self.service.api, spool, query, length, progress)
-            fetching = asyncio.create_task(download.fetch())
-            try:
-                (key,), _ = await asyncio.gather(self._released(logged), fetching)
-            finally:
-                # A refusal by the keepers must end the download too, before its file is removed.
-                fetching.cancel()
-                await asyncio.wait([fetching])
-            await download.opened(
-                lambda: in_thread(
-                    lambda report: decrypt_file(
-                        spool,
-                        destination,
-                        key=key,
-                        context=document_context(document.vault, wanted.doc, wanted.ver),
-                        ct_root=wanted.ct_root,
-                        length=document.document.length,
-                        progress=report,
-                    ),
-                    progress,
-                )
-            )
 
     async def _open_listings(self, grant: ReceivedGrant, purpose: Purpose) -> None:
         pending = grant.listings[:MAX_DOCUMENTS]
@@ -301,3 +332,7 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
         if ct_root(ciphertext) != entry.ct_root:
             raise CannotOpen("A list")
         return ciphertext
+
+
+def _written_to(destination: Path) -> Use:
+    return lambda fetched, progress: write(fetched, destination, progress)

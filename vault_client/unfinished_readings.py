@@ -5,6 +5,7 @@ keys that the keepers release are never kept: after a restart the keepers are as
 ended meanwhile.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from crypto.encoding import Body
@@ -27,40 +28,42 @@ class UnfinishedReading(Body, frozen=True):
 
 
 class UnfinishedReadings:
-    """Those of one profile, one for each granted document."""
+    """Those of one profile, by the digest of the request."""
 
     def __init__(self, store: DeviceStore) -> None:
         self._store = store
 
     def find(
-        self, grant: ReceivedGrant, document: RequestedDocument, act: Act, purpose: Purpose, now: int
+        self,
+        grant: ReceivedGrant,
+        documents: Sequence[RequestedDocument],
+        act: Act,
+        purpose: Purpose,
+        now: int,
     ) -> Envelope | None:
-        """The request that was signed for just this not long before ``now``. Older ones are forgotten."""
+        """A request that was signed not long before ``now`` for these documents at least. Older ones are forgotten."""
+        found = None
         for name, unfinished in list(self._store.scan("unfinished", UnfinishedReading)):
-            if not 0 <= now - read_request(unfinished.request).time <= REUSED:
+            request = read_request(unfinished.request)
+            if not 0 <= now - request.time <= REUSED:
                 self._store.delete(name)
-        found = self._store.get(_name(grant, document), UnfinishedReading)
-        if found is None:
-            return None
-        request = read_request(found.request)
-        same = (
-            request.ghead == grant.state.digest
-            and request.documents == (document,)
-            and request.act == act
-            and found.purpose == purpose
-        )
-        return found.request if same else None
+            elif (
+                request.ghead == grant.state.digest
+                and set(request.documents) >= set(documents)
+                and request.act == act
+                and unfinished.purpose == purpose
+            ):
+                found = unfinished.request
+        return found
 
-    def begin(
-        self, grant: ReceivedGrant, document: RequestedDocument, purpose: Purpose, request: Envelope
-    ) -> None:
+    def begin(self, purpose: Purpose, request: Envelope) -> None:
         """Keep a request, before it is sent."""
-        self._store.put(_name(grant, document), UnfinishedReading(request=request, purpose=purpose))
+        self._store.put(_name(request.digest), UnfinishedReading(request=request, purpose=purpose))
 
-    def end(self, grant: ReceivedGrant, document: RequestedDocument) -> None:
-        """Forget the request: the document is released, or refused."""
-        self._store.delete(_name(grant, document))
+    def end(self, digest: bytes) -> None:
+        """Forget a request: its documents are released, or refused."""
+        self._store.delete(_name(digest))
 
 
-def _name(grant: ReceivedGrant, document: RequestedDocument) -> str:
-    return f"unfinished/{grant.gid.hex()}-{document.doc.hex()}"
+def _name(digest: bytes) -> str:
+    return f"unfinished/{digest.hex()}"

@@ -15,11 +15,12 @@ from tests.support.instance import Instance
 from tests.support.lying_keeper import LyingKeeper
 from tests.support.lying_vault import LyingVault
 from vault_client.device_store import DeviceStore
+from vault_client.granted_document import GrantedDocument
 from vault_client.local_vault import AuditPlace, GrantMade, LocalDocument, LocalGrant, LocalVault
 from vault_client.log_reader import LogReader
 from vault_client.own_identity import Profile
 from vault_client.patient import Patient, PatientDocument
-from vault_client.practitioner import GrantedDocument, Practitioner
+from vault_client.practitioner import Practitioner
 from vault_client.received_grants import ReceivedGrant
 from vault_client.service import Service, TrustRecord
 from vault_client.trust import BelievedHead, Pin

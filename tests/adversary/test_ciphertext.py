@@ -196,7 +196,7 @@ async def test_endless_ciphertext_is_cut(story: Story, monkeypatch: pytest.Monke
 
     served = 0
     with monkeypatch.context() as twin:
-        twin.setattr("vault_client.practitioner.ciphertext_length", lambda length: 1 << 40)
+        twin.setattr("vault_client.reading.ciphertext_length", lambda length: 1 << 40)
         with pytest.raises(Unreachable):
             await story.read(0)
     assert served == 1 << 24

@@ -9,9 +9,10 @@ from threading import Thread
 import msgspec
 import pytest
 
-from crypto import labels
-from crypto.encoding import decode
-from crypto.errors import NotFound, Unreachable
+from crypto import labels, sealing
+from crypto.encoding import decode, encode
+from crypto.errors import CannotOpen, NotFound, Unreachable
+from crypto.sealed import release
 from crypto.signing import SigningKey, sign, sign_encoded
 from crypto.wire.keeper_api import (
     EndAcknowledgement,
@@ -216,6 +217,52 @@ async def test_acknowledgements_of_two_times_are_not_together(
     with pytest.raises(Unreachable):
         await story.patient.revoke(story.gid)
     assert story.patient.replica.grant(story.gid).end_in_force
+
+
+async def test_a_keeper_that_exchanges_shares_is_left_out_of_a_batch(story: Consultation) -> None:
+    """Two documents under one request: a keeper that answers for each with the other's shares opens and spoils nothing."""
+    reader = story.reader
+    docs = [await story.add(), await story.add()]
+    grant = await story.patient.authorise(await reader.card(), docs)
+    await reader.sync()
+    await reader.listing()
+    wanted = [
+        (document, story.folder / document.document.doc.hex())
+        for document in reader.documents()
+        if document.gid == grant.entry.gid
+    ]
+    name = min(reader.service.keepers)  # the first that each of its subsets is taken from
+    honest = reader.service.keepers[name]
+    reader.service.keepers[name] = lying = LyingKeeper(honest)
+
+    def exchanged(answer: ReleaseAnswer) -> ReleaseAnswer:
+        query = lying.asked("release")[-1]
+        digest, index = query.request.digest, query.logged.disclosure.index
+        given = release.open_release(reader.own.unsealing, answer.box, digest, index, name)
+        subsets = tuple(msgspec.structs.replace(each, shares=each.shares[::-1]) for each in given.subsets)
+        info = release._info(digest, index, name)
+        body = encode(msgspec.structs.replace(given, subsets=subsets))
+        return ReleaseAnswer(box=sealing.seal(reader.own.unsealing.public, info, body))
+
+    lying.tamper("release", exchanged)
+    for _ in range(3):  # among the first to answer, or not
+        assert await reader.read_all(wanted) == []
+        for _, path in wanted:
+            assert path.read_bytes() == TEXT
+            path.unlink()
+    assert set(reader._opener.left_out) <= {name}
+    entries = (await story.patient.log()).entries
+    assert sum(entry.act == "release" and set(entry.documents) == set(docs) for entry in entries) == 3
+
+    reader.service.keepers = {
+        name: lying,
+        **{each: LyingKeeper(keeper) for each, keeper in reader.service.keepers.items() if each != name},
+    }
+    for each, keeper in reader.service.keepers.items():
+        if each != name:
+            keeper.tamper("release", lambda _: ReleaseAnswer(box=bytes(1200)))
+    assert {type(each.why) for each in await reader.read_all(wanted)} <= {CannotOpen, NotFound}
+    assert not any(path.exists() for _, path in wanted)
 
 
 async def test_above_the_threshold_it_is_said_and_nothing_is_lost(story: Consultation) -> None:

@@ -38,6 +38,7 @@ from vault_client.commands.output import Screen, Usage, amount, day, moment, sev
 from vault_client.commands.patient_log import CHANGES, deed
 from vault_client.device_store import DeviceStore
 from vault_client.local_vault import GrantedVersion
+from vault_client.sharing_terms import ACTS
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -284,7 +285,7 @@ async def test_sharing_names_the_documents(
     for stream in (sys.stdin, sys.stdout):
         monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
     both = [each.doc.hex() for each in (first, second)]
-    words = Namespace(card="card", documents=both, days=1, met_again=False, yes=False, json=False)
+    words = Namespace(card="card", documents=both, days=1, acts=ACTS, met_again=False, yes=False, json=False)
     await patient_sharing.authorise(words, Screen(as_json=False))
     assert (told[0], "2 documents: letter, signed · scan. The fingerprint on it is ABCD" in told[1]) == (
         "opened",

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from languages.catalogue import spoken
+from vault_client.commands.acts import shown
 from vault_client.commands.names import short
 from vault_client.commands.output import Screen, counted, day
 
@@ -23,19 +24,21 @@ def show_lists(screen: Screen, reader: "Practitioner") -> None:
             "event": each.event,
             "received": each.received or None,
             "confirmed": each.confirmed,
+            "acts": list(each.acts),
             "until": each.expiry,
         }
         for each in lists
     ]
     if lists:
         screen.table(
-            ("Grant", "Record", "List of", "Confirmed", "Until"),
+            ("Grant", "Record", "List of", "Confirmed", "Acts", "Until"),
             [
                 (
                     short(each.gid),
                     short(each.vault),
                     day(each.received) if each.received else "",
                     spoken(NOT_YET if each.confirmed is None else AGO.format(age=age(now - each.confirmed))),
+                    shown(each.acts),
                     day(each.expiry),
                 )
                 for each in lists

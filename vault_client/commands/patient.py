@@ -14,6 +14,7 @@ from vault_client.commands import (
     patient_sharing,
     patient_watch,
 )
+from vault_client.commands.acts import add_acts
 from vault_client.commands.cards import add_card
 from vault_client.commands.confirmation import add_yes
 from vault_client.commands.devices import add_devices
@@ -91,6 +92,11 @@ def _add_sharing(commands: "Subcommands") -> None:
         default=SHARING_DAYS,
         help=f"for how many days, {patient_sharing.MAX_DAYS} at most (default: %(default)s)",
     )
+    add_acts(
+        parser,
+        ACTS,
+        "what it allows, of release, prefetch, reopen, export (default: all); the list comes with each",
+    )
     parser.add_argument(
         "--met-again",
         action="store_true",
@@ -115,7 +121,7 @@ def _add_sharing(commands: "Subcommands") -> None:
     parser.add_argument(
         "--days", type=int, help=f"for how many days from now, {patient_sharing.MAX_DAYS} at most"
     )
-    parser.add_argument("--acts", nargs="+", choices=ACTS, metavar="ACT", help="what it allows from now on")
+    add_acts(parser, None, "what it allows from now on")
     parser.add_argument(
         "--purposes", nargs="+", type=purpose_code, metavar="CODE", help="for what from now on, such as TREAT"
     )

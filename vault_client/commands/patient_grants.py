@@ -4,11 +4,11 @@ from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from languages.catalogue import spoken
+from vault_client.commands.acts import shown
 from vault_client.commands.grant_standing import GRANTS, described, standing, titles_of
 from vault_client.commands.names import pick, remember, short
 from vault_client.commands.output import Screen, day
 from vault_client.commands.patient_queue import sentence
-from vault_client.sharing_terms import ACTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 NO_GRANTS = "Nobody may open anything."
 CHANGING = "Grant {id} is in force as before until this is in the log: {what}."
 GIVES = "Grant {id} gives: {titles}."
-ALL_ACTS = "all"
 GRANTED, ADDED, TAKEN_OUT, KEYED_ANEW = "granted", "documents added", "documents taken out", "keyed anew"
 OTHER_TERMS, OVER = "other terms", "ended"
 
@@ -62,7 +61,7 @@ def _show(
                 grant.name,
                 grant.subject,
                 str(len(record.granted(grant.entry.gid))),
-                _acts(grant.acts),
+                shown(grant.acts),
                 " ".join(grant.purposes),
                 day(grant.expiry),
                 str(grant.entry.j),
@@ -92,7 +91,7 @@ def _show_history(screen: Screen, record: "Patient", gid: bytes) -> None:
                     day(step.time) if step.time else "",
                     " · ".join(map(spoken, _words(step))),
                     _changed(record, step),
-                    "" if step.terms is None else _acts(step.terms.acts),
+                    "" if step.terms is None else shown(step.terms.acts),
                     "" if step.terms is None else " ".join(step.terms.purposes),
                     "" if step.terms is None else day(step.terms.expiry),
                 )
@@ -133,7 +132,3 @@ def _words(step: "GrantStep") -> list[str]:
 def _changed(record: "Patient", step: "GrantStep") -> str:
     parts = [("+ ", step.given), ("− ", step.taken_out)]
     return "  ".join(f"{sign}{titles_of(record, documents)}" for sign, documents in parts if documents)
-
-
-def _acts(acts: "Sequence[str]") -> str:
-    return spoken(ALL_ACTS) if set(acts) == set(ACTS) else " ".join(acts)

@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vault_client.commands.acts import shown
 from vault_client.commands.grant_standing import GRANTS, IN_FORCE, described, gids, standing, titles_of
 from vault_client.commands.names import MIN_PREFIX, pick, pick_all, short
 from vault_client.commands.output import Screen, Usage, counted, day
@@ -25,6 +26,7 @@ COMPARE = (
     "it with theirs, in person."
 )
 AUTHORISED = "{name} ({subject}) may open {documents} until {until}: {titles}. Grant {id}."
+ALLOWED = "What the grant allows: {acts}."
 FINGERPRINT = "Their fingerprint, to compare in person: {fingerprint}"
 EXTENDED = "Grant {id} was extended. {name} may open {documents} more: {titles}."
 RENEWED = "Grant {id} was keyed anew. {name} may open what was in it before, and nothing more."
@@ -72,7 +74,11 @@ async def authorise(arguments: Namespace, screen: Screen) -> None:
         confirm(arguments, COMPARE.format(fingerprint=print_of, **told))
         with unless_kept(screen, record):
             grant = await record.authorise(
-                recipient, documents, days=arguments.days, met_again=arguments.met_again
+                recipient,
+                documents,
+                acts=arguments.acts,
+                days=arguments.days,
+                met_again=arguments.met_again,
             )
         screen.result |= {**described(grant, record), "fingerprint": print_of}
         screen.say(
@@ -84,6 +90,7 @@ async def authorise(arguments: Namespace, screen: Screen) -> None:
                 **told,
             )
         )
+        screen.say(ALLOWED.format(acts=shown(grant.acts)))
         screen.say(FINGERPRINT.format(fingerprint=print_of))
         show_trust(screen, record.service)
 
@@ -150,14 +157,11 @@ async def amend(arguments: Namespace, screen: Screen) -> None:
         raise Usage(BAD_DAYS)
     if arguments.days is arguments.acts is arguments.purposes is None:
         raise Usage(NO_TERMS)
-    acts, purposes = (
-        None if named is None else tuple(dict.fromkeys(named))
-        for named in (arguments.acts, arguments.purposes)
-    )
+    purposes = None if arguments.purposes is None else tuple(dict.fromkeys(arguments.purposes))
     async with patient(arguments, screen) as (record, store):
         gid = pick(store, GRANTS, arguments.grant, gids(record))
         with _as_before(screen, gid, is_given=True), unless_kept(screen, record):
-            grant = await record.amend(gid, acts=acts, purposes=purposes, days=arguments.days)
+            grant = await record.amend(gid, acts=arguments.acts, purposes=purposes, days=arguments.days)
         screen.result |= described(grant, record)
         screen.say(
             AMENDED.format(

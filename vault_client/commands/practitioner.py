@@ -1,25 +1,25 @@
-"""``coffre practitioner``: what patients granted."""
+"""``coffre practitioner``: who one is, and what patients granted."""
 
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 from languages.written import day as written_day
-from vault_client.commands import practitioner_watch
+from vault_client.commands import practitioner_reading, practitioner_watch
 from vault_client.commands.cards import add_card
 from vault_client.commands.devices import add_devices
 from vault_client.commands.enrolment import add_enrol, enrolled
+from vault_client.commands.granted_list import GRANTED, described, in_order, name_of, newest, row
 from vault_client.commands.list_ages import show_lists
-from vault_client.commands.names import NAME, pick, remember, short
-from vault_client.commands.output import Screen, amount, day
+from vault_client.commands.names import remember, short
+from vault_client.commands.output import Screen
 from vault_client.commands.passkeys import add_passkeys
-from vault_client.commands.profiles import add_output, add_profile
+from vault_client.commands.practitioner_reading import say_kept
+from vault_client.commands.profiles import add_profile
 from vault_client.commands.restoring import add_restore, restored
 
 if TYPE_CHECKING:
     from vault_client.commands import Subcommands
-    from vault_client.practitioner import GrantedDocument, Practitioner
-
-GRANTED = "granted"
+    from vault_client.practitioner import Practitioner
 
 # What people read
 ENROLLED = "The identity is made. Its profile is in {folder}."
@@ -29,8 +29,6 @@ NOT_CERTIFIED = "Patients can share with you once a registrar has certified your
 NEXT = "Next: coffre practitioner card -o FILE"
 NEXT_REGISTRAR = "Next: give {path} to the registrar."
 CERTIFIED = "Certified as {name}, {profession} ({subject})."
-GONE = "{title} may have been deleted or masked, the grant has ended, or you are certified no longer"
-NOT_GRANTED = "This document is not granted to you any more"
 SAYS = "The record {record} says it is the record of {name}. Nobody has certified that: compare it with what you know."
 RECOVERED = (
     "The keys of the patient of record {record} were recovered or reset since you last heard of them. Ask the patient "
@@ -41,11 +39,6 @@ LEFT_OUT = "The keeper {name} answered wrongly and was left out. Nothing was los
 REFUSED = "A delivery was not believed: {why}"
 SET_ASIDE = "The list of grant {grant} of record {record} was not opened; it is tried again next time. {why}"
 SAID_ENDED = "Grant {grant} of record {record} is said to have ended. Its list was not opened; it is tried again next time."
-KEPT = (
-    "What came of the document stays for {days} days: the same command goes on from there. Within five minutes that is the "
-    "same entry in the patient's log, later a new one."
-)
-WRITTEN = "{title} was verified and written to {path}. The patient's log shows that you opened it."
 
 
 def add(commands: "Subcommands") -> None:
@@ -56,11 +49,7 @@ def add(commands: "Subcommands") -> None:
     add_card(commands, card, "show one's own card, for patients and the registrar")
     add_profile(commands("list", list_documents, "list what was granted"))
 
-    parser = add_profile(
-        commands("read", read, "open a document into a file; the patient sees it in the log")
-    )
-    parser.add_argument("document", metavar="DOC", help=NAME)
-    add_output(parser, "the new file to write")
+    practitioner_reading.add(commands)
     practitioner_watch.add(commands)
     add_passkeys(commands)
 
@@ -115,13 +104,11 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
 
     async with practitioner(arguments) as (reader, store):
         refused = await reader.sync()
-        documents = _newest(await reader.listing())
-        documents.sort(key=lambda each: (each.document.title, each.document.doc))
-        documents.sort(key=lambda each: each.document.date, reverse=True)
-        remember(store, GRANTED, map(_name, documents))
+        documents = in_order(newest(await reader.listing()))
+        remember(store, GRANTED, map(name_of, documents))
         aside = [_aside(reader, gid, refusal) for gid, refusal in reader.set_aside().items()]
         screen.result |= {
-            "documents": [_described(each) for each in documents],
+            "documents": [described(each) for each in documents],
             "refused": refused,
             "set_aside": aside,
         }
@@ -130,19 +117,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
         elif documents:
             screen.table(
                 ("", "Id", "Record", "Date", "Category", "Title", "Size", "Until"),
-                [
-                    (
-                        str(number),
-                        short(each.document.doc),
-                        short(each.vault),
-                        written_day(each.document.date),
-                        each.document.category,
-                        each.document.title,
-                        amount(each.document.length),
-                        day(reader.grants.get(each.gid).state.event.expiry),
-                    )
-                    for number, each in enumerate(documents, 1)
-                ],
+                [row(reader, number, each) for number, each in enumerate(documents, 1)],
             )
         show_lists(screen, reader)
         for record, name in sorted({(each.vault, each.person) for each in documents if each.person}):
@@ -158,35 +133,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
             ids = {what: short(bytes.fromhex(each[what])) for what in ("grant", "record")}
             screen.say(words.format(**ids, why=each["why"]))
         say_left_out(reader, screen)
-        show_trust(screen, reader.service)
-
-
-async def read(arguments: Namespace, screen: Screen) -> None:
-    """Open a document into a file that is not there yet."""
-    from crypto.errors import NotFound
-    from vault_client.commands.profiles import check_free, practitioner
-    from vault_client.commands.trust_line import show_trust
-    from vault_client.spool import KEPT_DAYS
-
-    check_free(arguments.output)
-    async with practitioner(arguments) as (reader, store):
-        documents = {_name(each): each for each in _newest(reader.documents())}
-        name = pick(store, GRANTED, arguments.document, documents)
-        if name not in documents:  # a number of a list that is out of date
-            raise NotFound(NOT_GRANTED)
-        document = documents[name]
-        title = document.document.title
-        with (
-            screen.progress(arguments.output.name) as progress,
-            screen.if_stopped(KEPT.format(days=KEPT_DAYS)),
-        ):
-            try:
-                await reader.read(document, arguments.output, progress=progress)
-            except NotFound:
-                raise NotFound(GONE.format(title=title)) from None
-        screen.result |= {**_described(document), "path": str(arguments.output)}
-        screen.say(WRITTEN.format(title=title, path=arguments.output))
-        say_left_out(reader, screen)
+        say_kept(reader, screen)
         show_trust(screen, reader.service)
 
 
@@ -209,36 +156,9 @@ def say_left_out(reader: "Practitioner", screen: Screen) -> None:
         screen.say(LEFT_OUT.format(name=name))
 
 
-def _newest(documents: "list[GrantedDocument]") -> "list[GrantedDocument]":
-    """One entry for each document: a document of several grants is opened by the one listed last."""
-    ordered = sorted(documents, key=lambda each: (each.listed, each.gid))
-    return list({_name(each): each for each in ordered}.values())
-
-
-def _name(granted: "GrantedDocument") -> bytes:
-    """What names a document here: its id, then its record's, since whoever knows an id can use it in another record."""
-    return granted.document.doc + granted.vault
-
-
 def _aside(reader: "Practitioner", gid: bytes, refusal: Exception) -> dict[str, Any]:
     from crypto.errors import NotFound
 
     record = reader.grants.get(gid).state.vault
     said_ended = isinstance(refusal, NotFound)
     return {"grant": gid.hex(), "record": record.hex(), "said_ended": said_ended, "why": str(refusal)}
-
-
-def _described(granted: "GrantedDocument") -> dict[str, Any]:
-    document = granted.document
-    return {
-        "id": document.doc.hex(),
-        "version": document.ver.hex(),
-        "record": granted.vault.hex(),
-        "person": granted.person or None,
-        "grant": granted.gid.hex(),
-        "title": document.title,
-        "category": document.category,
-        "mime": document.mime,
-        "date": document.date,
-        "bytes": document.length,
-    }

@@ -10,9 +10,9 @@ from vault_client.demo.cast import Cast, Doctor
 from vault_client.demo.narration import Narration
 from vault_client.demo.refusals import Attempt, Between, attempted, in_between, with_nothing_released
 from vault_client.demo.told import Told
+from vault_client.granted_document import GrantedDocument
 from vault_client.local_vault import LocalGrant
 from vault_client.patient import Patient
-from vault_client.practitioner import GrantedDocument
 
 
 class _HidingEnds(Between):

@@ -18,10 +18,11 @@ from crypto.wire.keeper_api import KeeperApi, ReleaseAnswer, ReleaseQuery
 from crypto.wire.messages import CiphertextQuery, OpenAnswer, OpenRequest
 from crypto.wire.vault_api import VaultApi
 from vault_client.demo.cast import Doctor
+from vault_client.granted_document import GrantedDocument
 from vault_client.local_vault import LocalDocument, newest
 from vault_client.opening import Opener, Wanted
 from vault_client.patient import PatientDocument
-from vault_client.practitioner import TREATMENT, GrantedDocument
+from vault_client.practitioner import TREATMENT
 from vault_client.service import Service
 
 

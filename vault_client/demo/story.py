@@ -21,9 +21,9 @@ from vault_client.demo.refusals import granted_to, not_granted, revoked, tampere
 from vault_client.demo.server_view import look
 from vault_client.demo.sources import Source
 from vault_client.demo.told import Received, Told
+from vault_client.granted_document import GrantedDocument
 from vault_client.local_vault import LocalGrant
 from vault_client.patient import PatientDocument
-from vault_client.practitioner import GrantedDocument
 from vault_client.public_log import verify_logs
 
 _LINK_SHOWN = 160
