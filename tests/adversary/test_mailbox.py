@@ -21,8 +21,8 @@ from tests.adversary.modified_sdk import fresh
 from tests.adversary.story import TEXTS, Story
 from tests.support.instance import Instance
 from vault_client import granting, practitioner, received_grants, trust
+from vault_client.commands import granted_list, practitioner_reading, profiles
 from vault_client.commands import practitioner as commands
-from vault_client.commands import profiles
 from vault_client.commands.output import Screen, Usage
 from vault_client.received_grants import MailboxPlace
 
@@ -350,7 +350,8 @@ async def test_a_document_is_named_with_its_record(
 
     async def read(word: str) -> str:
         screen = Screen(as_json=True)
-        await commands.read(Namespace(document=word, output=story.destination), screen)
+        words = Namespace(documents=[word], all=None, output=story.destination, to=None)
+        await practitioner_reading.read(words, screen)
         story.destination.unlink()
         return str(screen.result["record"])
 
@@ -366,8 +367,8 @@ async def test_a_document_is_named_with_its_record(
     with pytest.raises(Usage):
         await read(doc.hex())
     with monkeypatch.context() as twin:
-        twin.setattr(commands, "_name", lambda granted: granted.document.doc)
-        shown = [each for each in commands._newest(story.reader.documents()) if each.document.doc == doc]
+        twin.setattr(granted_list, "name_of", lambda granted: granted.document.doc)
+        shown = [each for each in granted_list.newest(story.reader.documents()) if each.document.doc == doc]
         assert len(shown) == 1  # one of the two has taken the other's place
 
 
