@@ -30,6 +30,7 @@ from vault_client.believed_heads import KeptNote
 from vault_client.device_store import DeviceStore
 from vault_client.entries_gone import GONE, EntriesGone, PastEntriesGone
 from vault_client.evidence_gathering import EvidenceGathering
+from vault_client.keeper_heads import compare_with_keeper
 from vault_client.local_vault import AuditPlace, FoundAt, SharedDocuments
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
 from vault_client.own_identity import OwnIdentity
@@ -59,6 +60,7 @@ class Audit:
         # The head before the record: a link that came between is under a later head, and not missed in this one.
         origin, held = self._replica.origin, self._replica.local.head.n
         believed, note = await self._service.witnessed(origin)
+        await compare_with_keeper(self._service, self._store, believed, note)
         await self._replica.sync()
         place = self._store.get("audit", AuditPlace) or AuditPlace(
             scanned=log_scan.begin(origin), last=FIRST, next_link=0

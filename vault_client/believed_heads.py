@@ -170,6 +170,22 @@ class BelievedHeads:
                 self._store.put(f"note/{believed.origin}", KeptNote(root=believed.head.root, note=note))
         return believed
 
+    async def holds(self, believed: BelievedHead, shown: BelievedHead, note: bytes) -> bool:
+        """Whether the server shows that the log under ``believed`` begins with ``shown``, which the log signed in ``note``.
+
+        When it shows another beginning, that is kept as an alarm.
+        """
+        if shown.head.size == believed.head.size:
+            root: bytes | None = believed.head.root
+        elif shown.head.size == 0:
+            root = shown.head.root
+        else:
+            beginning = await self._beginning(shown, believed)
+            root = None if beginning is None else beginning.root
+        if root is not None and root != shown.head.root:
+            await self._contradicted(believed, shown, note)
+        return root == shown.head.root
+
     def _note(self, believed: BelievedHead) -> bytes | None:
         """The note that shows ``believed``, where it is kept."""
         found = self._store.get(f"note/{believed.origin}", KeptNote)
@@ -193,7 +209,7 @@ class BelievedHeads:
             entries=(),
             people=(),
         )
-        self._keep_finding(finding, new.head.size)
+        self.keep_finding(finding, new.head.size)
 
     async def _beginning(self, small: BelievedHead, big: BelievedHead) -> Beginning | None:
         """What the larger head has in the place of the smaller, as far as the server shows it."""
@@ -229,9 +245,9 @@ class BelievedHeads:
             entries=(),
             people=(shown,),
         )
-        self._keep_finding(finding, believed.head.size)
+        self.keep_finding(finding, believed.head.size)
 
-    def _keep_finding(self, finding: Finding, where: int) -> None:
+    def keep_finding(self, finding: Finding, where: int) -> None:
         """Keep an alarm that is about a log as a whole, met at ``where`` of it."""
         alarm = Alarm(code=finding.code, index=None, text=finding.text, leaf=b"", opening=None)
         with self._store.transaction():

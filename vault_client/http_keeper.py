@@ -1,9 +1,11 @@
 """``KeeperApi`` over HTTP."""
 
+import hashlib
 from typing import TypeVar
 
 import msgspec
 
+from crypto.checkpoint import MAX_NOTE
 from crypto.encoding import decode, encode
 from crypto.wire import keeper_api as k
 from crypto.wire.messages import Empty
@@ -40,6 +42,11 @@ class HttpKeeper:
         return await self._transport.call(
             "POST", "/add-checkpoint", body=body, headers=headers, limit=1 << 16
         )
+
+    async def checkpoint(self, origin: str) -> bytes:
+        """The newest checkpoint of a log that it cosigned."""
+        name = hashlib.sha256(origin.encode()).hexdigest()
+        return await self._transport.call("GET", f"/{name}/checkpoint", limit=MAX_NOTE)
 
     async def _ask(self, name: str, query: msgspec.Struct, answer: type[Answer]) -> Answer:
         headers = {"Content-Type": "application/json"}

@@ -167,6 +167,10 @@ class KeeperApi(Protocol):
         """Cosign a checkpoint (C2SP tlog-witness): a request text in, signature lines out."""
         ...
 
+    async def checkpoint(self, origin: str) -> bytes:
+        """The newest checkpoint of a log that it cosigned (the monitoring endpoint of C2SP tlog-witness)."""
+        ...
+
 
 @dataclass(frozen=True)
 class KeeperOperation:

@@ -5,7 +5,7 @@ from typing import Any
 
 from crypto.wire.keeper_api import OPERATIONS, KeeperApi
 
-_NAMES = {operation.name for operation in OPERATIONS}
+_NAMES = {"checkpoint", *(operation.name for operation in OPERATIONS)}
 
 
 class LyingKeeper:

@@ -1,6 +1,7 @@
 """The keeper: its parts joined. Implements ``KeeperApi``."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -180,6 +181,10 @@ class Keeper:
     def silent_for(self) -> float:
         """How many seconds are left before the other keepers are asked."""
         return self._returning.silent_for
+
+    async def checkpoint(self, origin: str) -> bytes:
+        """The highest cosigned checkpoint of this log."""
+        return self.cosigned_checkpoint(hashlib.sha256(origin.encode()).hexdigest())
 
     def cosigned_checkpoint(self, name: str) -> bytes:
         """The highest cosigned checkpoint of the log whose origin has this SHA-256 in hexadecimal."""
