@@ -3,7 +3,6 @@
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from languages.written import day as written_day
 from vault_client.commands import practitioner_reading, practitioner_watch
 from vault_client.commands.cards import add_card
 from vault_client.commands.devices import add_devices
