@@ -136,7 +136,12 @@ class Keeper:
     @property
     def ready(self) -> bool:
         """Whether it answers: there is a trust root to answer by, and the heads that must not be contradicted."""
-        return self._trust.known and not self.is_silent
+        return self.has_trust_root and not self.is_silent
+
+    @property
+    def has_trust_root(self) -> bool:
+        """Whether the server has handed over the trust root of the card."""
+        return self._trust.known
 
     @property
     def is_silent(self) -> bool:
@@ -159,7 +164,7 @@ class Keeper:
         """Keep the trust root new, for ever. Raises as ``refresh_trust`` does."""
         while True:
             await self.refresh_trust()
-            await asyncio.sleep(TRUST_ROOT_EVERY if self.ready else RETRY)
+            await asyncio.sleep(TRUST_ROOT_EVERY if self.has_trust_root else RETRY)
 
     def check_return(self) -> None:
         """Raises Damaged when the store of a service's only keeper was lost, and its operator has not ordered it to go on."""

@@ -7,7 +7,7 @@ count. They show their heads, of one log each, and their ends; it takes the high
 
 import asyncio
 
-from crypto import labels
+from crypto import labels, trust_root
 from crypto.checkpoint import claimed_origin, cosignatures, open_checkpoint
 from crypto.encoding import decode
 from crypto.errors import BadSignature, CoffreError, NotFound, NotPermitted, NotProven, Refusal, Unreachable
@@ -66,9 +66,9 @@ class Returning:
     async def come_back(self) -> None:
         """Ask the others, and go on from what they know.
 
-        Raises Unreachable before the time has come, or when too few answer; Contradiction when their heads are not of
-        one log, and ever after under this trust root; NotProven when the server does not show what they know;
-        NotPermitted when the trust root does not name this keeper.
+        Raises Unreachable before the time has come, or when too few answer; Contradiction when their heads are not of one
+        log, and NotProven ever after under this trust root, or when the server does not show what they know; NotPermitted
+        when the trust root does not name this keeper, Stale when it has expired.
         """
         if self.silent_for:
             raise Unreachable(
@@ -76,6 +76,7 @@ class Returning:
                 "have signed. Leave it running: a restart begins the 30 minutes anew."
             )
         await self._trust.refresh()
+        trust_root.check_expiry(self._trust.current, self._clock.now())
         version = self._trust.current.ref.version
         standing = await self._store.standing()
         if standing.contradicted is not None and standing.contradicted >= version:

@@ -12,7 +12,7 @@ from languages.wrapping import wrapped
 from vault_server.bounded_http import Server, config
 from vault_server.keeper.app import make_app
 from vault_server.keeper.event_log import EventLog
-from vault_server.keeper.keeper import Keeper
+from vault_server.keeper.keeper import RETRY, Keeper
 from vault_server.keeper.settings import Settings
 from vault_server.keeper.source import HttpSource
 
@@ -81,7 +81,7 @@ async def _come_back(keeper: Keeper) -> None:
     """As long as the keeper is silent for the loss of its store, see that it comes back, and say what is in the way."""
     said = ""
     while True:
-        if keeper.is_silent:
+        if keeper.is_silent and keeper.has_trust_root:
             try:
                 await keeper.come_back()
                 words = CAME_BACK
@@ -90,7 +90,8 @@ async def _come_back(keeper: Keeper) -> None:
             if words != said:
                 print(wrapped(spoken(words), sys.stderr), file=sys.stderr, flush=True)
             said = words
-        await asyncio.sleep(min(keeper.silent_for, AGAIN_EVERY) or AGAIN_EVERY)
+        again = min(keeper.silent_for, AGAIN_EVERY) or AGAIN_EVERY
+        await asyncio.sleep(again if keeper.has_trust_root else RETRY)
 
 
 async def _count(events: EventLog) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,19 @@ from crypto.wire.keeper_api import (
 from crypto.wire.messages import Empty, Logged
 from tests.interop import evidence_second
 from tests.support.keeper_story import SmallGrant, Story
+from tests.support.log_server import serving
 from tests.support.people import LOG, NOW, KeeperKeys, fresh
 from tests.support.several_keepers import SeveralKeepers, several_keepers
 from tests.support.small_log import random_leaf
 from vault_client.evidence_check import check_evidence
 from vault_client.evidence_proofs import TWO_HEADS, prove
 from vault_server.keeper import returning as returning_module
+from vault_server.keeper.app import make_app
+from vault_server.keeper.event_log import EventLog
 from vault_server.keeper.evidence import Contradiction
 from vault_server.keeper.keeper import Keeper
 from vault_server.keeper.keys import load_keys
+from vault_server.keeper.other_keepers import HttpOtherKeeper
 from vault_server.keeper.returning import SILENCE, Returning
 from vault_server.keeper.witness import Witness
 
@@ -363,3 +368,20 @@ async def test_a_question_is_answered_once_and_by_the_newest_trust_root(four: Se
     await keeper.refresh_trust()
     with pytest.raises(Stale):
         await keeper.known_heads(HeadsQuery(envelope=_question(four, 3, 0)))
+
+
+async def test_a_keeper_is_asked_over_http(four: SeveralKeepers) -> None:
+    """At the address of the trust root, as another program; a refusal there is as good as silence, and nobody there too."""
+    first = four.keepers[0]
+    assert first is not None
+    async with serving(make_app(first, EventLog(StringIO()))) as url:
+        named = msgspec.structs.replace(four.service.root.keepers[0], url=url)
+        other = HttpOtherKeeper(named)
+        answer = await other.known_heads(HeadsQuery(envelope=_question(four, 3, 0)))
+        assert decode(answer.envelope.body, KnownHeads).heads
+        with pytest.raises(Unreachable, match="403"):
+            await other.known_heads(HeadsQuery(envelope=_question(four, 3, 2)))
+    with pytest.raises(Unreachable):
+        await other.known_heads(HeadsQuery(envelope=_question(four, 3, 0)))
+    with pytest.raises(NotPermitted):
+        HttpOtherKeeper(msgspec.structs.replace(named, url="http://keeper.example"))
