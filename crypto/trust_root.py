@@ -128,6 +128,12 @@ class TrustRoot(Body, frozen=True):
         """The keepers that new grants may name."""
         return tuple(keeper for keeper in self.keepers if keeper.retired_until is None)
 
+    def answering_keepers(self, now: int) -> tuple[Keeper, ...]:
+        """The live keepers, and those retired ones that still answer for what was granted before."""
+        return tuple(
+            entry for entry in self.keepers if entry.retired_until is None or now < entry.retired_until
+        )
+
     @property
     def policy(self) -> Policy:
         """The policy in force: the strictest that the live keepers can carry. Raises NotPermitted without one."""
@@ -193,20 +199,32 @@ def first(envelope: Envelope, *, card: RootRef | None) -> Accepted:
         )
     own = verify_keys(*body.root_keys)
     by_own = tuple(signature for signature in envelope.signatures if signature.key in own)
-    _check(msgspec.structs.replace(envelope, signatures=by_own), body, body)
+    _check_signed(msgspec.structs.replace(envelope, signatures=by_own), body)
+    _check_sound(body)
     return Accepted(root=body, ref=ref)
 
 
 def advance(current: Accepted, chain: Sequence[Envelope]) -> Accepted:
     """Follow ``chain`` from ``current`` to its end: versions grow by one, each signed by both thresholds."""
     for envelope in chain:
-        body = decode(envelope.body, TrustRoot)
-        if body.version != current.ref.version + 1 or body.previous != current.ref.digest:
-            raise BrokenChain("A new trust root does not follow from the known one. The known one was kept.")
-        _check(envelope, body, current.root, body)
+        body = _next(current, envelope)
+        _check_signed(envelope, current.root, body)
+        _check_sound(body)
         _check_continuity(current.root, body)
         current = Accepted(root=body, ref=RootRef(version=body.version, digest=envelope.digest))
     return current
+
+
+def missing_signatures(current: Accepted, envelope: Envelope) -> tuple[int, int]:
+    """How many signatures a proposed next version lacks: by the keys of ``current``, and by its own.
+
+    All else that ``advance`` checks is checked, and raises as it does there; none of it is to be believed before both are 0.
+    """
+    body = _next(current, envelope)
+    missing = _missing(envelope, current.root, body)
+    _check_sound(body)
+    _check_continuity(current.root, body)
+    return missing[0], missing[1]
 
 
 def check_expiry(accepted: Accepted, now: int) -> None:
@@ -236,13 +254,27 @@ def check_host(host: str) -> None:
         )
 
 
-def _check(envelope: Envelope, body: TrustRoot, *judges: TrustRoot) -> None:
-    """``envelope`` carries the threshold of each of ``judges``, nobody else's signature, and a body that is sound."""
+def _next(current: Accepted, envelope: Envelope) -> TrustRoot:
+    """The body of the version after ``current``. Raises BrokenChain when it is another."""
+    body = decode(envelope.body, TrustRoot)
+    if body.version != current.ref.version + 1 or body.previous != current.ref.digest:
+        raise BrokenChain("A new trust root does not follow from the known one. The known one was kept.")
+    return body
+
+
+def _check_signed(envelope: Envelope, *judges: TrustRoot) -> None:
+    """``envelope`` carries the threshold of each of ``judges``, and nobody else's signature."""
+    if any(_missing(envelope, *judges)):
+        raise BadSignature("A trust root is signed by too few of its keys. It was not believed.")
+
+
+def _missing(envelope: Envelope, *judges: TrustRoot) -> tuple[int, ...]:
+    """How many signatures each of ``judges`` misses. Raises BadSignature for one by a key that none of them names."""
     keys = verify_keys(*(key for judge in judges for key in judge.root_keys))
     signed = verify(envelope, labels.TRUST_ROOT, keys)
-    if any(len(signed & set(map(key_id, judge.root_keys))) < judge.threshold for judge in judges):
-        raise BadSignature("A trust root is signed by too few of its keys. It was not believed.")
-    _check_sound(body)
+    return tuple(
+        max(0, judge.threshold - len(signed & set(map(key_id, judge.root_keys)))) for judge in judges
+    )
 
 
 def _check_sound(body: TrustRoot) -> None:
@@ -292,7 +324,7 @@ def _check_successors(body: TrustRoot) -> None:
 
 
 def _check_continuity(known: TrustRoot, body: TrustRoot) -> None:
-    """Raises NotPermitted when ``body`` takes back what was believed of registrars and logs under ``known``."""
+    """Raises NotPermitted when ``body`` takes back what was believed of registrars, keepers and logs under ``known``."""
     now = {entry.key: entry for entry in body.registrars}
     for before in known.registrars:
         after = now.get(before.key)
@@ -303,6 +335,14 @@ def _check_continuity(known: TrustRoot, body: TrustRoot) -> None:
         ):
             raise NotPermitted(
                 "A new trust root takes back what a registrar was allowed. The known one was kept."
+            )
+    listed = {(entry.cosigning_key, entry.sealing_key): entry.retired_until or 0 for entry in body.keepers}
+    for keeper in known.keepers:
+        until = listed.get((keeper.cosigning_key, keeper.sealing_key))
+        if until is None or until < (keeper.retired_until or 0):
+            raise NotPermitted(
+                "A new trust root leaves out a keeper of the known one, or what a retired one was to go on doing. The known "
+                "one was kept."
             )
     directory = body.newest_origin(known.directory_origin)
     moved = body.hosts[0] != known.hosts[0] and not directory.startswith(f"{body.hosts[0]}/")

@@ -62,7 +62,8 @@ class GrantsElsewhere:
             purposes=event.purposes,
             expiry=event.expiry,
             made=0,  # the log tells
-            blobs=stored.blobs,
+            # Fewer would say that fewer keepers are to be told of the end.
+            blobs=stored.blobs if event.policy.keepers == tuple(blob.keeper for blob in stored.blobs) else (),
             end_in_force=False,
         )
         versions = tuple(

@@ -135,7 +135,7 @@ class Opener:
             opened.extend(self._opened(request, answers))
             return bool(opened)
 
-        await self._service.ask_keepers(ask, policy.k, opens)
+        await self._service.ask_keepers(ask, policy.k, opens, named=policy.keepers)
         if not opened:
             raise CannotOpen("What was asked for")
         self.left_out.update(opened[0].left_out)

@@ -173,9 +173,11 @@ class ReceivedGrants:
         event = read_event(delivery.envelope)
         known = self._store.get(f"received/{event.gid.hex()}", ReceivedGrant)
         at = event.view.dir
-        signers, latest = self._signers(delivery.chains, at), self._latest(event)
+        latest = self._latest(event)
+        chains = [await self._service.shown_anew(shown, latest) for shown in delivery.chains]
+        signers = self._signers(chains, at)
         if latest != at:
-            check_not_removed(delivery.envelope, self._signers(delivery.chains, latest))
+            check_not_removed(delivery.envelope, self._signers(chains, latest))
         state = accept(
             known.state if known is not None else None,
             delivery.envelope,

@@ -9,12 +9,13 @@ is the server's trust root, followed forward from the stored one, before anythin
 A server that lies there gets less than one that is silent, and never takes more from its user. The one rule is in
 ``follow``: when what it shows does not follow from the stored trust root, or must not be gone on with, it is distrusted,
 and nothing is asked of it or sent to it before the profile is opened again. So whatever is on the device can be read,
-changes wait in the queue, and ends go to the keepers of the stored trust root. All else raises Distrusted.
+changes wait in the queue, and ends go to the keepers of the stored trust root. All else raises Distrusted. The same is left
+when the trust root is truly signed and asks for a newer client, but that is no lie: it is told as what it is.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -30,6 +31,7 @@ from crypto.errors import (
     NotPermitted,
     NotProven,
     Refusal,
+    Stale,
     TooMany,
     Unavailable,
     Unreachable,
@@ -37,9 +39,10 @@ from crypto.errors import (
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain
 from crypto.signing import Envelope, SigningKey
-from crypto.trust_root import Accepted, InstanceCard, Keeper, TrustRoot
+from crypto.statements import Head
+from crypto.trust_root import InstanceCard, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
-from crypto.wire.messages import Empty, RootSession, ShownChain, TrustRootQuery
+from crypto.wire.messages import Empty, IdentityQuery, RootSession, ShownChain, TrustRootQuery
 from crypto.wire.vault_api import VaultApi
 from vault_client import kept_trust_roots, trust
 from vault_client.asking_keepers import AskedKeepers, Enough, Question
@@ -64,6 +67,7 @@ NOT_BELIEVED = (
     "ALARM: the server at {url} is not believed. {why} Nothing more is sent to it before Coffre is started again. What "
     "is on this device can be read, and changes wait on it. Ask the operator, by another way than this server, what happened."
 )
+READABLE = "What is on this device can be read, and changes wait on it."
 
 
 class TrustRecord(Body, frozen=True):
@@ -95,6 +99,8 @@ class Service(BelievedHeads):
         """Whether the server has not yet shown its trust root since the profile was opened."""
         self.distrust: Refusal | None = None
         """Why the server is distrusted, once it is."""
+        self.too_old: NotPermitted | None = None
+        """That the service asks for a newer client than this, once it does."""
         self._believe(record)
 
     @classmethod
@@ -109,9 +115,10 @@ class Service(BelievedHeads):
         """Reach the server of this profile, or, the first time, the one at ``card`` or ``url``.
 
         Follows the trust root forward. When the server of a profile does not answer, the trust root that is stored
-        stands (``is_offline``), and is followed as soon as something is asked and answered; it stands too when the
-        server is distrusted (``alarm``). Raises NotPermitted when it is not the one on the card or asks for a newer
-        client than this, Stale when it has expired, Unreachable when nobody answers the first time.
+        stands (``is_offline``), expired or not, and is followed as soon as something is asked and answered; it stands too
+        when the server is distrusted (``alarm``) or asks for a newer client (``standstill``). The first time it raises
+        NotPermitted when it is not the one on the card or asks for a newer client than this, Stale when it has expired,
+        Unreachable when nobody answers.
         """
         record = store.get("trust", TrustRecord)
         address = record.url if record is not None else card.url if card is not None else url
@@ -154,17 +161,17 @@ class Service(BelievedHeads):
     async def follow(self) -> None:
         """Follow the trust root forward, if the server has not shown it since the profile was opened.
 
-        Raises Unreachable when nobody answers; Distrusted, now and ever after, when what is shown is not of this
-        service, is not signed by those who had to, has expired, or asks for a newer client than this.
+        Raises Unreachable when nobody answers; Distrusted when it asks for a newer client than this, and, now and ever
+        after, when what is shown is not of this service, is not signed by those who had to, or has expired.
         """
         async with self._following:
             try:
                 if self.is_offline and self.distrust is None:
-                    self._begin(*await _next_root(self.api, self.record))
+                    await self._follow()
             except Refusal as lie:
                 self.distrust = lie
-            if self.distrust is not None:
-                raise Distrusted(self.alarm) from self.distrust
+            if self.distrust is not None or self.too_old is not None:
+                raise Distrusted(self.standstill) from self.distrust or self.too_old
 
     @property
     def alarm(self) -> str:
@@ -173,29 +180,47 @@ class Service(BelievedHeads):
             return ""
         return NOT_BELIEVED.format(url=self.record.url, why=self.distrust)
 
+    @property
+    def standstill(self) -> str:
+        """Why nothing is asked of the server, or nothing new believed of it, in words: ``alarm``, or what is no lie."""
+        if self.distrust is not None:
+            return self.alarm
+        if self.too_old is not None:
+            return f"{self.too_old} {READABLE}"
+        try:
+            trust_root.check_expiry(self.accepted, self.now())
+        except Stale as expired:
+            return f"{expired} {READABLE}"
+        return ""
+
+    async def _follow(self) -> None:
+        record, chain = await _next_root(self.api, self.record)
+        self.too_old = None
+        try:
+            trust_root.check_client(trust_root.first(record.envelope, card=None), VERSION)
+        except NotPermitted as too_old:
+            self.too_old = too_old
+        else:
+            self._begin(record, chain)
+
     async def _follow_or_stand(self) -> None:
         try:
             await self.follow()
         except Unreachable:
-            self._check(self.accepted)
-            self._meet_keepers(_transports(self.root))
+            self._meet_keepers(_transports(self.root, self.now()))
 
     def _begin(self, record: TrustRecord, chain: Sequence[Envelope]) -> None:
         """Believe, from now on and for later, what the server has shown: ``chain``, of which ``record`` has the last."""
         accepted = trust_root.first(record.envelope, card=None)
-        self._check(accepted)
-        keepers = _transports(
-            accepted.root
-        )  # an address that no client uses is refused before it is stored for good
+        trust_root.check_expiry(accepted, self.now())
+        trust_root.check_client(accepted, VERSION)
+        # An address that no client uses is refused before it is stored for good.
+        keepers = _transports(accepted.root, self.now())
         kept_trust_roots.keep(self._store, chain)
         self._store.put("trust", record)
         self._believe(record)
         self._meet_keepers(keepers)
         self.is_offline = False
-
-    def _check(self, accepted: Accepted) -> None:
-        trust_root.check_expiry(accepted, self.now())
-        trust_root.check_client(accepted, VERSION)
 
     def _believe(self, record: TrustRecord) -> None:
         self.record = record
@@ -231,8 +256,12 @@ class Service(BelievedHeads):
         """Have a quorum of keepers vouch that ``chain`` is complete at a head at least as new as ours.
 
         A keeper whose word does not hold, or is of an older head, counts as one that refused. One that contradicts the others
-        about the directory is left out, named in ``left_out`` and kept as an alarm; raises NotProven when too few agree.
+        about the directory is left out, named in ``left_out`` and kept as an alarm; raises NotProven when too few agree, Stale
+        when the trust root has expired.
         """
+        with suppress(CoffreError):
+            await self.follow()
+        trust_root.check_expiry(self.accepted, self.now())
         at, needed = self.believed(self.root.directory_origin).head, self.root.policy.k
 
         async def vouch(name: bytes, keeper: KeeperApi) -> Word:
@@ -255,6 +284,18 @@ class Service(BelievedHeads):
         self.left_out |= set(words) - set(agreeing)
         return ShownChain(chain=chain, heads=tuple(words[name].envelope for name in agreeing))
 
+    async def shown_anew(self, shown: ShownChain, at: Head) -> ShownChain:
+        """``shown`` itself while those who vouch for it are live keepers; once one has retired, as live ones show it now.
+
+        Nothing of it is believed yet. Raises Unreachable, and whatever refuses to show or to vouch.
+        """
+        live = {keeper.cosigner.key.key_id for keeper in self.root.live_keepers}
+        if all(live.issuperset(envelope.signers) for envelope in shown.heads):
+            return shown
+        await self.directory(at.size)
+        chain = await self.api.identity_chain(IdentityQuery(identity=shown.chain.identity))
+        return await self.prove_chain(chain)
+
     async def know(self, chain: Chain) -> Known:
         """Someone as they stand now: verified, and complete at the directory head that will be named."""
         at = await self.directory()
@@ -264,17 +305,28 @@ class Service(BelievedHeads):
         return self.believe_chain(await self.prove_chain(chain), at)
 
     async def ask_keepers(
-        self, question: Question[Answer], needed: int, enough: Enough[Answer] | None = None
+        self,
+        question: Question[Answer],
+        needed: int,
+        enough: Enough[Answer] | None = None,
+        *,
+        named: Collection[bytes] | None = None,
     ) -> dict[bytes, Answer]:
-        """Ask every live keeper at once, as ``AskedKeepers.ask`` does; the answers by keeper.
+        """Ask every live keeper at once, or those ``named`` in a grant, as ``AskedKeepers.ask`` does; the answers by keeper.
 
+        A retired keeper is asked for as long as it answers for what was granted before.
         A server that does not answer, or answers wrongly, keeps nobody from the keepers it named before: an end must reach
         them without it.
         """
         with suppress(CoffreError):
             await self.follow()
         names = {keeper.key_hash: keeper.name for keeper in self.root.keepers}
-        keepers = {name: (names.get(name, name.hex()), keeper) for name, keeper in self.keepers.items()}
+        asked = {keeper.key_hash for keeper in self.root.live_keepers} if named is None else named
+        keepers = {
+            name: (names.get(name, name.hex()), keeper)
+            for name, keeper in self.keepers.items()
+            if name in asked
+        }
         return await AskedKeepers(keepers, KEEPER_PATIENCE).ask(question, needed, enough)
 
     async def check_answering(self) -> None:
@@ -296,9 +348,9 @@ class Service(BelievedHeads):
         raise NotPermitted("A grant names a keeper that the trust root does not know. Nothing was opened.")
 
 
-def _transports(root: TrustRoot) -> dict[bytes, HttpTransport]:
-    """A connection to each live keeper, opened at first use. Raises NotPermitted for an address that is not used."""
-    return {keeper.key_hash: HttpTransport(keeper.url) for keeper in root.live_keepers}
+def _transports(root: TrustRoot, now: int) -> dict[bytes, HttpTransport]:
+    """A connection to each keeper that answers, opened at first use. Raises NotPermitted for an address that is not used."""
+    return {keeper.key_hash: HttpTransport(keeper.url) for keeper in root.answering_keepers(now)}
 
 
 async def _first_root(api: VaultApi, url: str, card: InstanceCard | None) -> _Shown:

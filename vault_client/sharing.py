@@ -12,6 +12,7 @@ from crypto.locators import end_tag
 from crypto.sealed import shares
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import read, verify_keys
+from crypto.trust_root import POLICIES
 from crypto.vault_links import End
 from crypto.wire.cards import IdentityCard
 from crypto.wire.keeper_api import EndAcknowledgement, EndPost, KeeperApi
@@ -148,13 +149,14 @@ class Sharing:
             self._replica.keep_end_in_force(grant.entry.gid)
 
     async def _post_end(self, grant: LocalGrant, tag: bytes) -> bool:
-        """Have the keepers acknowledge the end at once. Whether a quorum did."""
-        gid, origin, root = grant.entry.gid, self._replica.origin, self._service.root
+        """Have the grant's keepers, also those that have retired since, acknowledge the end at once. Whether a quorum did."""
+        gid, origin = grant.entry.gid, self._replica.origin
         blobs = {blob.keeper: blob for blob in grant.blobs}
+        needed = {n: k for k, n in POLICIES}.get(len(blobs))
+        if needed is None:
+            return False
 
         async def post(name: bytes, keeper: KeeperApi) -> int:
-            if name not in blobs:
-                raise NotPermitted("A keeper does not belong to this grant. It was not told of its end.")
             answer = await keeper.end(EndPost(origin=origin, gid=gid, blob=blobs[name], tag=tag))
             keys = verify_keys(self._service.keeper(name).cosigning_key)
             stated = read(answer.envelope, labels.END_ACKNOWLEDGEMENT, EndAcknowledgement, keys)
@@ -162,5 +164,5 @@ class Sharing:
                 raise NotProven("A keeper acknowledged the end of another grant. Its word did not count.")
             return stated.time
 
-        times = await self._service.ask_keepers(post, root.policy.k)
-        return dated_together(times.values(), root.policy.k) is not None
+        times = await self._service.ask_keepers(post, needed, named=blobs)
+        return dated_together(times.values(), needed) is not None

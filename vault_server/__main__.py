@@ -1,4 +1,4 @@
-"""``python -m vault_server``, reached as ``coffre``: ``serve`` runs the vault server, ``registrar`` certifies and withdraws.
+"""``python -m vault_server``, reached as ``coffre``: the vault server, its registrar, and the signing of its trust roots.
 
 Exit codes: 0 done, 1 refused by a check, 2 usage, 3 something could not be reached, read or stored.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from crypto.identity_chain import LONGEST_CERTIFICATE
 from crypto.pruning import DAY, RETENTION
 from languages.help import SpokenParser
-from vault_server import program
+from vault_server import program, root_command
 from vault_server.settings import DEFAULT, Settings
 
 NAME = "coffre"
@@ -167,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     act = acts.add_parser("withdraw", help="take the certificates of a subject back from an identity")
     _add_subject(act)
     act.set_defaults(run=_withdraw)
+    root_command.add(commands)
     return parser
 
 

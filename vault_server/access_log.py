@@ -55,8 +55,15 @@ class AccessLog:
         self._replaced: dict[int, Replaced] = {}
         self._newest_directory: Checkpoint | None = None
         self._tiles = TileCache(self._fetch_tile)
+        live = {keeper.cosigning_key for keeper in instance.root.live_keepers}
         self._publisher = Publisher(
-            keepers, instance.cosignatures_needed, self._tiles, clock, self._published, writer.fail
+            [keeper for keeper in keepers if keeper.key.key.raw in live],
+            instance.cosignatures_needed,
+            self._tiles,
+            clock,
+            self._published,
+            writer.fail,
+            told=[keeper for keeper in keepers if keeper.key.key.raw not in live],
         )
         self.directory = instance.root.directory_origin
         writer.integrate = self._integrate

@@ -27,7 +27,7 @@ async def running(
     settings: Settings, own: Instance, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[Vault]:
     """A vault server with its store open and its keepers in reach; everything is closed at the end."""
-    keepers = HttpKeepers(own.root.live_keepers, settings.keeper_seconds)
+    keepers = HttpKeepers(own.root.answering_keepers(int(clock())), settings.keeper_seconds)
     try:
         vault = await Vault.start(settings, own, keepers.keepers, clock)
         try:

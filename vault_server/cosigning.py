@@ -62,8 +62,11 @@ class Cosigning:
         needed: int,
         tiles: TileCache,
         clock: Callable[[], float],
+        told: Sequence[Cosigner] = (),
     ) -> None:
+        """``told``: keepers that have retired. They see every head, to go on answering; their word decides nothing."""
         self._keepers = [_AskedKeeper(keeper, tiles) for keeper in keepers]
+        self._told = [_AskedKeeper(keeper, tiles) for keeper in told]
         self._needed = needed
         self._clock = clock
         self._asking: set[asyncio.Task[bytes | None]] = set()
@@ -79,6 +82,10 @@ class Cosigning:
             asyncio.create_task(keeper.ask(note, head, durable, over)): keeper for keeper in self._keepers
         }
         self._asking |= set(asked)
+        for keeper in self._told:
+            telling = asyncio.create_task(keeper.ask(note, head, durable, over))
+            self._asking.add(telling)
+            telling.add_done_callback(self._ended)
         times: list[int] = []
         waiting = set(asked)
         try:

@@ -1,7 +1,7 @@
 """The instance: its keys, its trust root, its card.
 
 On the first start the keys of the log, the directory, the root and the registrar are made, the keepers are taken in, and
-version 1 of the trust root is signed. The root's and the registrar's keys lie apart, in the operator's folder,
+version 1 of the trust root is signed. Later versions are made by ``root_signing`` and read at the next start. The root's and the registrar's keys lie apart, in the operator's folder,
 and are not read to serve.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from crypto import labels, trust_root
 from crypto.encoding import decode, encode
-from crypto.errors import Damaged, Malformed, NotPermitted
+from crypto.errors import Conflict, Damaged, Malformed, NotPermitted
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import RootRef
@@ -97,12 +97,20 @@ def found(settings: Settings, keepers: Sequence[Keeper], port: int, now: int) ->
     write_durably(_trust_root_file(settings, 1), encode(envelope))
 
 
+def add_trust_root(settings: Settings, version: int, envelope: Envelope) -> None:
+    """Store a verified next version, to be served from the next start on. Raises Conflict when there is one already."""
+    path = _trust_root_file(settings, version)
+    if path.exists():
+        raise Conflict(f"Version {version} of the trust root is published already. Nothing was published.")
+    write_durably(path, encode(envelope))
+
+
 def check_keepers(instance: Instance, keepers: Sequence[Keeper]) -> None:
     """Raises NotPermitted unless ``keepers``, if any are named, are those of the trust root."""
     if keepers and set(keepers) != set(instance.root.live_keepers):
         raise NotPermitted(
-            "The server was not started: the keepers named are not those of its trust root, which were named at its first "
-            "start. This version cannot change them. Name the same cards and the same independent keepers."
+            "The server was not started: the keepers named are not those of its trust root. Leave --keepers out, or change "
+            "the trust root with: coffre trust-root sign"
         )
 
 

@@ -5,12 +5,13 @@ import ctypes
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from crypto.errors import Unavailable
-from crypto.trust_root import TrustRoot
+from crypto.trust_root import Keeper
 from crypto.wire.keeper_api import KeeperCard
 from vault_server.keeper_cards import read_card
 from vault_server.settings import Settings
@@ -41,15 +42,15 @@ async def make_card(settings: Settings, port: int) -> KeeperCard:
     return _card(settings)
 
 
-def stands_beside(settings: Settings, root: TrustRoot) -> bool:
-    """Whether the data folder holds the keys of a keeper that ``root`` names: then it is started with the server.
+def stands_beside(settings: Settings, keepers: Sequence[Keeper]) -> bool:
+    """Whether the data folder holds the keys of one of ``keepers``: then it is started with the server.
 
     Raises Malformed when what lies in the place of its card is none.
     """
     if not (settings.keeper_folder / KEYS).is_dir() or not (settings.keeper_folder / CARD).exists():
         return False
     own = _card(settings).cosigning_key
-    return any(keeper.cosigning_key == own for keeper in root.live_keepers)
+    return any(keeper.cosigning_key == own for keeper in keepers)
 
 
 def _card(settings: Settings) -> KeeperCard:

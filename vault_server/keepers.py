@@ -13,7 +13,7 @@ MAX_ANSWER = 1 << 14
 
 
 class HttpKeepers:
-    """All keepers of the trust root."""
+    """The keepers of a trust root that are to see heads."""
 
     def __init__(self, keepers: Sequence[Keeper], seconds: float) -> None:
         self.keepers = [HttpKeeper(keeper, seconds) for keeper in keepers]

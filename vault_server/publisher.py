@@ -51,8 +51,10 @@ class Publisher:
         clock: Callable[[], float],
         published: Callable[[Log, Published], None],
         stop: Callable[[CoffreError], None],
+        told: Sequence[Cosigner] = (),
     ) -> None:
-        self._cosigning = Cosigning(keepers, needed, tiles, clock)
+        """``told``: as in ``Cosigning``."""
+        self._cosigning = Cosigning(keepers, needed, tiles, clock, told)
         self._clock = clock
         self._published = published
         self._stop = stop

@@ -73,10 +73,12 @@ class Records:
         found = await identity_rows.parts(self._reader, owner, hashes)
         return m.PartAnswer(parts=tuple(found.get(name) for name in hashes))
 
-    async def are_fellows(self, one: bytes, other: bytes) -> bool:
-        """Whether two identities hold a vault together."""
-        held = await rows.vaults_of(self._reader, one)
-        return bool(held) and not held.isdisjoint(await rows.vaults_of(self._reader, other))
+    async def may_know(self, one: bytes, other: bytes) -> bool:
+        """Whether two identities hold a vault together, or ``other`` holds one of which ``one`` has a grant in force."""
+        held = await rows.vaults_of(self._reader, other)
+        if not held.isdisjoint(await rows.vaults_of(self._reader, one)):
+            return True
+        return bool(held) and await grant_rows.has_grant_of(self._reader, one, held)
 
 
 def _page(found: Sequence[Row], most: int, most_bytes: int, size: Callable[[Row], int]) -> Sequence[Row]:

@@ -33,7 +33,7 @@ async def serve(settings: Settings, keepers: Sequence[Keeper], *, as_json: bool)
     """Serve until told to stop. Raises Unavailable when the store fails, and whatever refuses the start.
 
     ``keepers``: those that run by themselves, as they go into the trust root of a new instance. With none named, one is
-    founded beside a new instance, and started beside an old one whose data folder holds it.
+    founded beside a new instance. One that lies in the data folder is started, unless it is named, while it answers.
     """
     settings.listening.check("server")
     configure()
@@ -64,7 +64,8 @@ async def serve(settings: Settings, keepers: Sequence[Keeper], *, as_json: bool)
         )
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         stack.push_async_callback(_end, vault, server, serving)
-        with_keeper = not keepers and stands_beside(settings, own.root)
+        answering = own.root.answering_keepers(int(time.time()))
+        with_keeper = stands_beside(settings, [entry for entry in answering if entry not in keepers])
         if with_keeper:
             card = instances.card_file(settings)
             keeper = await KeeperProcess.start(settings, settings.url(port), card)

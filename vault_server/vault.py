@@ -185,12 +185,12 @@ class VaultSession:
         return await self._vault.identities.publish(query, self._now(), raised_for)
 
     async def identity_chain(self, query: m.IdentityQuery) -> Chain:
-        """One's own chain, a certified identity's, or a fellow holder's; else NotFound."""
+        """One's own chain, a certified identity's, a fellow holder's, or that of who granted one something; else NotFound."""
         wanted, me = query.identity, self._me(may_be_root=True)
         if wanted != me:
             self._check_device()
             may = (await self._vault.identities.newest(wanted)).certified(self._now())
-            if not may and not await self._vault.records.are_fellows(me, wanted):
+            if not may and not await self._vault.records.may_know(me, wanted):
                 raise NotFound("An identity")
         return await self._vault.identities.chain(wanted)
 

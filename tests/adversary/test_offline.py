@@ -31,7 +31,6 @@ from crypto.wire.vault_api import PREFIX
 from tests.adversary.test_trust_root import next_root, show
 from tests.support.instance import Instance
 from vault_client import __main__ as program
-from vault_client import service as service_module
 from vault_client.alarms import Alarm
 from vault_client.audit import Audit
 from vault_client.audit_report import AuditReport
@@ -294,23 +293,77 @@ def raising(error: Exception) -> Any:
 
 
 async def test_a_dead_server_does_not_make_a_trust_root_live_longer(
-    profile: Profile, line: Line, monkeypatch: pytest.MonkeyPatch
+    profile: Profile, line: Line, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A40: an expired trust root, or a client that is too old for it, stops the profile also when nobody answers."""
-    line.is_cut = True
+    """A40: under an expired trust root the profile opens and reads, says so, and believes nothing new, of keepers neither.
+
+    The server that answers at last with a renewed one is gone on with; with the expired one it is distrusted.
+    """
+    with DeviceStore.open_with_key(profile.folder, profile.key) as store:
+        first = store.get("trust", TrustRecord).envelope
+    async with await profile.resume() as patient:
+        await patient.fetch_replica()
+        (keeper,) = patient.service.root.live_keepers
+        chain = patient.own.profile.chain
+    line.is_cut, line.reached = True, {keeper.url}
     real = trust_root.check_expiry
-    with monkeypatch.context() as later:
-        later.setattr(trust_root, "check_expiry", lambda accepted, now: real(accepted, now + LATER))
+    monkeypatch.setattr(trust_root, "check_expiry", lambda accepted, now: real(accepted, now + LATER))
+    async with await profile.resume() as patient:
+        assert patient.service.is_offline
+        assert "has expired" in patient.service.standstill
+        assert "ALARM" not in patient.service.standstill
+        await patient.get(profile.doc, profile.out)
+        assert profile.out.read_bytes() == TEXT
+        with pytest.raises(Unreachable):
+            await patient.sync()
         with pytest.raises(Stale):
-            await profile.resume()
-    with monkeypatch.context() as old:
-        old.setattr(service_module, "VERSION", "0.0.9")
-        with pytest.raises(NotPermitted, match="Update Coffre"):
-            await profile.resume()
-    with monkeypatch.context() as twin:
-        twin.setattr(trust_root, "check_expiry", lambda *_: None)
+            await patient.service.prove_chain(chain)
+        with monkeypatch.context() as twin:
+            twin.setattr(trust_root, "check_expiry", lambda *_: None)
+            assert await patient.service.prove_chain(chain)
+
+        key = read_key(Settings(data=instance.data).operator_folder / "root.key")
+        renewed = next_root(first, key, expiry=decode(first.body, TrustRoot).expiry + LATER)
+        line.is_cut = False
+        with monkeypatch.context() as honest:
+            show(honest, first, renewed)
+            await patient.service.follow()
+        assert (patient.service.standstill, patient.service.accepted.ref.version) == ("", 2)
+    with DeviceStore.open_with_key(profile.folder, profile.key) as store:
+        record = store.get("trust", TrustRecord)
+        store.put("trust", msgspec.structs.replace(record, envelope=first))
+    async with await profile.resume() as patient:
+        assert isinstance(patient.service.distrust, Stale)
+        assert "ALARM" in patient.service.standstill
+
+
+async def test_a_service_that_asks_for_a_newer_client_is_no_liar(
+    profile: Profile, line: Line, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on the device is read, nothing is sent, and Coffre is to be updated: no alarm. Unsigned, it is a lie like others."""
+    with DeviceStore.open_with_key(profile.folder, profile.key) as store:
+        before = store.get("trust", TrustRecord)
+    async with await profile.resume() as patient:
+        await patient.fetch_replica()
+    key = read_key(Settings(data=instance.data).operator_folder / "root.key")
+    first, newest = before.envelope, {"minimum_client": "999.0.0"}
+    with monkeypatch.context() as honest:
+        show(honest, first, next_root(first, key, **newest))
         async with await profile.resume() as patient:
-            assert patient.service.is_offline
+            assert (patient.service.alarm, patient.service.distrust) == ("", None)
+            assert "Update Coffre" in patient.service.standstill
+            await patient.get(profile.doc, profile.out)
+            line.asked = []
+            with pytest.raises(Distrusted, match="Update Coffre"):
+                await patient.sync()
+            assert line.asked == []
+            assert patient._store.get("trust", TrustRecord) == before
+            honest.undo()
+            await patient.sync()  # the operator took it back, or a newer client is there
+    with monkeypatch.context() as lie:
+        show(lie, first, next_root(first, SigningKey.generate(), **newest))
+        async with await profile.resume() as patient:
+            assert "ALARM" in patient.service.standstill
 
 
 async def test_a_newer_trust_root_is_followed_before_anything_is_asked(

@@ -12,10 +12,11 @@ from crypto import labels, trust_root
 from crypto.encoding import decode
 from crypto.errors import BadSignature, BrokenChain, Distrusted, Full, NotPermitted, NotProven, Stale
 from crypto.secret_bytes import SecretBytes
-from crypto.signing import Envelope, SigningKey, sign
+from crypto.signing import Envelope, SigningKey, sign, sign_encoded
 from crypto.trust_root import TrustRoot
 from crypto.wire.messages import TrustRootChain
 from tests.support.instance import Instance
+from tests.support.people import KeeperKeys
 from vault_client import public_log
 from vault_client import service as service_module
 from vault_client.device_store import DeviceStore
@@ -23,6 +24,8 @@ from vault_client.http_vault import HttpVault
 from vault_client.practitioner import Practitioner
 from vault_client.public_log import verify_logs
 from vault_client.service import Service, TrustRecord
+from vault_server.instance import read_key
+from vault_server.settings import Settings
 
 
 def next_root(envelope: Envelope, key: SigningKey, **changes: Any) -> Envelope:
@@ -124,7 +127,7 @@ async def test_a_server_cannot_name_its_own_keepers(
 
         with monkeypatch.context() as twin:
             show(twin, first, forged)
-            twin.setattr(trust_root, "_check", lambda *_: None)
+            twin.setattr(trust_root, "_check_signed", lambda *_: None)
             async with await Service.connect(store) as service:
                 assert service.accepted.ref.version == 2
 
@@ -143,7 +146,7 @@ async def test_a_trust_root_that_cannot_be_gone_on_with_is_not_stored(
         before, mine = store.get("trust", TrustRecord), SigningKey.generate()
         named = next_root(first, mine, keepers=(msgspec.structs.replace(keeper, url="ftp://keeper.example"),))
         show(monkeypatch, first, named)
-        monkeypatch.setattr(trust_root, "_check", lambda *_: None)  # as if its operator had signed it
+        monkeypatch.setattr(trust_root, "_check_signed", lambda *_: None)  # as if its operator had signed it
         if is_twin:
             assert before is not None
             store.put("trust", msgspec.structs.replace(before, envelope=named))
@@ -198,3 +201,113 @@ async def test_an_old_client_says_that_it_must_be_updated(
     monkeypatch.setattr(public_log, "VERSION", "0.0.9")
     with pytest.raises(NotPermitted, match="Update Coffre"):
         await verify_logs(card.url, card)
+
+
+def operators_key(instance: Instance) -> SigningKey:
+    """The key that signs this service's trust roots."""
+    return read_key(Settings(data=instance.data).operator_folder / "root.key")
+
+
+async def test_a_keeper_is_not_dropped_without_retiring(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A22, A58: a truly signed root that leaves the keeper out of an earlier grant, or shortens its duty, is not believed.
+
+    The control retires it and names another; the twin does not compare the two.
+    """
+    with DeviceStore.create_with_key(tmp_path / "device", SecretBytes.random()) as store:
+        async with await Service.connect(store, card=instance.card) as service:
+            first, (keeper,) = service.record.envelope, service.root.keepers
+        before, key = store.get("trust", TrustRecord), operators_key(instance)
+        other = KeeperKeys().named("other")
+        dropped = next_root(first, key, keepers=(other,))
+        year = int(time.time()) + 366 * 24 * 3600
+        retired = next_root(first, key, keepers=(msgspec.structs.replace(keeper, retired_until=year), other))
+        shortened = next_root(
+            retired, key, keepers=(msgspec.structs.replace(keeper, retired_until=year - 1), other)
+        )
+        back = next_root(retired, key, keepers=(keeper,))
+        for chain in ((dropped,), (retired, shortened), (retired, back)):
+            with monkeypatch.context() as lie:
+                show(lie, first, *chain)
+                assert isinstance(await distrusted(store, before), NotPermitted)
+        with monkeypatch.context() as twin:
+            twin.setattr(trust_root, "_check_continuity", lambda *_: None)
+            show(twin, first, dropped)
+            assert len(trust_root.advance(accepted(first), [dropped]).root.keepers) == 1
+        show(monkeypatch, first, retired)
+        async with await Service.connect(store) as service:
+            assert service.accepted.ref.version == 2
+            assert set(service.keepers) == {keeper.key_hash, other.key_hash}
+
+
+def accepted(envelope: Envelope) -> trust_root.Accepted:
+    """A first root as it is believed."""
+    return trust_root.first(envelope, card=None)
+
+
+async def test_too_few_signatures_of_either_version_are_too_few(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A58: once two keys must sign, one of them signs nothing any more, and the step there needs both."""
+    with DeviceStore.create_with_key(tmp_path / "device", SecretBytes.random()) as store:
+        async with await Service.connect(store, card=instance.card) as service:
+            first = service.record.envelope
+        before, key, second = store.get("trust", TrustRecord), operators_key(instance), SigningKey.generate()
+        both = {"root_keys": (key.public.raw, second.public.raw), "threshold": 2}
+        alone = next_root(first, key, **both)
+        agreed = sign_encoded(labels.TRUST_ROOT, alone.body, key, second)
+        later = next_root(agreed, key)
+        for chain in ((alone,), (agreed, later), (agreed, next_root(agreed, second, threshold=1))):
+            with monkeypatch.context() as lie:
+                show(lie, first, *chain)
+                assert isinstance(await distrusted(store, before), BadSignature)
+        show(monkeypatch, first, agreed, sign_encoded(labels.TRUST_ROOT, later.body, key, second))
+        async with await Service.connect(store) as service:
+            assert service.accepted.ref.version == 3
+
+
+async def test_an_older_root_is_not_gone_back_to(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A58: who has followed version 2 is not shown version 1 again, nor another version 2 by the same key."""
+    with DeviceStore.create_with_key(tmp_path / "device", SecretBytes.random()) as store:
+        async with await Service.connect(store, card=instance.card) as service:
+            first = service.record.envelope
+        key = operators_key(instance)
+        second, other = next_root(first, key, threshold=1), next_root(first, key, minimum_client="0.0.1")
+        with monkeypatch.context() as honest:
+            show(honest, first, second)
+            async with await Service.connect(store) as service:
+                assert service.accepted.ref.version == 2
+        before = store.get("trust", TrustRecord)
+        for shown in ((first,), (other,), ()):
+            with monkeypatch.context() as lie:
+                show(lie, *shown)
+                assert isinstance(await distrusted(store, before), NotPermitted)
+        show(monkeypatch, second)
+        async with await Service.connect(store) as service:
+            assert service.alarm == ""
+
+
+async def test_a_root_is_withheld_from_one_client_until_its_old_one_expires_and_no_longer(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A40: a server keeps the renewed root from one profile: it is believed while the old one lasts, then distrusted."""
+    with DeviceStore.create_with_key(tmp_path / "device", SecretBytes.random()) as store:
+        async with await Service.connect(store, card=instance.card) as service:
+            first, expiry = service.record.envelope, service.root.expiry
+        renewed = next_root(first, operators_key(instance), expiry=expiry + 1000)
+        with monkeypatch.context() as lie:
+            show(lie, first)
+            async with await Service.connect(store, clock=lambda: expiry - 1) as service:
+                assert (service.alarm, service.accepted.ref.version) == ("", 1)
+            async with await Service.connect(store, clock=lambda: expiry) as service:
+                assert isinstance(service.distrust, Stale)
+            with monkeypatch.context() as twin:
+                twin.setattr(trust_root, "check_expiry", lambda *_: None)
+                async with await Service.connect(store, clock=lambda: expiry) as service:
+                    assert service.alarm == ""
+        show(monkeypatch, first, renewed)
+        async with await Service.connect(store, clock=lambda: expiry) as service:
+            assert (service.alarm, service.accepted.ref.version) == ("", 2)

@@ -121,6 +121,13 @@ def _follows(known, body):
         after = now.get(before["key"])
         demand(after and set(before["schemes"]) <= set(after["schemes"]), "a registrar or a scheme left out")
         demand(before["retired_since"] in (None, after["retired_since"]), "another end of a registrar")
+    listed = {(each["cosigning_key"], each["sealing_key"]): each for each in body["keepers"]}
+    for before in known["keepers"]:
+        after = listed.get((before["cosigning_key"], before["sealing_key"]))
+        demand(after, "a keeper left out")
+        if before["retired_until"] is not None:
+            until = after["retired_until"]
+            demand(until is not None and until >= before["retired_until"], "a keeper's retirement taken back")
     demand(all(entry in body["successors"] for entry in known["successors"]), "a successor left out")
     place = directory(body)
     demand(place == newest(body, directory(known)), "another directory")

@@ -119,13 +119,14 @@ def running(data: Path, port: int = 0, *options: str, keepers: int = 1) -> Itera
             for keeper in named:
                 stack.callback(keeper.stop)
                 keeper.serve(f"http://127.0.0.1:{port}", data / "server" / "instance-card.json")
-        yield stack.enter_context(_running(data, port, tuple(named), options))
+        yield stack.enter_context(served(data, port, tuple(named), options))
 
 
 @contextmanager
-def _running(
-    data: Path, port: int, keepers: tuple[KeeperProgram, ...], options: tuple[str, ...]
+def served(
+    data: Path, port: int, keepers: tuple[KeeperProgram, ...] = (), options: tuple[str, ...] = ()
 ) -> Iterator[Instance]:
+    """Start a server alone; ``keepers``, named to it, are somebody else's to start and end."""
     command = [
         sys.executable,
         "-m",

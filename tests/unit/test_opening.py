@@ -60,9 +60,11 @@ class Consultation:
         question: Callable[[bytes, Any], Coroutine[None, None, Any]],
         needed: int,
         enough: Callable[[dict[bytes, Any]], bool],
+        *,
+        named: tuple[bytes, ...],
     ) -> dict[bytes, Any]:
         """The keepers one after the other, each under its name, until they are enough; as the service of a profile does."""
-        assert needed == K
+        assert (needed, named) == (K, self.policy.keepers)
         answers: dict[bytes, Any] = {}
         for place, name in enumerate(self.policy.keepers):
             answers[name] = await question(name, self._keeper(place, name))

@@ -175,6 +175,17 @@ def _following() -> Iterator[Case]:
     renewed = replaced(keeper, cosigning_key=signing("new").public.raw, sealing_key=unsealing("new").public)
     keepers = (*trust_root().keepers, renewed)
     yield two("keeper-renewed", "a keeper of the same name with new keys", "ok", {}, {"keepers": keepers})
+    others = trust_root().keepers[1:]
+    ends, later = replaced(keeper, retired_until=NOW), replaced(keeper, retired_until=NOW + 1)
+    yield two("keeper-retired", "a keeper retires", "ok", {}, {"keepers": (ends, *others)})
+    for name, what, outcome, before, after in (
+        ("keeper-dropped", "a keeper left out", refused, keeper, ()),
+        ("retired-keeper-dropped", "a retired keeper left out", refused, ends, ()),
+        ("keeper-returned", "a retired keeper returns", refused, ends, (keeper,)),
+        ("keeper-retired-for-less", "a retired keeper answers for less time", refused, later, (ends,)),
+        ("keeper-retired-for-more", "a retired keeper answers for more time", "ok", ends, (later,)),
+    ):
+        yield two(name, what, outcome, {"keepers": (before, *others)}, {"keepers": (*after, *others)})
     hosts = (OTHER_HOST, HOST)
     yield two("host-added", "a host more", "ok", {}, {"hosts": (HOST, OTHER_HOST)})
     yield two("other-first-host", "another first host", refused, {}, {"hosts": hosts})

@@ -49,7 +49,12 @@ def parser() -> ArgumentParser:
     top.add_argument("--version", action="version", version=f"coffre {VERSION}")
     nouns = top.add_subparsers(dest="noun", required=True, metavar="COMMAND")
     # Their words go to the server's own programs (``processes``); here they only stand in the help.
-    purposes = {"serve": "run a vault server", "keeper": "run a keeper", "registrar": "certify practitioners"}
+    purposes = {
+        "serve": "run a vault server",
+        "keeper": "run a keeper",
+        "registrar": "certify practitioners",
+        "trust-root": "say who the keepers and registrars are",
+    }
     for program in PROGRAMS:
         nouns.add_parser(program, help=purposes[program], add_help=False)
     _add(nouns, "patient", "one's own record", add_patient)

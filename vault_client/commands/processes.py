@@ -1,4 +1,4 @@
-"""``serve``, ``keeper`` and ``registrar``: the server's own programs, started in this one's place.
+"""``serve``, ``keeper``, ``registrar`` and ``trust-root``: the server's own programs, started in this one's place.
 
 No import crosses from client to server: the process is replaced, and everything typed after the word goes along.
 """
@@ -13,6 +13,7 @@ PROGRAMS = {
     "serve": ("vault_server", "serve"),
     "keeper": ("vault_server.keeper",),
     "registrar": ("vault_server", "registrar"),
+    "trust-root": ("vault_server", "trust-root"),
 }
 
 # What people read

@@ -142,7 +142,7 @@ def note_offline(screen: "Screen", record: "Patient", *, is_away: bool) -> None:
     """Say, if so, that what is shown was taken from this device alone. ``show_trust`` has the alarm, if there is one."""
     screen.result["offline"] = is_away
     if is_away:
-        screen.say(LAST_KNOWN if record.service.alarm else OFFLINE)
+        screen.say(LAST_KNOWN if record.service.standstill else OFFLINE)
 
 
 def practitioner(

@@ -30,12 +30,14 @@ def note_trust(screen: "Screen", service: "Service") -> None:
     screen.result["trust"] = "instance card" if service.record.pinned else "first use"
     if service.alarm:
         screen.result["distrusted"] = service.alarm
+    elif service.standstill:
+        screen.result["standstill"] = service.standstill
 
 
 def trust_sentences(service: "Service") -> list[str]:
     """The same for people."""
     first_use = [] if service.record.pinned else [FIRST_USE]
-    return [keepers_sentence(service.root), *first_use, *filter(None, [service.alarm])]
+    return [keepers_sentence(service.root), *first_use, *filter(None, [service.standstill])]
 
 
 def keepers(root: "TrustRoot") -> dict[str, Any]:

@@ -121,14 +121,12 @@ class Releases:
         for stage in (seen, complete):
             self._check_reader(query, stage, now)
 
-        # 7. The policy is this keeper's for this grant, under a trust root of this service that it was not retired in.
+        # 7. The policy is this keeper's for this grant, under a trust root of this service in which it had not retired.
         blob = open_policy(self._key, query.blob, request.origin, request.gid)
-        named = await self._trust.root(query.blob.trust_root)
-        if key_hash(self._key.public) not in {keeper.key_hash for keeper in named.live_keepers}:
-            raise NotPermitted("A grant goes on with a keeper that has retired. Nothing was opened.")
+        self._check_policy_root(blob, await self._trust.root(query.blob.trust_root))
 
-        # 8. The head bears the cosignatures that the policy asks for, made at about one time.
-        self._check_cosigned(proven, _cosigners_needed(blob, named))
+        # 8. The head bears the cosignatures that are asked for today, made at about one time.
+        self._check_cosigned(proven, self._trust.newest.policy.k)
 
         # 9. Slot two is found with the grant's key, so the patient finds this reading.
         if not Locator(SecretBytes(blob.grant_key), request.origin).matches(request.slot_two):
@@ -166,6 +164,16 @@ class Releases:
                     "A request is by somebody whom no registrar certifies. Nothing was opened."
                 )
 
+    def _check_policy_root(self, blob: PolicyBlob, root: TrustRoot) -> None:
+        """Raises NotPermitted unless ``root`` names this keeper as a live one, and allows the policy that ``blob`` belongs to.
+
+        Each policy has its own number of subsets around one keeper.
+        """
+        if key_hash(self._key.public) not in {keeper.key_hash for keeper in root.live_keepers}:
+            raise NotPermitted("A grant goes on with a keeper that has retired. Nothing was opened.")
+        if len(blob.seeds) not in {comb(policy.n - 1, policy.n - policy.k) for policy in root.policies}:
+            raise NotPermitted("A grant's keepers are not as the trust root allows. Nothing was opened.")
+
     def _check_cosigned(self, head: Proven, k: int) -> None:
         if dated_together(cosignatures(head.note, self._trust.cosigners).values(), k) is None:
             raise NotProven(
@@ -178,17 +186,6 @@ class Releases:
         end = end_tag(end_key, blob.origin, blob.gid)
         if await self._store.known_tags(log.log, [event, later, end]) != {event}:
             raise Stale("A grant's policy is not its newest, or the grant has ended. Nothing was opened.")
-
-
-def _cosigners_needed(blob: PolicyBlob, root: TrustRoot) -> int:
-    """The k of the policy that ``blob`` belongs to: each has its own number of subsets around one keeper.
-
-    Raises NotPermitted when the trust root does not allow it.
-    """
-    for policy in root.policies:
-        if comb(policy.n - 1, policy.n - policy.k) == len(blob.seeds):
-            return policy.k
-    raise NotPermitted("A grant's keepers are not as the trust root allows. Nothing was opened.")
 
 
 def _check_policy(blob: PolicyBlob, request: AccessRequest, now: int) -> None:

@@ -1,6 +1,6 @@
 """Rows of grants: events, wraps by version, listings, keepers' policies, deliveries, answered requests."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -138,6 +138,16 @@ async def mailbox(
     """Up to ``count`` deliveries after number ``after``: number, gid, j."""
     sql = "SELECT number, gid, j FROM mailbox WHERE recipient = $1 AND number > $2 ORDER BY number LIMIT $3"
     return [(row[0], row[1], row[2]) for row in await db.all(sql, recipient, after, count)]
+
+
+async def has_grant_of(db: Statements, recipient: bytes, vaults: Collection[bytes]) -> bool:
+    """Whether a grant of one of ``vaults`` was delivered to ``recipient`` and has not ended."""
+    places = ", ".join(f"${place}" for place in range(2, len(vaults) + 2))
+    sql = (
+        "SELECT DISTINCT grants.entry FROM mailbox JOIN grants ON grants.gid = mailbox.gid "  # noqa: S608
+        f"WHERE mailbox.recipient = $1 AND grants.vault IN ({places})"
+    )
+    return any(not _entry(row[0]).ended for row in await db.all(sql, recipient, *vaults))
 
 
 async def delivery(db: Statements, number: int, gid: bytes, j: int | None) -> Delivery:

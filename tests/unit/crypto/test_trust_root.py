@@ -24,6 +24,7 @@ from crypto.trust_root import (
     check_client,
     check_expiry,
     first,
+    missing_signatures,
     read_card,
 )
 from tests.support.people import HOST, NOW, KeeperKeys, Service, fresh
@@ -158,6 +159,23 @@ def test_a_lower_threshold_needs_the_old_one():
     with pytest.raises(BadSignature):
         advance(SERVICE.accepted, [signed(body, KEYS[0])])
     assert advance(SERVICE.accepted, [signed(body)]).root.threshold == 1
+
+
+def test_it_is_said_how_many_must_still_sign():
+    """By the keys of the version before and by its own; a stranger's signature, and what takes something back, is refused."""
+    new = SigningKey.generate()
+    keys = (*ROOT.root_keys, new.public.raw)
+    body = following(root_keys=keys, threshold=3)
+    for signers, missing in (((KEYS[0],), (1, 2)), (KEYS, (0, 1)), ((new,), (2, 2)), ((*KEYS, new), (0, 0))):
+        assert missing_signatures(SERVICE.accepted, signed(body, *signers)) == missing
+    with pytest.raises(BadSignature):
+        missing_signatures(SERVICE.accepted, signed(body, *KEYS, SigningKey.generate()))
+    with pytest.raises(BrokenChain):
+        missing_signatures(SERVICE.accepted, signed(replace(body, version=3)))
+    with pytest.raises(NotPermitted):
+        missing_signatures(SERVICE.accepted, signed(replace(body, keepers=ROOT.keepers[1:])))
+    with pytest.raises(Malformed):
+        missing_signatures(SERVICE.accepted, signed(replace(body, policies=(Policy(k=1, n=2),))))
 
 
 @pytest.mark.parametrize(
@@ -320,7 +338,15 @@ FIRST_REGISTRAR = ROOT.registrars[0]
 SECOND_REGISTRAR = Registrar(key=SigningKey.generate().public.raw, schemes=("app", "rpps"), retired_since=NOW)
 LONG_SINCE = advance(
     SERVICE.accepted,
-    [signed(following(registrars=(FIRST_REGISTRAR, SECOND_REGISTRAR), **MOVED))],
+    [
+        signed(
+            following(
+                registrars=(FIRST_REGISTRAR, SECOND_REGISTRAR),
+                keepers=other_keepers(retired_until=NOW),
+                **MOVED,
+            )
+        )
+    ],
 )
 TAKEN_BACK = {
     "a registrar": {"registrars": (FIRST_REGISTRAR,)},
@@ -340,6 +366,16 @@ TAKEN_BACK = {
         )
     },
     "the first host": {"hosts": (HOST, THERE)},
+    "a keeper": {"keepers": LONG_SINCE.root.keepers[:-1]},
+    "a retired keeper": {"keepers": LONG_SINCE.root.keepers[1:]},
+    "a keeper's sealing key": {
+        "keepers": other_keepers(sealing_key=UnsealingKey.generate().public, retired_until=NOW)
+    },
+    "a keeper's cosigning key": {
+        "keepers": other_keepers(cosigning_key=SigningKey.generate().public.raw, retired_until=NOW)
+    },
+    "a keeper's retirement": {"keepers": ROOT.keepers},
+    "how long a retired keeper answers": {"keepers": other_keepers(retired_until=NOW - 1)},
 }
 
 
@@ -361,7 +397,11 @@ def test_a_version_may_add():
             succeeds(f"{THERE}/coffre/directory/1", f"{THERE}/coffre/directory/2"),
             *MOVED["successors"],
         ),
-        keepers=(*ROOT.keepers, renewed),
+        keepers=(
+            replace(LONG_SINCE.root.keepers[0], retired_until=NOW + 1, url="https://moved.example"),
+            *ROOT.keepers[1:],
+            renewed,
+        ),
     )
     newest = advance(LONG_SINCE, [signed(body)]).root
     assert newest.directory_origin == f"{THERE}/coffre/directory/2"
@@ -369,7 +409,7 @@ def test_a_version_may_add():
 
 @pytest.mark.parametrize("changes", TAKEN_BACK.values(), ids=TAKEN_BACK.keys())
 def test_a_version_takes_nothing_back(changes):
-    """What was believed of registrars and logs stays: a following version that changes it is NotPermitted."""
+    """What was believed of registrars, keepers and logs stays: a following version that changes it is NotPermitted."""
     body = replace(LONG_SINCE.root, version=3, previous=LONG_SINCE.ref.digest)
     assert advance(LONG_SINCE, [signed(body)])
     with pytest.raises(NotPermitted):
@@ -423,6 +463,8 @@ def test_retired_keepers_are_not_live():
     """New grants may name only the keepers that are not retired."""
     retired = replace(ROOT, keepers=other_keepers(retired_until=NOW))
     assert retired.live_keepers == ROOT.keepers[1:]
+    assert retired.answering_keepers(NOW) == ROOT.keepers[1:]
+    assert retired.answering_keepers(NOW - 1) == retired.keepers
     assert ROOT.live_keepers == ROOT.keepers
 
 

@@ -18,7 +18,7 @@ from crypto.sealed.policy_blob import Rate, seal_policy
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import SigningKey
 from crypto.statements import Head, RootRef
-from crypto.trust_root import TrustRoot
+from crypto.trust_root import Policy, TrustRoot
 from crypto.wire.keeper_api import ReleaseQuery
 from tests.support.keeper_story import Story, keeper_story
 from tests.support.people import DAY, LOG, NOW, Device, KeeperKeys, Person, fresh
@@ -610,3 +610,59 @@ async def test_a_shorter_time_closes_the_longer_one(story: Story, monkeypatch: p
     with monkeypatch.context() as twin:
         twin.setattr(Releases, "_check_in_force", looks_at_nothing)
         assert await story.keeper.release(msgspec.structs.replace(query, blob=old))
+
+
+async def retire(story: Story) -> tuple[bytes, tuple[str, KeeperKeys]]:
+    """Retire the story's keeper; another takes its place. Returns the digest of the trust root that says so, and the other."""
+    other = ("keeper-9", KeeperKeys())
+    retired = msgspec.structs.replace(story.service.root.keepers[0], retired_until=NOW + DAY)
+    story.service.next_root(keepers=(retired, other[1].named(other[0])))
+    await story.keeper.refresh_trust()
+    return story.service.chain[-1].digest, other
+
+
+async def cosigned_by(story: Story, query: ReleaseQuery, other: tuple[str, KeeperKeys]) -> ReleaseQuery:
+    """The same question under a head that bears the other keeper's cosignature too."""
+    name, keys = other
+    story.service.published[LOG] += cosign(story.service.shard.checkpoint(), name, keys.cosigning, NOW)
+    return msgspec.structs.replace(query, logged=story.proof(query.logged.disclosure))
+
+
+async def test_a_retired_keeper_answers_for_what_was_granted_before(story: Story) -> None:
+    """Its policy of before its retirement is answered, for a request in a head that the keeper in its place cosigned."""
+    query = await story.query()
+    _, other = await retire(story)
+    with pytest.raises(NotFound) as refusal:
+        await story.keeper.release(query)
+    assert "lacks cosignatures" in str(refusal.value.__context__)
+    assert await story.keeper.release(await cosigned_by(story, query, other))
+
+
+async def test_a_retired_keeper_takes_no_new_grant(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy made for it under a trust root that calls it retired opens nothing; the twin that does not look answers."""
+    query = await story.query()
+    digest, other = await retire(story)
+    new = seal_policy(story.maker.blob(story.key_hash), story.card.sealing_key, digest)
+    query = msgspec.structs.replace(await cosigned_by(story, query, other), blob=new)
+    with pytest.raises(NotFound) as refusal:
+        await story.keeper.release(query)
+    assert "a keeper that has retired" in str(refusal.value.__context__)
+    monkeypatch.setattr(Releases, "_check_policy_root", lambda *_: None)
+    assert await story.keeper.release(query)
+
+
+async def test_a_grant_of_before_opens_under_the_policy_of_today(tmp_path: Path) -> None:
+    """A head needs the cosignatures of the newest policy: more keepers came, and the grant's own number would be too few."""
+    async with keeper_story(tmp_path / "keeper") as story:
+        query, service = await story.query(), story.service
+        new = [(f"new-{number}", KeeperKeys()) for number in range(3)]
+        named = tuple(keys.named(name) for name, keys in new)
+        service.next_root(
+            keepers=(*service.root.keepers, *named), policies=(*service.root.policies, Policy(k=3, n=4))
+        )
+        await story.keeper.refresh_trust()
+        with pytest.raises(NotFound):
+            await story.keeper.release(query)
+        for other in new[:2]:
+            query = await cosigned_by(story, query, other)
+        assert await story.keeper.release(query)

@@ -60,8 +60,8 @@ class Service:
     def __init__(self, k: int, n: int) -> None:
         self.keepers = [Scripted(f"keeper-{place}") for place in range(n)]
         self.durable = head(7)
-        tiles: Any = SimpleNamespace(prove=self._no_proof)
-        self.cosigning = Cosigning(self.keepers, k, tiles, lambda: START)
+        self.tiles: Any = SimpleNamespace(prove=self._no_proof)
+        self.cosigning = Cosigning(self.keepers, k, self.tiles, lambda: START)
 
     async def _no_proof(self, *_: object) -> list[bytes]:
         return []
@@ -105,6 +105,20 @@ async def test_an_idle_head_gets_new_times_from_several_keepers() -> None:
     times = cosignatures(whole, [keeper.key for keeper in service.keepers])
     assert sorted(times.values()) == [START + 300] * 3
     await service.cosigning.close()
+
+
+async def test_a_retired_keeper_sees_every_head_and_decides_nothing() -> None:
+    """It is told; what it answers, refuses, claims or delays changes neither the head's cosignatures nor when they are there."""
+    for wrong in ({}, {"does": Behind(9)}, {"does": OtherRoot()}, {"slow": asyncio.Event()}):
+        service, retired = Service(3, 4), Scripted("retired")
+        vars(retired).update(wrong)
+        service.cosigning = Cosigning(service.keepers, 3, service.tiles, lambda: START, [retired])
+        assert len(await service.cosigned()) >= 3
+        await asyncio.wait_for(retired.is_asked.wait(), 10)
+        service.keepers[0].does = service.keepers[1].does = Unreachable("gone")
+        with pytest.raises(Unreachable):
+            await service.cosigned()
+        await service.cosigning.close()
 
 
 async def test_a_slow_keeper_is_asked_for_one_head_at_a_time() -> None:

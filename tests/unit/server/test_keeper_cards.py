@@ -90,14 +90,14 @@ def test_only_a_keeper_of_the_trust_root_is_started_beside_the_server(tmp_path: 
     own, settings = card(0), Settings(data=tmp_path / "data", public_host="vault.example")
     instances.found(settings, read_keepers(files(tmp_path, [own])), 8765, START)
     root = instances.load(settings, 8765, START).root
-    assert not stands_beside(settings, root)
+    assert not stands_beside(settings, root.live_keepers)
     make_folder(settings.keeper_folder)
     (settings.keeper_folder / CARD).write_bytes(encode(own))
-    assert not stands_beside(settings, root)  # a copy of the card alone
+    assert not stands_beside(settings, root.live_keepers)  # a copy of the card alone
     make_folder(settings.keeper_folder / KEYS)
-    assert stands_beside(settings, root)
+    assert stands_beside(settings, root.live_keepers)
     (settings.keeper_folder / CARD).write_bytes(encode(card(0)))
-    assert not stands_beside(settings, root)
+    assert not stands_beside(settings, root.live_keepers)
 
 
 def test_the_command_refuses_before_anything_is_made(

@@ -63,3 +63,19 @@ async def test_a_team_that_may_not_receive_is_not_answered(world: World, keeper:
     keeper.clock.now += 60
     with pytest.raises(NotFound):
         await api.open(m.OpenRequest(request=await as_delegate(granting, reader, stored)))
+
+
+async def test_who_was_granted_something_sees_the_keys_of_who_granted_it(world: World) -> None:
+    """A practitioner may ask for the chain of a patient with a grant to them in force; nobody else, and not after its end."""
+    stored = Stored.random()
+    granting = await granted(world, stored)
+    holder = granting.record.holder.identity
+    asked = m.IdentityQuery(identity=holder)
+    stranger = await world.person(certified=True)
+    with pytest.raises(NotFound):
+        await (await stranger.api()).identity_chain(asked)
+    reader = await granting.recipient.api()
+    assert (await reader.identity_chain(asked)).identity == holder
+    await granting.end()
+    with pytest.raises(NotFound):
+        await reader.identity_chain(asked)
