@@ -38,7 +38,7 @@ from crypto.errors import (
 )
 from crypto.identity_chain import Known
 from crypto.identity_links import Chain
-from crypto.signing import Envelope, SigningKey
+from crypto.signing import Envelope, SigningKey, key_id
 from crypto.statements import Head
 from crypto.trust_root import InstanceCard, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
@@ -285,12 +285,13 @@ class Service(BelievedHeads):
         return ShownChain(chain=chain, heads=tuple(words[name].envelope for name in agreeing))
 
     async def shown_anew(self, shown: ShownChain, at: Head) -> ShownChain:
-        """``shown`` itself while those who vouch for it are live keepers; once one has retired, as live ones show it now.
+        """``shown`` itself; but where a keeper that vouches for it has retired, as the server and live keepers show it now.
 
         Nothing of it is believed yet. Raises Unreachable, and whatever refuses to show or to vouch.
         """
-        live = {keeper.cosigner.key.key_id for keeper in self.root.live_keepers}
-        if all(live.issuperset(envelope.signers) for envelope in shown.heads):
+        live = {key_id(keeper.cosigning_key) for keeper in self.root.live_keepers}
+        retired = {key_id(keeper.cosigning_key) for keeper in self.root.keepers} - live
+        if all(retired.isdisjoint(envelope.signers) for envelope in shown.heads):
             return shown
         await self.directory(at.size)
         chain = await self.api.identity_chain(IdentityQuery(identity=shown.chain.identity))
