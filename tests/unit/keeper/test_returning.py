@@ -39,7 +39,7 @@ from crypto.wire.messages import Empty, Logged
 from tests.interop import evidence_second
 from tests.support.keeper_story import SmallGrant, Story
 from tests.support.log_server import serving
-from tests.support.people import LOG, NOW, KeeperKeys, fresh
+from tests.support.people import DAY, LOG, NOW, KeeperKeys, fresh
 from tests.support.several_keepers import SeveralKeepers, several_keepers
 from tests.support.small_log import random_leaf
 from vault_client.evidence_check import check_evidence
@@ -265,8 +265,10 @@ async def test_a_contradiction_is_kept_and_only_a_new_trust_root_helps(four: Sev
     await four.open(0)
     with pytest.raises(NotProven, match="new trust root"):
         await keeper.come_back()
+    first, *rest = four.service.root.keepers
+    retired = msgspec.structs.replace(first, retired_until=NOW + DAY)
     four.service.next_root(
-        keepers=(*four.service.root.keepers[1:], KeeperKeys().named("fifth")), policies=(Policy(k=3, n=4),)
+        keepers=(retired, *rest, KeeperKeys().named("fifth")), policies=(Policy(k=3, n=4),)
     )
     with pytest.raises(Unreachable, match="fifth"):
         await keeper.come_back()
