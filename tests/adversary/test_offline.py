@@ -38,8 +38,8 @@ from vault_client.commands import profiles
 from vault_client.commands.output import Screen
 from vault_client.commands.patient_documents import get, list_documents
 from vault_client.commands.patient_documents import show as show_document
+from vault_client.commands.patient_grants import grants
 from vault_client.commands.patient_log import log
-from vault_client.commands.patient_sharing import grants
 from vault_client.device_store import DeviceStore
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import HttpVault
@@ -424,7 +424,7 @@ async def test_the_commands_say_that_the_server_is_away(
     assert online.result["offline"] is False
     line.is_cut = True
     await list_documents(Namespace(), offline)
-    await grants(Namespace(), Screen(as_json=False))
+    await grants(Namespace(grant=None), Screen(as_json=False))
     assert profiles.OFFLINE in capsys.readouterr().out
     with pytest.raises(Unreachable, match="was not checked now"):
         await log(LOG, offline)
@@ -459,7 +459,7 @@ async def test_whatever_is_shown_of_this_device_alone_says_so(
         results = []
         for command in commands:
             screen = Screen(as_json=as_json)
-            await command(Namespace(document=profile.doc.hex(), output=profile.out), screen)
+            await command(Namespace(document=profile.doc.hex(), output=profile.out, grant=None), screen)
             profile.out.unlink(missing_ok=True)
             results.append(screen.result)
         return results
