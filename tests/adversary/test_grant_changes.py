@@ -136,7 +136,7 @@ async def test_other_terms_close_the_old_ones(story: Story) -> None:
     assert await story.read() == TEXTS[0]
     assert readings(await patient.log()).count("list") == opened_lists
     story.destination.unlink()
-    with story.refused(NotFound):
+    with story.refused(NotPermitted):
         await story.reader.read(story.listed(), story.destination, act="export")
     longer = await patient.amend(gid, days=90)
     assert (longer.entry.j, longer.acts, longer.expiry > grant.expiry) == (2, ("list", "release"), True)

@@ -53,7 +53,7 @@ def record(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         is_sent=lambda _: False,
         renewal=Renewal(),
         replica=SimpleNamespace(existing_grant=lambda _: grant()),
-        service=SimpleNamespace(now=lambda: 1, is_offline=True, alarm=""),
+        service=SimpleNamespace(now=lambda: 1, is_offline=True, alarm="", standstill=""),
     )
     monkeypatch.setattr(
         profiles, "patient", lambda *_: nullcontext((opened, SimpleNamespace(put=lambda *_: None)))
@@ -119,7 +119,7 @@ async def test_other_terms_are_said(record: SimpleNamespace, capsys: pytest.Capt
     for wrong in ({}, {"days": 0}, {"days": 1096}):
         with pytest.raises(Usage):
             await patient_sharing.amend(Namespace(**(words | wrong)), Screen(as_json=False))
-    acts = {"days": 3, "acts": ["list", "list"]}
+    acts = {"days": 3, "acts": ("list",)}
     await patient_sharing.amend(Namespace(**(words | acts)), Screen(as_json=False))
     assert told == {"days": 3, "acts": ("list",), "purposes": None}
     assert "Dr X may open 3 documents until 1970-01-02." in capsys.readouterr().out
@@ -191,8 +191,8 @@ def test_what_the_sync_did_about_keys_is_said(
 def test_a_list_is_shown_with_its_age(capsys: pytest.CaptureFixture[str]) -> None:
     """The day of its newest event and how long ago it was confirmed; both empty where they are not known."""
     lists = [
-        GrantedList(GID, GID, event=2, received=86_400, confirmed=3 * 86_400, expiry=9 * 86_400),
-        GrantedList(b"\1" * 32, GID, event=0, received=0, confirmed=None, expiry=86_400),
+        GrantedList(GID, GID, event=2, received=86_400, confirmed=3 * 86_400, acts=ACTS, expiry=9 * 86_400),
+        GrantedList(b"\1" * 32, GID, event=0, received=0, confirmed=None, acts=ACTS, expiry=86_400),
     ]
     reader = SimpleNamespace(lists=lambda: lists, service=SimpleNamespace(now=lambda: 3 * 86_400 + 7300))
     screen = Screen(as_json=False)
