@@ -17,6 +17,7 @@ from tests.crash.programs import Program
 from tests.support.instance import Instance
 
 START_SECONDS = 240
+LOGS = ("coffre/directory", "coffre/log/0")
 # Below those that systems give by themselves, to connections and to whoever asks for any: from 32768 on, or 49152.
 PORTS = range(16384, 32768)
 
@@ -82,12 +83,12 @@ class Service:
 
     def wait(self) -> None:
         """Wait until the server's logs are open again: enough keepers have cosigned them."""
-        _until(lambda: bool(self.heads()), self.server)
+        _until(lambda: all(_get(f"{self.url}/{name}/checkpoint") for name in LOGS), self.server)
 
     def heads(self) -> list[Shown]:
         """What is shown now, by all; nothing of whom does not answer."""
         found = []
-        for name in ("coffre/directory", "coffre/log/0"):
+        for name in LOGS:
             origin = f"{self.url.removeprefix('http://')}/{name}"
             kept = hashlib.sha256(origin.encode()).hexdigest()
             keepers = [f"http://127.0.0.1:{port}/{kept}" for port in self._keeper_ports]

@@ -14,8 +14,8 @@ from vault_server.keeper.clock import Clock
 from vault_server.keeper.source import Source
 from vault_server.keeper.store import Store
 
-# A keeper asked about a trust root it does not know asks the server, but not for every such question.
-REFRESH = 10
+# A keeper asked about a trust root it does not know asks the server: once in so many seconds, however often it is wanted.
+REFRESH = 1
 # Checked keys that are kept ready; anyone can name a log, so there is an end to it.
 MAX_KEYS = 4096
 

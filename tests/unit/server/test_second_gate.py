@@ -111,8 +111,10 @@ async def test_a_store_of_before_is_carried_over(tmp_path: Path, keeper: Cosigni
     store = resources.files("vault_server.store")
     schema = "".join(store.joinpath(name).read_text(encoding="utf-8") for name in MIGRATIONS[:at])
     with sqlite3.connect(path) as database:
-        database.executescript("DROP TABLE passkeys; DROP TABLE passkey_each_session; DROP TABLE dated_heads;"
-            "DROP INDEX grants_by_vault; ALTER TABLE logs DROP COLUMN minimum;")
+        database.executescript(
+            "DROP TABLE passkeys; DROP TABLE passkey_each_session; DROP TABLE dated_heads;"
+            "DROP INDEX grants_by_vault; ALTER TABLE logs DROP COLUMN minimum;"
+        )
         database.execute("DELETE FROM migrations WHERE version > ?", (at,))
         tables = "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table'"
         assert database.execute(tables).fetchone() == (schema.count("CREATE TABLE") + 1,)
