@@ -201,6 +201,11 @@ def claimed_origin(note: bytes) -> str:
     return parse_note(note).text.partition("\n")[0]
 
 
+def origin_hash(origin: str) -> str:
+    """By what a log is named where its origin cannot stand: the SHA-256 of it, in hexadecimal (C2SP tlog-witness)."""
+    return hashlib.sha256(origin.encode()).hexdigest()
+
+
 def cosign(checkpoint: Checkpoint, name: str, key: SigningKey, time: int) -> bytes:
     """The signature line by which cosigner ``name`` states ``checkpoint`` at ``time``, in seconds since 1970."""
     if not 0 <= time <= MAX_NUMBER:

@@ -1,11 +1,10 @@
 """``KeeperApi`` over HTTP."""
 
-import hashlib
 from typing import TypeVar
 
 import msgspec
 
-from crypto.checkpoint import MAX_NOTE
+from crypto.checkpoint import MAX_NOTE, origin_hash
 from crypto.encoding import decode, encode
 from crypto.wire import keeper_api as k
 from crypto.wire.messages import Empty
@@ -45,8 +44,7 @@ class HttpKeeper:
 
     async def checkpoint(self, origin: str) -> bytes:
         """The newest checkpoint of a log that it cosigned."""
-        name = hashlib.sha256(origin.encode()).hexdigest()
-        return await self._transport.call("GET", f"/{name}/checkpoint", limit=MAX_NOTE)
+        return await self._transport.call("GET", f"/{origin_hash(origin)}/checkpoint", limit=MAX_NOTE)
 
     async def _ask(self, name: str, query: msgspec.Struct, answer: type[Answer]) -> Answer:
         headers = {"Content-Type": "application/json"}

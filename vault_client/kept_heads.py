@@ -4,11 +4,10 @@ One file for each log, named by the SHA-256 of its origin, holds the note as it 
 each other has what the log signed and its keepers cosigned. They move forward only, and only once every log was whole.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from crypto.checkpoint import MAX_NOTE, Checkpoint, claimed_origin, open_checkpoint
+from crypto.checkpoint import MAX_NOTE, Checkpoint, claimed_origin, open_checkpoint, origin_hash
 from crypto.errors import NotPermitted, NotProven, Refusal
 from crypto.trust_root import TrustRoot
 from vault_client.file_errors import spoken_file_errors
@@ -70,4 +69,4 @@ class KeptHeads:
         return path
 
     def _path(self, origin: str, kind: str) -> Path:
-        return self._folder / f"{hashlib.sha256(origin.encode()).hexdigest()}.{kind}"
+        return self._folder / f"{origin_hash(origin)}.{kind}"

@@ -4,10 +4,10 @@ One for each log, the first that was met: whatever the log signs later proves no
 file is signed by the keeper (docs/format/evidence.md, A keeper's evidence).
 """
 
-import hashlib
 from pathlib import Path
 
 from crypto import labels
+from crypto.checkpoint import origin_hash
 from crypto.encoding import encode
 from crypto.errors import Conflict
 from crypto.evidence import Beginning, Finding, KeeperEvidence
@@ -46,7 +46,7 @@ class EvidenceFolder:
 
     def keep(self, met: Contradiction) -> Path:
         """Keep ``met`` unless its log has a file already, and name the file in the keeper's log."""
-        path = self._folder / f"{hashlib.sha256(met.origin.encode()).hexdigest()}.evidence.json"
+        path = self._folder / f"{origin_hash(met.origin)}.evidence.json"
         if not path.exists():
             body = KeeperEvidence(
                 suite=labels.SUITE,

@@ -1,11 +1,10 @@
 """The logs a keeper follows: the highest head of each that it cosigned, and what its mirror says under a head."""
 
 import asyncio
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from crypto.checkpoint import Checkpoint
+from crypto.checkpoint import Checkpoint, origin_hash
 from crypto.errors import NotFound, NotProven, Stale
 from crypto.merkle import Frontier
 from crypto.statements import Head
@@ -135,4 +134,4 @@ class FollowedLogs:
     def _add(self, row: LogRow) -> None:
         log = FollowedLog(row)
         self._logs[row.origin] = log
-        self._names[hashlib.sha256(row.origin.encode()).hexdigest()] = log
+        self._names[origin_hash(row.origin)] = log

@@ -1,12 +1,12 @@
 """The keeper: its parts joined. Implements ``KeeperApi``."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from crypto.checkpoint import origin_hash
 from crypto.errors import CoffreError, Damaged, Refusal, Unreachable
 from crypto.trust_root import InstanceCard
 from crypto.wire import keeper_api as k
@@ -189,7 +189,7 @@ class Keeper:
 
     async def checkpoint(self, origin: str) -> bytes:
         """The highest cosigned checkpoint of this log."""
-        return self.cosigned_checkpoint(hashlib.sha256(origin.encode()).hexdigest())
+        return self.cosigned_checkpoint(origin_hash(origin))
 
     def cosigned_checkpoint(self, name: str) -> bytes:
         """The highest cosigned checkpoint of the log whose origin has this SHA-256 in hexadecimal."""
