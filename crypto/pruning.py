@@ -20,8 +20,7 @@ def check_beginning(root: TrustRoot, origin: str, minimum: int, note: bytes, now
     BadSignature, or NotProven when a quorum of keepers has not dated it so, or it has fewer than ``minimum`` leaves.
     """
     checkpoint = open_checkpoint(note, root.log_key_of(origin))
-    dated = cosignatures(note, [keeper.cosigner for keeper in root.live_keepers]).values()
-    times = dated_together(dated, root.policy.k)
+    times = dated_together(cosignatures(note, root.cosigners).values(), root.policy.k)
     if times is None or now - max(times) < RETENTION:
         raise NotProven(
             "Entries of the log are not shown, and not shown to be over three years old either. Nothing was believed."

@@ -135,6 +135,11 @@ class TrustRoot(Body, frozen=True):
         )
 
     @property
+    def cosigners(self) -> tuple[CosignerKey, ...]:
+        """The live keepers' cosigning keys: the only ones that count towards a quorum today."""
+        return tuple(keeper.cosigner for keeper in self.live_keepers)
+
+    @property
     def policy(self) -> Policy:
         """The policy in force: the strictest that the live keepers can carry. Raises NotPermitted without one."""
         possible = [policy for policy in self.policies if policy.n == len(self.live_keepers)]

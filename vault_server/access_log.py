@@ -190,8 +190,7 @@ class AccessLog:
 
     def cosigned_ahead(self, origin: str) -> int:
         """How many seconds the keepers' time in a confirmed log is ahead of this server's clock; negative: behind."""
-        keepers = [keeper.cosigner for keeper in self._instance.root.live_keepers]
-        times = cosignatures(self.checkpoint(origin), keepers).values()
+        times = cosignatures(self.checkpoint(origin), self._instance.root.cosigners).values()
         together = dated_together(times, self._instance.cosignatures_needed) or times
         return max(together) - int(self._clock())
 

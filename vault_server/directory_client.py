@@ -33,7 +33,7 @@ class DirectoryClient:
     def __init__(self, client: HttpClient, accepted: Accepted) -> None:
         self._client, self.accepted = client, accepted
         self._key = self.root.log_key_of(self.root.directory_origin)
-        self._keepers = [keeper.cosigner for keeper in self.root.live_keepers]
+        self._keepers = self.root.cosigners
 
     @property
     def root(self) -> TrustRoot:

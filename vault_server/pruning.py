@@ -61,8 +61,7 @@ class Pruning:
             await self._prune(log.origin, log.durable.size)
 
     def _dated(self, head: Checkpoint, note: bytes) -> DatedHead | None:
-        keepers = [keeper.cosigner for keeper in self._root.live_keepers]
-        times = dated_together(cosignatures(note, keepers).values(), self._root.policy.k)
+        times = dated_together(cosignatures(note, self._root.cosigners).values(), self._root.policy.k)
         return None if times is None or not head.size else DatedHead(head.size, max(times), note)
 
     async def _keep(self, transaction: Transaction, origin: str, head: DatedHead) -> None:

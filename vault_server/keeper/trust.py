@@ -122,7 +122,7 @@ class Trust:
             roots[accepted.ref.digest] = accepted.root
             believed.append((accepted.ref.version, envelope))
         if accepted is not None:
-            self._cosigners = tuple(keeper.cosigner for keeper in accepted.root.live_keepers)
+            self._cosigners = accepted.root.cosigners
             self._registrars = accepted.root.registrar_keys()
             self._logs = {}
             self._roots |= roots
