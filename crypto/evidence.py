@@ -6,26 +6,31 @@ leaves with their audit paths, openings that fit their leaves, people's chains a
 page is docs/format/evidence.md.
 """
 
-from collections.abc import Iterator
-from typing import Annotated, Final
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final, Self
 
 import msgspec
 
 from crypto import labels
 from crypto.access_log import Leaf, Opening, commitment
-from crypto.checkpoint import MAX_NOTE
 from crypto.encoding import Body, Bytes32, Natural, SecretBody, ShortText, Suite, decode
 from crypto.errors import Malformed, NotProven
 from crypto.identity_links import Chain
-from crypto.merkle import leaf_hash, verify_consistency, verify_inclusion
+from crypto.merkle import (
+    SubtreeHash,
+    beginning_root,
+    consistency_path,
+    leaf_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 from crypto.signing import Envelope
 from crypto.statements import Head, View
-from crypto.wire.messages import ShownChain
+from crypto.wire.messages import NoteText, ShownChain
 
 MAX_EVIDENCE: Final = 1 << 25
 
 Path = Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=63)]
-Note = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_NOTE)]
 
 
 class Beginning(Body, frozen=True):
@@ -34,6 +39,12 @@ class Beginning(Body, frozen=True):
     size: Natural
     root: Bytes32
     path: Path
+
+    @classmethod
+    def shown(cls, size: int, of: int, hash_of_subtree: SubtreeHash) -> Self:
+        """What the tree of ``of`` leaves has as its first ``size``. Raises as ``merkle.consistency_path``."""
+        path = consistency_path(size, of, hash_of_subtree)
+        return cls(size=size, root=beginning_root(size, hash_of_subtree), path=tuple(path))
 
     def check(self, head: Head) -> None:
         """Raises NotProven unless the tree under ``head`` begins so."""
@@ -49,6 +60,18 @@ class EvidenceEntry(SecretBody, frozen=True):
     commitment: Bytes32
     path: Path | None
     opening: Opening | None
+
+    @classmethod
+    def of(cls, index: int, leaf: Leaf, path: Sequence[bytes] | None, opening: Opening | None) -> Self:
+        """``leaf`` at ``index``, with what could be had of path and opening."""
+        return cls(
+            index=index,
+            slot_one=leaf.slot_one,
+            slot_two=leaf.slot_two,
+            commitment=leaf.commitment,
+            path=None if path is None else tuple(path),
+            opening=opening,
+        )
 
     @property
     def leaf(self) -> Leaf:
@@ -88,7 +111,7 @@ class Finding(SecretBody, frozen=True):
     text: Annotated[str, msgspec.Meta(max_length=1024)]
     time: Natural
     origin: ShortText
-    notes: Annotated[tuple[Note, ...], msgspec.Meta(max_length=4)]
+    notes: Annotated[tuple[NoteText, ...], msgspec.Meta(max_length=4)]
     beginning: Beginning | None
     entries: Annotated[tuple[EvidenceEntry, ...], msgspec.Meta(max_length=8)]
     people: Annotated[tuple[ShownChain, ...], msgspec.Meta(max_length=8)]

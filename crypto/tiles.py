@@ -108,6 +108,18 @@ def decode_tile(data: bytes, width: int) -> list[bytes]:
     return [data[start : start + HASH_SIZE] for start in range(0, len(data), HASH_SIZE)]
 
 
+def tiles_read(size: int, read: Callable[[SubtreeHash], object]) -> list[Tile]:
+    """The tiles that ``read`` needs of the tree of ``size`` leaves: the shape of a proof depends on sizes alone."""
+    wanted: dict[Tile, None] = {}
+
+    def note(tile: Tile) -> bytes:
+        wanted[tile] = None
+        return bytes(HASH_SIZE * tile.width)
+
+    read(subtree_reader(size, note))
+    return list(wanted)
+
+
 def subtree_reader(size: int, read_tile: Callable[[Tile], bytes]) -> SubtreeHash:
     """What ``merkle`` needs to make proofs for the tree of ``size`` leaves, read from its tiles.
 

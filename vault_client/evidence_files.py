@@ -59,15 +59,7 @@ def _bare(alarm: Alarm, origin: str) -> Finding:
     leaf = parse_leaf(alarm.leaf) if alarm.leaf else None
     entries: tuple[EvidenceEntry, ...] = ()
     if leaf is not None and alarm.index is not None:
-        entry = EvidenceEntry(
-            index=alarm.index,
-            slot_one=leaf.slot_one,
-            slot_two=leaf.slot_two,
-            commitment=leaf.commitment,
-            path=None,
-            opening=alarm.opening,
-        )
-        entries = (entry,)
+        entries = (EvidenceEntry.of(alarm.index, leaf, None, alarm.opening),)
     return Finding(
         code=alarm.code,
         text=alarm.text,

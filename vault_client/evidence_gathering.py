@@ -81,15 +81,8 @@ class EvidenceGathering:
         leaf = parse_leaf(raised.alarm.leaf) if raised.alarm.leaf else None
         if leaf is None or raised.alarm.index is None:
             return []
-        entry = EvidenceEntry(
-            index=raised.alarm.index,
-            slot_one=leaf.slot_one,
-            slot_two=leaf.slot_two,
-            commitment=leaf.commitment,
-            path=paths.get(raised.alarm.index),
-            opening=raised.alarm.opening,
-        )
-        return [self._without_false_path(entry)]
+        index, opening = raised.alarm.index, raised.alarm.opening
+        return [self._without_false_path(EvidenceEntry.of(index, leaf, paths.get(index), opening))]
 
     def _without_false_path(self, entry: EvidenceEntry) -> EvidenceEntry:
         """``entry``, with its path only if that holds: the server's tiles may be false."""
@@ -132,11 +125,4 @@ class EvidenceGathering:
 
 
 def _entry(exported: ExportedEntry) -> EvidenceEntry:
-    return EvidenceEntry(
-        index=exported.index,
-        slot_one=exported.slot_one,
-        slot_two=exported.slot_two,
-        commitment=exported.leaf.commitment,
-        path=exported.path,
-        opening=exported.opening,
-    )
+    return EvidenceEntry.of(exported.index, exported.leaf, exported.path, exported.opening)

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from crypto.access_log import LEAF, parse_leaf
 from crypto.evidence import Beginning
-from crypto.merkle import SubtreeHash, beginning_root, complete_subtrees, consistency_path, inclusion_path
-from crypto.tiles import WIDTH, Tile, decode_bundle, subtree_reader, tile_path
+from crypto.merkle import SubtreeHash, complete_subtrees, consistency_path, inclusion_path
+from crypto.tiles import WIDTH, Tile, decode_bundle, subtree_reader, tile_path, tiles_read
 from crypto.wire.vault_api import VaultApi
 
 _FULL_TILES_KEPT = 64
 
-Proof = Callable[[SubtreeHash], list[bytes]]
+Proof = TypeVar("Proof")
 
 
 class LogReader:
@@ -25,43 +26,30 @@ class LogReader:
         """The hashes that show the tree of ``old`` leaves to be the beginning of that of ``new``. Unverified."""
         if old == 0 or old >= new:
             return []  # nothing to show; verifying refuses what does not fit
-        (path,) = await self._paths(origin, new, [lambda subtrees: consistency_path(old, new, subtrees)])
+        (path,) = await self._proofs(origin, new, [lambda subtrees: consistency_path(old, new, subtrees)])
         return path
 
     async def beginnings(self, origin: str, sizes: Sequence[int], size: int) -> list[Beginning]:
         """What stands in the tree of ``size`` leaves as its first leaves, for each of ``sizes``. Unverified."""
-
-        def shown(old: int, subtrees: SubtreeHash) -> list[bytes]:
-            return [beginning_root(old, subtrees), *consistency_path(old, size, subtrees)]
-
-        paths = await self._paths(origin, size, [partial(shown, old) for old in sizes])
-        return [
-            Beginning(size=old, root=root, path=tuple(path))
-            for old, (root, *path) in zip(sizes, paths, strict=True)
-        ]
+        return await self._proofs(origin, size, [partial(Beginning.shown, old, size) for old in sizes])
 
     async def inclusion(self, origin: str, indexes: Sequence[int], size: int) -> list[list[bytes]]:
         """The audit path of each of ``indexes`` in the tree of ``size`` leaves. Unverified."""
-        return await self._paths(origin, size, [partial(inclusion_path, index, size) for index in indexes])
+        return await self._proofs(origin, size, [partial(inclusion_path, index, size) for index in indexes])
 
     async def subtrees(self, origin: str, first: int, size: int) -> list[bytes]:
         """The complete subtrees that the first ``first`` leaves are, in the tree of ``size``. Unverified."""
-        (found,) = await self._paths(origin, size, [lambda subtrees: complete_subtrees(first, subtrees)])
+        (found,) = await self._proofs(origin, size, [lambda subtrees: complete_subtrees(first, subtrees)])
         return found
 
-    async def _paths(self, origin: str, size: int, made: Sequence[Proof]) -> list[list[bytes]]:
-        wanted: dict[Tile, None] = {}
+    async def _proofs(
+        self, origin: str, size: int, made: Sequence[Callable[[SubtreeHash], Proof]]
+    ) -> list[Proof]:
+        def all_made(subtrees: SubtreeHash) -> list[Proof]:
+            return [proof(subtrees) for proof in made]
 
-        def note(tile: Tile) -> bytes:
-            wanted[tile] = None
-            return bytes(32 * tile.width)
-
-        # The shape of proofs depends on sizes alone: a first walk learns which tiles they need.
-        for proof in made:
-            proof(subtree_reader(size, note))
-        tiles = {tile: await self._tile(origin, tile) for tile in wanted}
-        known = subtree_reader(size, tiles.__getitem__)
-        return [proof(known) for proof in made]
+        tiles = {tile: await self._tile(origin, tile) for tile in tiles_read(size, all_made)}
+        return all_made(subtree_reader(size, tiles.__getitem__))
 
     async def leaves(self, origin: str, start: int, end: int) -> bytes:
         """Leaves ``start`` to ``end`` (exclusive) one after the other, each checked to be a leaf. Unproven."""

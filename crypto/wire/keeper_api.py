@@ -9,13 +9,12 @@ from typing import Annotated, Protocol
 
 import msgspec
 
-from crypto.checkpoint import MAX_NOTE
 from crypto.encoding import Body, Bytes32, Natural, Sealed, SealingKey, SecretBody, ShortText
 from crypto.grants import SealedPolicy
 from crypto.identity_links import Chain
 from crypto.signing import Envelope
 from crypto.statements import Head, IdentityRef, RootRef
-from crypto.wire.messages import Empty, Logged
+from crypto.wire.messages import Empty, Logged, NoteText
 
 PREFIX = "/coffre/keeper/v1"
 MAX_QUESTION = 1 << 20
@@ -128,10 +127,7 @@ class KnownHeads(Body, frozen=True):
     """
 
     question: Bytes32
-    heads: Annotated[
-        tuple[Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_NOTE)], ...],
-        msgspec.Meta(max_length=4096),
-    ]
+    heads: Annotated[tuple[NoteText, ...], msgspec.Meta(max_length=4096)]
     ends: Annotated[bytes, msgspec.Meta(min_length=1136, max_length=1 << 22)]
 
 

@@ -5,16 +5,17 @@ That is stronger than a consistency proof: a keeper has seen every leaf it vouch
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from crypto import merkle
 from crypto.access_log import parse_leaf
 from crypto.checkpoint import Checkpoint
 from crypto.errors import NotFound, NotProven, Unreachable
 from crypto.evidence import Beginning
-from crypto.merkle import Frontier, SubtreeHash
+from crypto.merkle import Frontier
 from crypto.pruning import check_beginning
 from crypto.statements import Head
-from crypto.tiles import WIDTH, Tile, decode_bundle, decode_tile, subtree_reader
+from crypto.tiles import WIDTH, Tile, decode_bundle, decode_tile, subtree_reader, tiles_read
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.followed_logs import FollowedLog, FollowedLogs
 from vault_server.keeper.rows import NewLeaves
@@ -96,20 +97,10 @@ class Mirror:
 
         Raises NotProven or Malformed when they show nothing that leads to the checkpoint, and as ``Source`` does.
         """
-        wanted: dict[Tile, None] = {}
-
-        def note(tile: Tile) -> bytes:
-            wanted[tile] = None
-            return bytes(merkle.HASH_SIZE * tile.width)
-
-        def shown(subtrees: SubtreeHash) -> list[bytes]:
-            path = merkle.consistency_path(size, checkpoint.size, subtrees)
-            return [merkle.beginning_root(size, subtrees), *path]
-
-        shown(subtree_reader(checkpoint.size, note))
+        shown = partial(Beginning.shown, size, checkpoint.size)
+        wanted = tiles_read(checkpoint.size, shown)
         tiles = {tile: await self._source.tile(origin, tile) for tile in wanted}
-        root, *path = shown(subtree_reader(checkpoint.size, tiles.__getitem__))
-        found = Beginning(size=size, root=root, path=tuple(path))
+        found = shown(subtree_reader(checkpoint.size, tiles.__getitem__))
         found.check(Head(size=checkpoint.size, root=checkpoint.root))
         return found
 
