@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from crypto import trust_root
 from crypto.access_log import Disclosure
-from crypto.checkpoint import cosignatures, open_checkpoint
+from crypto.checkpoint import cosignatures, dated_together, open_checkpoint
 from crypto.encoding import Body, decode, encode
 from crypto.errors import Malformed, NotProven, Refusal
 from crypto.locators import directory_slot
@@ -71,7 +71,7 @@ class DirectoryClient:
         return shown
 
     def _check_cosigned(self, note: bytes) -> None:
-        if len(cosignatures(note, self._keepers)) < self.root.policy.k:
+        if dated_together(cosignatures(note, self._keepers).values(), self.root.policy.k) is None:
             raise NotProven("Too few keepers cosigned the directory's head. Nothing was published.")
 
 
@@ -81,7 +81,7 @@ async def connected(card: InstanceCard) -> AsyncIterator[DirectoryClient]:
     check_url(card.url)
     client = HttpClient(card.url, SECONDS)
     try:
-        answer = await _ask(client, "trust_roots", TrustRootQuery(since=0))
+        answer = await _ask(client, "trust_roots", TrustRootQuery(since=card.root.version - 1))
         chain = decode(answer, TrustRootChain, limit=MAX_ANSWER).chain
         if not chain:
             raise Malformed("The server showed no trust root. Nothing was published.")

@@ -10,7 +10,7 @@ import pytest
 
 from crypto import labels
 from crypto.access_log import FIRST, Disclosure, Leaf, ServerPart
-from crypto.checkpoint import cosign
+from crypto.checkpoint import TEN_MINUTES, cosign
 from crypto.errors import NotProven
 from crypto.identity_chain import fold
 from crypto.identity_links import Chain, Keyring
@@ -20,7 +20,7 @@ from crypto.receipt import Receipt
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import part_hash
-from crypto.trust_root import InstanceCard, card_text
+from crypto.trust_root import Accepted, InstanceCard, Policy, card_text
 from crypto.wire import cards
 from crypto.wire import messages as m
 from crypto.wire.keeper_api import KeeperCard
@@ -176,9 +176,9 @@ class LyingDirectory:
         receipt = self.log.receipt(shown.index, note, len(self.log.leaves))
         return m.Logged(receipt=receipt, disclosure=shown)
 
-    def believe(self, logged: m.Logged) -> Disclosure:
-        """Look at an answer as the registrar does."""
-        client = DirectoryClient(HttpClient("http://127.0.0.1:1", 1), self.service.accepted)
+    def believe(self, logged: m.Logged, accepted: Accepted | None = None) -> Disclosure:
+        """Look at an answer as the registrar does, under ``accepted`` instead of the service's own trust root."""
+        client = DirectoryClient(HttpClient("http://127.0.0.1:1", 1), accepted or self.service.accepted)
         return client.prove(logged, self.envelope, self.person.identity, 1)
 
 
@@ -187,6 +187,31 @@ def test_an_honest_proof_is_believed() -> None:
     directory = LyingDirectory()
     logged = directory.answer()
     assert directory.believe(logged) == logged.disclosure
+
+
+def test_cosignatures_count_together_only_if_dated_together() -> None:
+    """Of four keepers three must have cosigned within ten minutes of each other."""
+    directory = LyingDirectory()
+    keys = [SigningKey.generate() for _ in range(4)]
+    root = directory.service.accepted.root
+    keepers = tuple(
+        msgspec.structs.replace(root.keepers[0], name=f"keeper-{n}", cosigning_key=key.public.raw)
+        for n, key in enumerate(keys)
+    )
+    root = msgspec.structs.replace(root, keepers=keepers, policies=(Policy(k=3, n=4),))
+    accepted = Accepted(root=root, ref=directory.service.accepted.ref)
+    logged = directory.answer(witnessed=False)
+
+    def cosigned(*times: int) -> m.Logged:
+        checkpoint, note = directory.log.checkpoint(), directory.log.note()
+        for n, time in enumerate(times):
+            note += cosign(checkpoint, f"keeper-{n}", keys[n], time)
+        receipt = directory.log.receipt(logged.disclosure.index, note, len(directory.log.leaves))
+        return m.Logged(receipt=receipt, disclosure=logged.disclosure)
+
+    assert directory.believe(cosigned(NOW, NOW, NOW - TEN_MINUTES), accepted) == logged.disclosure
+    with pytest.raises(NotProven):
+        directory.believe(cosigned(NOW, NOW, NOW - TEN_MINUTES - 1), accepted)
 
 
 def _another_leaf(directory: LyingDirectory) -> m.Logged:
