@@ -19,7 +19,8 @@ from crypto.trust_root import Accepted, TrustRoot
 from languages.catalogue import spoken
 from languages.wrapping import wrapped
 from vault_server import instance
-from vault_server.root_changes import Changes, contents, differences, following
+from vault_server.root_changes import Changes, following
+from vault_server.root_words import contents, differences
 from vault_server.settings import Settings
 from vault_server.store.files import PUBLIC_FILE, in_words, read_whole, write_durably
 
