@@ -60,21 +60,22 @@ class Mirror:
         step = _Step(max(log.row.size, gone.until), directory)
         drafted = False
         passed = {frontier.size: frontier.root()}
+
+        def append(leaf: bytes) -> None:
+            frontier.append(leaf)
+            gone.check(frontier)
+            if frontier.size in passing:
+                passed[frontier.size] = frontier.root()
+
         try:
             async for n, hashes in self._hashes(log, gone.until):
                 for each in hashes:
-                    frontier.append(each)
-                    if frontier.size in passing:
-                        passed[frontier.size] = frontier.root()
+                    append(each)
                 step.subtrees[n] = await self._subtree(log, n, hashes)
-            gone.check(frontier)
             async for n, entries in self._bundles(log, max(log.row.size, gone.until), checkpoint.size):
                 step.add(entries)
                 for entry in entries:
-                    frontier.append(merkle.leaf_hash(entry))
-                    gone.check(frontier)
-                    if frontier.size in passing:
-                        passed[frontier.size] = frontier.root()
+                    append(merkle.leaf_hash(entry))
                 if frontier.size % WIDTH == 0:
                     step.subtrees[n] = await self._subtree(log, n, [*map(merkle.leaf_hash, entries)])
                 if len(step.leaves) >= STEP:

@@ -156,8 +156,9 @@ class Witness:
                 if checkpoint.size == highest.size and checkpoint.root != highest.root:
                     raise self._kept(Contradiction(origin, (other, note), None))
             sizes = {checkpoint.size for checkpoint, _ in heads}
-            directory = origin == self._trust.newest.directory_origin
-            extension = await self._mirror.extend(log, highest, directory=directory, passing=sizes)
+            extension = await self._mirror.extend(
+                log, highest, directory=self._is_directory(log), passing=sizes
+            )
             for checkpoint, other in heads:
                 if checkpoint.size > log.row.size:
                     root = extension.passed[checkpoint.size]
@@ -205,9 +206,8 @@ class Witness:
 
     async def _advance(self, log: FollowedLog, checkpoint: Checkpoint, note: bytes, key: LogKey) -> bytes:
         """Follow ``log`` to a checkpoint signed by it; the caller holds its lock. Returns the cosignature."""
-        directory = log.row.origin == self._trust.newest.directory_origin
         try:
-            extension = await self._mirror.extend(log, checkpoint, directory=directory)
+            extension = await self._mirror.extend(log, checkpoint, directory=self._is_directory(log))
         except NotProven:
             await self._check_not_contradicting(log, checkpoint, note)
             raise
@@ -216,16 +216,18 @@ class Witness:
     async def _move(
         self, log: FollowedLog, checkpoint: Checkpoint, note: bytes, key: LogKey, extension: Extension
     ) -> bytes:
-        directory = log.row.origin == self._trust.newest.directory_origin
         time = self._clock.now()
         line = cosign(checkpoint, self._name, self._key, time)
         kept = _with_line(note, key, line)
         # Stated before it is stored: should the store fail, nothing older than this will be said.
         self.stated(time)
         await self._logs.advance(
-            log, checkpoint, kept, extension.frontier, extension.new, time, dated=directory
+            log, checkpoint, kept, extension.frontier, extension.new, time, dated=self._is_directory(log)
         )
         return line
+
+    def _is_directory(self, log: FollowedLog) -> bool:
+        return log.row.origin == self._trust.newest.directory_origin
 
     def stated(self, time: int) -> None:
         """Take note that the store remembers ``time`` as stated."""
