@@ -162,7 +162,8 @@ class BelievedHeads:
             path = await self.reader.consistency(new.origin, older.head.size, later.head.size)
             believed = trust.advance(older, later, path)
         except NotProven:
-            await self._contradicted(known, new, note)
+            small, big = sorted((known, new), key=lambda each: each.head.size)
+            self._contradicted(known, new, note, await self._beginning(small, big))
             raise
         if believed != known:
             with self._store.transaction():
@@ -175,6 +176,7 @@ class BelievedHeads:
 
         When it shows another beginning, that is kept as an alarm.
         """
+        beginning = None
         if shown.head.size == believed.head.size:
             root: bytes | None = believed.head.root
         elif shown.head.size == 0:
@@ -183,7 +185,7 @@ class BelievedHeads:
             beginning = await self._beginning(shown, believed)
             root = None if beginning is None else beginning.root
         if root is not None and root != shown.head.root:
-            await self._contradicted(believed, shown, note)
+            self._contradicted(believed, shown, note, beginning)
         return root == shown.head.root
 
     def _note(self, believed: BelievedHead) -> bytes | None:
@@ -191,12 +193,14 @@ class BelievedHeads:
         found = self._store.get(f"note/{believed.origin}", KeptNote)
         return found.note if found is not None and found.root == believed.head.root else None
 
-    async def _contradicted(self, known: BelievedHead, new: BelievedHead, note: bytes) -> None:
-        small, big = sorted((known, new), key=lambda each: each.head.size)
-        beginning = await self._beginning(small, big)
-        differs = beginning is not None and beginning.root != small.head.root
-        is_forked = differs or (small.head.size == big.head.size and small.head.root != big.head.root)
+    def _contradicted(
+        self, known: BelievedHead, new: BelievedHead, note: bytes, beginning: Beginning | None
+    ) -> None:
+        """Keep the alarm. ``beginning``: what the larger of the two has in the place of the smaller, if that is shown."""
         is_older = new.head.size < known.head.size
+        small = new if is_older else known
+        differs = beginning is not None and beginning.root != small.head.root
+        is_forked = differs or (new.head.size == known.head.size and new.head.root != known.head.root)
         ours = self._note(known)
         pair: Sequence[bytes] = [note] if ours is None else [note, ours] if is_older else [ours, note]
         finding = Finding(
