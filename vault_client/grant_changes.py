@@ -6,7 +6,7 @@ takes away is in force once it is in the log: from then on keepers answer to no 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from crypto.errors import NotPermitted, Refusal
@@ -53,7 +53,7 @@ class GrantChanges:
                     self._sending.version(doc)
             case WithdrawDocuments(documents=documents):
                 given = self._given(change.gid)
-                if not set(documents) <= set(given):
+                if not set(documents) <= given.keys():
                     raise NotPermitted("What was named is not in this grant. Nothing was changed.")
                 if not self._left(given, documents):
                     raise NotPermitted(
@@ -88,13 +88,13 @@ class GrantChanges:
             return False
         match change:
             case ExtendGrant(documents=documents):
-                given = {version.doc: version.ver for version in self._replica.granted(change.gid)}
+                given = self._given(change.gid)
                 states = [self._replica.state(doc) for doc in documents]
                 return all(
                     state is not None and newest(state).ver == given.get(state.doc) for state in states
                 )
             case WithdrawDocuments(documents=documents):
-                return not set(documents) & set(self._given(change.gid))
+                return not set(documents) & self._given(change.gid).keys()
             case AmendGrant():
                 return _amended(grant, change) == _terms(grant)
 
@@ -174,14 +174,15 @@ class GrantChanges:
             grant.entry.epoch != self._replica.epoch().epoch or {blob.keeper for blob in grant.blobs} != live
         )
 
-    def _given(self, gid: bytes) -> list[bytes]:
-        return [version.doc for version in self._replica.granted(gid)]
+    def _given(self, gid: bytes) -> dict[bytes, bytes]:
+        """The version of each document that a grant gives now."""
+        return {version.doc: version.ver for version in self._replica.granted(gid)}
 
     def _not_given(self, gid: bytes, documents: Sequence[bytes]) -> list[bytes]:
-        given = {version.doc: version.ver for version in self._replica.granted(gid)}
+        given = self._given(gid)
         return [doc for doc in documents if self._sending.version(doc).ver != given.get(doc)]
 
-    def _left(self, given: Sequence[bytes], out: Sequence[bytes]) -> list[bytes]:
+    def _left(self, given: Iterable[bytes], out: Sequence[bytes]) -> list[bytes]:
         """What a rekey goes on giving: neither what goes out, nor what is masked or deleted by now."""
         states = {doc: self._replica.state(doc) for doc in given if doc not in set(out)}
         return [

@@ -57,15 +57,14 @@ class Pruning:
             if log.published is not None:
                 head = self._dated(log.published.head, log.published.note)
                 if head is not None:
-                    await self._writer.run(lambda transaction: self._keep(transaction, log.origin, head))  # noqa: B023
+                    await self._writer.run(
+                        lambda transaction: dated_heads.keep(transaction, log.origin, head, DAY)  # noqa: B023
+                    )
             await self._prune(log.origin, log.durable.size)
 
     def _dated(self, head: Checkpoint, note: bytes) -> DatedHead | None:
         times = dated_together(cosignatures(note, self._root.cosigners).values(), self._root.policy.k)
         return None if times is None or not head.size else DatedHead(head.size, max(times), note)
-
-    async def _keep(self, transaction: Transaction, origin: str, head: DatedHead) -> None:
-        await dated_heads.keep(transaction, origin, head, DAY)
 
     async def _prune(self, origin: str, size: int) -> None:
         now = int(self._clock())

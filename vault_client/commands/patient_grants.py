@@ -36,9 +36,9 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
         made.sort(key=lambda grant: (-grant.made, grant.entry.gid))
         if arguments.grant is not None:
             gid = pick(store, GRANTS, arguments.grant, (grant.entry.gid for grant in made))
-            made = [grant for grant in made if grant.entry.gid == gid]
-            _show(screen, record, made, is_numbered=False)
-            _show_history(screen, record, gid)
+            grant = next(each for each in made if each.entry.gid == gid)
+            _show(screen, record, [grant], is_numbered=False)
+            _show_history(screen, record, grant)
         else:
             remember(store, GRANTS, (grant.entry.gid for grant in made))
             screen.result["grants"] = [described(grant, record) for grant in made]
@@ -76,8 +76,8 @@ def _show(
             screen.say(CHANGING.format(id=short(grant.entry.gid), what=what))
 
 
-def _show_history(screen: Screen, record: "Patient", gid: bytes) -> None:
-    grant = next(each for each in [*record.grants(), *record.unanswered_grants()] if each.entry.gid == gid)
+def _show_history(screen: Screen, record: "Patient", grant: "LocalGrant") -> None:
+    gid = grant.entry.gid
     steps = record.grant_history(gid)
     screen.result |= {**described(grant, record), "history": [_step(step) for step in steps]}
     titles = titles_of(record, [version.doc for version in record.granted(gid)])
