@@ -16,8 +16,8 @@ from vault_server import program, root_command
 from vault_server.settings import DEFAULT, Settings
 
 NAME = "coffre"
-MOST_DAYS = 36500
-MAX_DAYS = LONGEST_CERTIFICATE // (24 * 3600)
+MAX_RETENTION_DAYS = 36500
+MAX_CERTIFICATE_DAYS = LONGEST_CERTIFICATE // (24 * 3600)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument(
         "--retention-days",
-        type=program.number(MOST_DAYS, least=RETENTION // DAY),
+        type=program.number(MAX_RETENTION_DAYS, least=RETENTION // DAY),
         default=RETENTION // DAY,
         metavar="N",
         help="for how many days log entries and what opens them are kept, 1095 (three years) at least (default: %(default)s)",
@@ -155,10 +155,10 @@ def _parser() -> argparse.ArgumentParser:
     act.add_argument("--profession", required=True, help="the profession to certify")
     act.add_argument(
         "--days",
-        type=program.number(MAX_DAYS, least=1),
+        type=program.number(MAX_CERTIFICATE_DAYS, least=1),
         default=365,
         metavar="N",
-        help=f"for how many days, {MAX_DAYS} at most (default: %(default)s)",
+        help=f"for how many days, {MAX_CERTIFICATE_DAYS} at most (default: %(default)s)",
     )
     act.add_argument(
         "--replace", action="store_true", help="although the subject is certified for another identity"
