@@ -4,13 +4,13 @@ import msgspec
 import pytest
 
 from crypto import labels
-from crypto.errors import BrokenChain, NotProven
+from crypto.errors import BadSignature, BrokenChain, NotProven
 from crypto.identity_links import Chain
 from crypto.signing import sign
 from crypto.wire.keeper_api import IdentityHead
 from crypto.wire.messages import ShownChain
 from tests.support.people import Person, Service, fresh
-from vault_client.trust import believe_chain
+from vault_client.trust import Word, believe_chain, believe_word
 
 replace = msgspec.structs.replace
 SERVICE = Service(k=3, n=4)
@@ -64,6 +64,21 @@ def test_the_keepers_word_is_about_this_chain(changes):
     """What keepers say of another identity, another end of its chain or another directory makes nothing complete."""
     with pytest.raises(NotProven):
         believe_chain(SERVICE.root, shown(NEWEST, NEWEST, NEWEST, **changes), EARLIER)
+
+
+def test_one_keepers_word_is_its_own_and_about_this_chain():
+    """A word counts for the keeper that signed it, of just this chain, at the head asked for or later."""
+    keeper, ref = SERVICE.root.keepers[0], PERSON.chain.ref
+    (said,) = shown(NEWEST).heads
+    for at in (EARLIER, NEWEST):
+        assert believe_word(SERVICE.root, keeper, said, ref, at) == Word(envelope=said, head=NEWEST)
+    with pytest.raises(BadSignature):
+        believe_word(SERVICE.root, SERVICE.root.keepers[1], said, ref, EARLIER)
+    for changes in ({"n": 1}, {"origin": "elsewhere.example/coffre/directory"}):
+        with pytest.raises(NotProven):
+            believe_word(SERVICE.root, keeper, shown(NEWEST, **changes).heads[0], ref, EARLIER)
+    with pytest.raises(NotProven):
+        believe_word(SERVICE.root, keeper, shown(EARLIER).heads[0], ref, NEWEST)
 
 
 def test_the_keepers_word_is_about_the_whole_chain():

@@ -8,6 +8,7 @@ from crypto.errors import Malformed, NotProven
 from crypto.merkle import (
     EMPTY_ROOT,
     Frontier,
+    complete_subtrees,
     consistency_path,
     inclusion_path,
     leaf_hash,
@@ -117,6 +118,7 @@ def test_a_frontier_goes_on_from_its_subtrees():
         assert again.subtrees == tuple(
             subtree(level, (size >> level) - 1) for level in range(6, -1, -1) if size >> level & 1
         )
+        assert complete_subtrees(size, subtree) == list(first.subtrees)
         for leaf in LEAVES[size : size + 5]:
             again.append(leaf)
         assert again.root() == ROOTS[size + 5]

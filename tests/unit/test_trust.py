@@ -102,6 +102,9 @@ def test_one_keeper_that_dates_ahead_spoils_nothing():
         believe_note(ROOT, LOG, cosigned(HEAD, NOW + AHEAD + 1, NOW, NOW), NOW)
     with pytest.raises(NotProven):
         believe_note(ROOT, LOG, cosigned(HEAD, NOW + 9 * TEN_MINUTES, NOW, NOW), NOW)
+    early = cosigned(HEAD, NOW + AHEAD, NOW - 9, NOW, NOW)
+    assert quorum_times(ROOT, early, NOW) == [NOW, NOW, NOW + AHEAD]
+    assert quorum_times(ROOT, early, NOW - 1) == [NOW - 9, NOW, NOW]
 
 
 def test_a_keeper_that_shows_another_directory_is_left_out():

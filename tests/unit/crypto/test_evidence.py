@@ -11,7 +11,7 @@ from crypto import labels, merkle
 from crypto.access_log import FIRST, Leaf, Opening, ServerPart, commitment
 from crypto.encoding import encode
 from crypto.errors import Malformed, NotProven
-from crypto.evidence import Beginning, Evidence, EvidenceEntry, read_evidence
+from crypto.evidence import Beginning, Evidence, EvidenceEntry, KeeperEvidence, read_evidence
 from crypto.signing import SigningKey, sign, sign_encoded
 from crypto.statements import Head
 from tests.strategies import bodies
@@ -107,3 +107,15 @@ def test_a_file_is_read_as_it_was_written(evidence: Evidence, is_doubled: bool) 
             read_evidence(encode(envelope))
     else:
         assert read_evidence(encode(envelope)) == (evidence, envelope)
+
+
+@given(bodies(KeeperEvidence))
+@settings(max_examples=5, deadline=None)
+def test_a_keepers_file_is_told_by_its_label(evidence: KeeperEvidence) -> None:
+    """What a keeper signed is read as a keeper's, and under the label of a person's as neither."""
+    finding = msgspec.structs.replace(evidence.finding, entries=(entry(None),))
+    evidence = msgspec.structs.replace(evidence, finding=finding)
+    envelope = sign(labels.KEEPER_EVIDENCE, evidence, SigningKey.generate())
+    assert read_evidence(encode(envelope)) == (evidence, envelope)
+    with pytest.raises(Malformed):
+        read_evidence(encode(sign(labels.EVIDENCE, evidence, SigningKey.generate())))

@@ -25,11 +25,11 @@ from crypto.grants import (
 from crypto.merkle import EMPTY_ROOT
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import sign
-from crypto.statements import Head
+from crypto.statements import Head, RootRef
 from crypto.trust_root import Policy, Successor
 from crypto.vault_links import vault_id
 from tests.support.grants import GrantedDocument, GrantMaker, policy_over
-from tests.support.people import LOG, KeeperKeys, Person, Service, fresh
+from tests.support.people import LOG, NOW, KeeperKeys, Person, Service, fresh
 from tests.support.vaults import Vault
 
 replace = msgspec.structs.replace
@@ -107,6 +107,21 @@ def test_a_grant_ends_before_the_year_10000(maker):
     for expiry in (END_OF_TIME, 2**53 - 1):
         with pytest.raises(NotPermitted):
             maker.accept(None, resigned(made, expiry=expiry))
+
+
+def test_a_new_event_names_live_keepers(maker, reader):
+    """A retired keeper stands in events of before its retirement; one made under the trust root that says so is refused."""
+    made = maker.event(document())
+    later = replace(made.body.view, trust_root=RootRef(version=2, digest=fresh()))
+    new = resigned(made, view=later)
+    listed = replace(SERVICE.root, version=2)
+    retired = replace(
+        listed, keepers=(replace(SERVICE.root.keepers[0], retired_until=NOW), *SERVICE.root.keepers[1:])
+    )
+    for envelope, root in ((made.envelope, retired), (new, listed), (new, SERVICE.root)):
+        assert accept(None, envelope, VAULT.known, reader.known(), root).digest == envelope.digest
+    with pytest.raises(NotPermitted, match="retired"):
+        accept(None, new, VAULT.known, reader.known(), retired)
 
 
 def test_only_holders_grant(maker):

@@ -10,7 +10,8 @@ from crypto.encoding import encode
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted
 from crypto.identity_links import RevokeDevice
 from crypto.signing import sign
-from crypto.vault_chain import Named, follow, found, named
+from crypto.statements import Head
+from crypto.vault_chain import Named, VaultView, check_not_removed, follow, found, latest_directory, named
 from crypto.vault_links import (
     AddVersion,
     Adopt,
@@ -234,6 +235,47 @@ def test_a_removed_device_no_longer_writes():
             sign(labels.VAULT_LINK, replace(body, signers=(carol.known().ref,)), second.signing),
             [carol.known()],
         )
+
+
+def test_the_largest_head_of_the_directory_is_kept():
+    """The larger of two heads stays, whichever is named first; two roots of one size are refused."""
+    seven, nine = Head(size=7, root=fresh()), Head(size=9, root=fresh())
+    assert latest_directory(None, seven) == seven
+    assert latest_directory(seven, seven) == seven
+    assert latest_directory(seven, nine) == latest_directory(nine, seven) == nine
+    with pytest.raises(BrokenChain):
+        latest_directory(seven, Head(size=7, root=fresh()))
+
+
+def test_a_link_moves_the_head_of_the_directory():
+    """A link's head of the directory is kept when it is larger than the last, and where none was kept before."""
+    vault = Vault(SERVICE, [ALICE])
+    kept = vault.view.head.dir
+    Person(SERVICE)
+    for known in (kept, None):
+        view = VaultView(replace(vault.view.head, dir=known), {}, {}, {})
+        changes = follow(view, vault.link(version()), vault.known)
+        assert changes.head.dir == SERVICE.directory.head != kept
+
+
+def test_a_removed_device_cannot_name_a_head_of_before():
+    """At an older head than one already named every device that signs is still live at the newer one."""
+    carol, second, third = Person(SERVICE), Device(), Device()
+    carol.add(second.added, signers=[carol.device.signing, second.signing])
+    carol.add(third.added, signers=[carol.device.signing, third.signing])
+    vault = Vault(SERVICE, [carol])
+    before, body = vault.known, vault.body(version())
+    carol.add(RevokeDevice(device=second.id))
+    head = replace(vault.view.head, dir=SERVICE.directory.head)
+    view = VaultView(head, {}, {}, {}, later=[carol.known()])
+    honest = sign(labels.VAULT_LINK, body, third.signing)
+    assert follow(view, honest, before).head.dir == head.dir
+    check_not_removed(honest, view.later)
+    for keys in ((second.signing,), (second.signing, third.signing)):
+        envelope = sign(labels.VAULT_LINK, body, *keys)
+        assert follow(vault.view, envelope, before)
+        with pytest.raises(BadSignature, match="removed"):
+            follow(view, envelope, before)
 
 
 # Documents
