@@ -6,12 +6,21 @@ import msgspec
 import pytest
 
 from crypto import labels, vault_links
-from crypto.encoding import encode
+from crypto.encoding import decode, encode
 from crypto.errors import BadSignature, BrokenChain, Malformed, NotPermitted
 from crypto.identity_links import RevokeDevice
 from crypto.signing import sign
 from crypto.statements import Head
-from crypto.vault_chain import Named, VaultView, check_not_removed, follow, found, latest_directory, named
+from crypto.vault_chain import (
+    Named,
+    VaultHead,
+    VaultView,
+    check_not_removed,
+    follow,
+    found,
+    latest_directory,
+    named,
+)
 from crypto.vault_links import (
     AddVersion,
     Adopt,
@@ -256,6 +265,16 @@ def test_a_link_moves_the_head_of_the_directory():
         view = VaultView(replace(vault.view.head, dir=known), {}, {}, {})
         changes = follow(view, vault.link(version()), vault.known)
         assert changes.head.dir == SERVICE.directory.head != kept
+
+
+def test_a_state_from_before_that_was_kept_is_still_read():
+    """A head without the directory's is stored as it was then: the field is left out, and reads as none."""
+    head = Vault(SERVICE, [ALICE]).view.head
+    older = replace(head, dir=None)
+    assert b'"dir"' in encode(head)
+    assert b'"dir"' not in encode(older)
+    for each in (head, older):
+        assert decode(encode(each), VaultHead) == each
 
 
 def test_a_removed_device_cannot_name_a_head_of_before():
