@@ -25,11 +25,12 @@ from crypto.wire.messages import SealedOpening
 from vault_client import log_scan
 from vault_client.alarms import Alarms, keep_alarm, kept_alarms
 from vault_client.audit_readings import Readings
-from vault_client.audit_report import AMENDED, FOUNDED, AuditReport, Entry, change_of
+from vault_client.audit_report import AMENDED, CHANGED, FOUNDED, KEYED_ANEW, AuditReport, Entry, change_of
 from vault_client.believed_heads import KeptNote
 from vault_client.device_store import DeviceStore
 from vault_client.entries_gone import GONE, EntriesGone, PastEntriesGone
 from vault_client.evidence_gathering import EvidenceGathering
+from vault_client.grant_history import grant_history
 from vault_client.keeper_heads import compare_with_keeper
 from vault_client.local_vault import AuditPlace, FoundAt, SharedDocuments
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
@@ -276,7 +277,7 @@ class Audit:
             name=grant.name if grant is not None else "",
             grant=tagged.gid,
             documents=self._shared(opening.envelope.digest),
-            changes=(),
+            changes=(CHANGED,) if tagged.j else (),
             purpose=None,
         )
 
@@ -304,8 +305,13 @@ class Audit:
         )
 
     def _change_of(self, step: AnyOperation) -> str:
-        """What a step does, in one word; an event that is known to give nothing changes the terms of its grant."""
+        """What a step does, in one word; an event that is known to give nothing changes the terms of its grant.
+
+        One with new keys gives nothing that was not given before: it takes out, or only keys anew.
+        """
         if isinstance(step, Grant):
+            if any(each.event == step.j and each.is_rekey for each in grant_history(self._store, step.gid)):
+                return KEYED_ANEW
             shared = self._store.get(f"shared/{step.event.hex()}", SharedDocuments)
             return AMENDED if shared is not None and not shared.docs else change_of(step)
         return change_of(step)

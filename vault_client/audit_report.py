@@ -25,6 +25,8 @@ Kind = Literal["access", "refused", "change", "granted", "ended"]
 
 FOUNDED: Final = "founded"
 AMENDED: Final = "amended"
+KEYED_ANEW: Final = "keyed anew"
+CHANGED: Final = "changed"
 
 # What a change does, by its operation
 _CHANGES: Final[dict[type, str]] = {
@@ -47,7 +49,8 @@ class Entry(Body, frozen=True):
     """One entry of the record's log.
 
     ``identity``: who did it, or whom it was done for. ``name``: of the reader it is about. ``grant``: the grant it is
-    about, where it is one of the record's. ``changes``: what a change does, each once, in words of ``change_of``.
+    about, where it is one of the record's. ``changes``: what a change does, each once, in words of ``change_of``,
+    and whether an event that was given changes a grant.
     ``purpose``: why someone read, where it can be opened.
     """
 

@@ -75,8 +75,8 @@ class Publisher:
             return await asyncio.wait_for(future, seconds)
         except TimeoutError:
             raise Unreachable(
-                "Too few keepers answered, so there is no proof yet. What you sent is stored: send the same again "
-                "later to get its proof."
+                "Too few keepers answered, so there is no proof yet. What was sent is stored; the same, sent again, gets "
+                "its proof once they answer."
             ) from None
         finally:
             log.waiting = [entry for entry in log.waiting if entry[1] is not future]

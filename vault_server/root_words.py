@@ -37,6 +37,8 @@ def contents(root: TrustRoot) -> Iterator[str]:
     for keeper in root.keepers:
         if keeper.retired_until is None:
             yield f"The keeper {keeper.name} is run by {keeper.operator} and reached at {keeper.url}."
+            if keeper.independent:
+                yield f"The keeper {keeper.name} is independent of the server: clients show it as your word."
         else:
             yield f"The keeper {keeper.name} has retired; it answers until {_day(keeper.retired_until)}."
     yield f"Keepers who must sign: {root.policy.k} of {root.policy.n}."

@@ -462,7 +462,15 @@ def test_a_keeper_that_was_left_out_is_named(capsys: pytest.CaptureFixture[str])
             {"kind": "change", "changes": ("amended",), "grant": b"\xfb" * 32},
             "changed what grant fbfbfbfb allows",
         ),
+        (
+            {"kind": "change", "changes": ("keyed anew",), "grant": b"\xfb" * 32, "documents": (bytes(16),)},
+            "gave new keys to grant fbfbfbfb, which now gives 1 document",
+        ),
         ({"kind": "granted", "grant": b"\xfb" * 32}, "was given grant fbfbfbfb"),
+        (
+            {"kind": "granted", "changes": ("changed",), "grant": b"\xfb" * 32},
+            "was told how grant fbfbfbfb changed",
+        ),
         ({"kind": "ended", "grant": b"\xfb" * 32}, "the end of grant fbfbfbfb is in force"),
         ({"kind": "change", "changes": ("added", "masked")}, "added, masked"),
         ({"kind": "access", "act": "release"}, "opened"),
@@ -492,9 +500,9 @@ def test_every_operation_has_a_word() -> None:
     }
     assert words == {"masked", "unmasked", "blocked", "unblocked"}
     assert set(audit_report._CHANGES) == set(get_args(AnyOperation))
-    assert set(audit_report._CHANGES.values()) | words | {audit_report.FOUNDED, audit_report.AMENDED} == set(
-        CHANGES
-    )
+    assert set(audit_report._CHANGES.values()) | words | {
+        *(audit_report.FOUNDED, audit_report.AMENDED, audit_report.KEYED_ANEW)
+    } == set(CHANGES)
 
 
 @pytest.mark.parametrize("time", [2**53 - 1, 253402300800])

@@ -35,6 +35,7 @@ CLAIMED_BY_KEEPER = "CLAIMED only, at {time} UTC, by the keeper {name}, which si
 SERVICE = "It is about the service of the trust root {digest}, at {hosts}."
 COMPARE = "Compare that with the service's card, or name the card: --card FILE."
 PINNED = "That is the one on the card."
+NOT_EVIDENCE = "{path} is no evidence, or was damaged on the way. Nothing is proven. Ask for the file again, as it was written."
 UNREADABLE = "{path} could not be read ({why}). Nothing was checked. Check the path."
 
 
@@ -49,14 +50,18 @@ def add(commands: "Subcommands") -> None:
 
 async def verify(arguments: Namespace, screen: Screen) -> None:
     """Say what is proven, by whom it was signed and what is only claimed. Ends in 1 unless something is proven."""
-    from crypto.errors import NotProven
+    from crypto.errors import Malformed, NotProven
     from crypto.trust_root import Keeper
     from vault_client.commands.profiles import instance_card
     from vault_client.evidence_check import check_evidence
     from vault_client.evidence_proofs import prove
 
     card = instance_card(arguments.card)
-    checked = check_evidence(_read(arguments.file), card.root if card is not None else None)
+    data = _read(arguments.file)
+    try:
+        checked = check_evidence(data, card.root if card is not None else None)
+    except Malformed:
+        raise Malformed(NOT_EVIDENCE.format(path=arguments.file)) from None
     prove(checked)
     screen.result |= described(checked)
     finding = checked.finding

@@ -36,6 +36,7 @@ CHANGES = {
     "unmasked": "unmasked",
     "shared": "let {name} open {documents}",
     "amended": "changed what grant {grant} allows",
+    "keyed anew": "gave new keys to grant {grant}, which now gives {documents}",
     "ended": "ended grant {grant}",
     "blocked": "blocked someone",
     "unblocked": "unblocked someone",
@@ -46,6 +47,7 @@ CHANGES = {
     "summed up": "kept a summary of the record",
 }
 REFUSED, GRANTED, ENDED = "was refused", "was given grant {grant}", "the end of grant {grant} is in force"
+TOLD = "was told how grant {grant} changed"
 PURPOSES = {"TREAT": "treatment"}
 YOU = "You"
 UNKNOWN = "unknown"
@@ -234,7 +236,7 @@ def deed(entry: "Entry") -> str:
         case "refused":
             return spoken(REFUSED)
         case "granted":
-            return spoken(GRANTED.format(grant=grant))
+            return spoken((TOLD if entry.changes else GRANTED).format(grant=grant))
         case "ended":
             return spoken(ENDED.format(grant=grant))
     name = entry.name or UNKNOWN

@@ -171,6 +171,7 @@ async def amend(arguments: Namespace, screen: Screen) -> None:
                 until=day(grant.expiry),
             )
         )
+        screen.say(ALLOWED.format(acts=shown(grant.acts)))
         show_trust(screen, record.service)
 
 

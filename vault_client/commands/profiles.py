@@ -35,6 +35,9 @@ BEING_RESTORED = (
 )
 UNWRITTEN = "{path} could not be written ({why}). Try another place."
 OFFLINE = "The server does not answer. This is the record as this device last knew it."
+HELD_UP = (
+    "The server, or too many of its keepers, do not answer. This is the record as this device last knew it."
+)
 LAST_KNOWN = "This is the record as this device last knew it."
 THERE = "{path} exists already and was not touched. Nothing was opened. Name another file."
 
@@ -141,8 +144,12 @@ async def synced(record: "Patient", screen: "Screen") -> None:
 def note_offline(screen: "Screen", record: "Patient", *, is_away: bool) -> None:
     """Say, if so, that what is shown was taken from this device alone. ``show_trust`` has the alarm, if there is one."""
     screen.result["offline"] = is_away
-    if is_away:
-        screen.say(LAST_KNOWN if record.service.standstill else OFFLINE)
+    if not is_away:
+        return
+    if record.service.standstill:
+        screen.say(LAST_KNOWN)
+    else:
+        screen.say(OFFLINE if record.service.is_offline else HELD_UP)
 
 
 def practitioner(

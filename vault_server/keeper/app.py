@@ -108,7 +108,8 @@ def _cosigned_checkpoint(keeper: Keeper) -> HTTPRouteHandler:
 def _health(keeper: Keeper) -> HTTPRouteHandler:
     @get("/coffre/health")
     async def handler() -> Answer:
-        return Response(encode(Health(ok=keeper.ready)), media_type=JSON)
+        status = HTTPStatus.OK if keeper.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return Response(encode(Health(ok=keeper.ready)), media_type=JSON, status_code=status)
 
     return handler
 
