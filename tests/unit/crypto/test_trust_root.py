@@ -416,6 +416,15 @@ def test_a_version_takes_nothing_back(changes):
         advance(LONG_SINCE, [signed(replace(body, **changes))])
 
 
+def test_a_keeper_stays_retired_however_long_ago():
+    """A retirement in the first second of all counts like any other: nobody comes back to new grants by it."""
+    old = advance(SERVICE.accepted, [signed(following(keepers=other_keepers(retired_until=1)))])
+    body = replace(old.root, version=3, previous=old.ref.digest)
+    assert advance(old, [signed(body)])
+    with pytest.raises(NotPermitted):
+        advance(old, [signed(replace(body, keepers=ROOT.keepers))])
+
+
 @pytest.mark.parametrize(
     "changes",
     [
