@@ -65,6 +65,7 @@ def test_a_beginning_is_of_its_tree(size: int) -> None:
     root = merkle.beginning_root(size, subtree)
     assert root == head(size).root
     Beginning(size=size, root=root, path=path).check(head(5))
+    assert Beginning.shown(size, 5, subtree) == Beginning(size=size, root=root, path=path)
     with pytest.raises(NotProven):
         Beginning(size=size, root=bytes(32), path=path).check(head(5))
 
@@ -73,6 +74,8 @@ def test_an_entry_is_where_it_says() -> None:
     """An entry holds under the head with its leaf, and neither under another nor without a path."""
     shown = entry(opening())
     shown.check(log_of(shown))
+    assert EvidenceEntry.of(0, shown.leaf, [], shown.opening) == shown
+    assert EvidenceEntry.of(0, shown.leaf, None, None) == entry(None, commitment=shown.commitment, path=None)
     for wrong in (entry(None, path=None), entry(shown.opening, slot_one=bytes([1]) * 32)):
         with pytest.raises(NotProven):
             wrong.check(log_of(shown))
