@@ -21,11 +21,22 @@ from vault_client import trust
 
 @dataclass(frozen=True)
 class ShownHead:
-    """A head that the log signed. ``confirmed``: which keepers cosigned it, and when. ``is_witnessed``: by a quorum."""
+    """A head that the log signed.
+
+    ``times``: when keepers cosigned it, by key id, and ``names``: what they are called. ``quorum``: when those did who
+    witness it; empty where they are too few.
+    """
 
     head: Checkpoint
-    confirmed: dict[str, int]
-    is_witnessed: bool
+    times: dict[bytes, int]
+    names: dict[bytes, str]
+    quorum: tuple[int, ...]
+
+    @property
+    def confirmed(self) -> dict[str, int]:
+        """Which keepers cosigned it, and when: of two with one name, the one who did so last."""
+        in_order = sorted(self.times.items(), key=lambda each: each[1])
+        return {self.names[key]: time for key, time in in_order}
 
     @property
     def as_head(self) -> Head:
@@ -33,9 +44,9 @@ class ShownHead:
         return Head(size=self.head.size, root=self.head.root)
 
     @property
-    def time(self) -> int:
-        """The newest cosignature; 0 without any."""
-        return max(self.confirmed.values(), default=0)
+    def is_witnessed(self) -> bool:
+        """Whether a quorum cosigned it, at about one time."""
+        return bool(self.quorum)
 
 
 @dataclass
@@ -153,12 +164,11 @@ def _head(roots: list[TrustRoot], note: bytes) -> ShownHead:
             head = open_checkpoint(note, root.log_key_of(origin))
         except (BadSignature, NotPermitted):
             continue
-        keepers = {keeper.cosigner.key.key_id: keeper for keeper in root.keepers}
+        names = {keeper.cosigner.key.key_id: keeper.name for keeper in root.keepers}
         times = cosignatures(note, [keeper.cosigner for keeper in root.keepers])
         try:
-            trust.quorum_times(root, note)
-            is_witnessed = True
+            quorum = trust.quorum_times(root, note)
         except Refusal:
-            is_witnessed = False
-        return ShownHead(head, {keepers[key].name: time for key, time in times.items()}, is_witnessed)
+            quorum = []
+        return ShownHead(head, times, names, tuple(quorum))
     raise BadSignature("Evidence shows a head that the service did not sign. It was not believed.")

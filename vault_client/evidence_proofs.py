@@ -53,8 +53,14 @@ OLDER_GRANT = (
     "service kept the newer one from it, or it passed it over."
 )
 AFTER_END = "PROVEN: the service granted a reading although the grant's end stood in its log."
-AFTER_EXPIRY = "PROVEN: the service granted a reading after the grant had run out."
-OTHER_ACT = "PROVEN: the service granted a kind of reading that the grant does not allow."
+AFTER_EXPIRY = (
+    "PROVEN: the service granted a reading after the grant had run out. It can answer only with a later change of this "
+    "grant, signed by its holder."
+)
+OTHER_ACT = (
+    "PROVEN: the service granted a kind of reading that the grant does not allow. It can answer only with a later change of "
+    "this grant, signed by its holder."
+)
 
 
 def prove(checked: CheckedEvidence) -> None:
@@ -70,9 +76,7 @@ def prove(checked: CheckedEvidence) -> None:
 def _fork(checked: CheckedEvidence) -> list[str]:
     if not checked.finding.entries:
         return _two_heads(checked)
-    if checked.finding.beginning is not None:
-        return _another_log(checked)
-    return _unsigned_change(checked)
+    return _unsigned_change(checked) or _another_log(checked)
 
 
 def _two_heads(checked: CheckedEvidence) -> list[str]:
@@ -89,10 +93,12 @@ def _two_heads(checked: CheckedEvidence) -> list[str]:
 
 
 def _another_log(checked: CheckedEvidence) -> list[str]:
-    """Somebody signed another head than what the log shown has at that size."""
+    """Somebody signed another head than what the log shown has at that size, or one that would hold what they signed."""
     opening, beginning = _about(checked), checked.finding.beginning
     view = _signed_view(checked, opening.envelope)
     in_directory = checked.heads[-1].head.origin == checked.root.directory_origin
+    if not in_directory and view.seen.size > checked.finding.entries[0].index:
+        return [ANOTHER_LOG]
     seen = view.dir if in_directory else view.seen
     if beginning is None or beginning.size != seen.size or beginning.root == seen.root:
         return []
@@ -101,33 +107,52 @@ def _another_log(checked: CheckedEvidence) -> list[str]:
 
 def _signed_view(checked: CheckedEvidence, envelope: Envelope) -> View:
     """What the signers of a statement had seen, once they are found to have signed it."""
+    if envelope.type == labels.ACCESS_REQUEST:
+        request = read_request(envelope)
+        check_request(envelope, checked.known(request.identity, request.view.dir), None, request.time)
+        return request.view
+    statement = _statement(envelope)
+    verify(envelope, envelope.type, _signing_keys(checked, statement))
+    return statement.view
+
+
+def _statement(envelope: Envelope) -> Genesis | VaultLink | GrantEvent:
+    """A change, whose signatures are still to be checked."""
     match envelope.type:
-        case labels.ACCESS_REQUEST:
-            request = read_request(envelope)
-            check_request(envelope, checked.known(request.identity, request.view.dir), None, request.time)
-            return request.view
         case labels.GENESIS:
-            statement: Genesis | VaultLink | GrantEvent = decode(envelope.body, Genesis)
+            return decode(envelope.body, Genesis)
         case labels.VAULT_LINK:
-            statement = decode(envelope.body, VaultLink)
+            return decode(envelope.body, VaultLink)
         case labels.GRANT_EVENT:
-            statement = decode(envelope.body, GrantEvent)
+            return decode(envelope.body, GrantEvent)
         case _:
             raise Malformed("An entry is of no kind that a record's log holds.")
+
+
+def _signing_keys(
+    checked: CheckedEvidence, statement: Genesis | VaultLink | GrantEvent
+) -> dict[bytes, VerifyKey]:
+    """The keys of whoever ``statement`` names as its signers."""
     keys: dict[bytes, VerifyKey] = {}
     for ref in statement.signers:
         keys |= checked.known(ref.identity, statement.view.dir).state.device_keys()
-    verify(envelope, envelope.type, keys)
-    return statement.view
+    return keys
 
 
 def _unsigned_change(checked: CheckedEvidence) -> list[str]:
     opening = _about(checked)
-    if opening.part.outcome != "accepted":
+    in_directory = checked.heads[0].head.origin == checked.root.directory_origin
+    if opening.part.outcome != "accepted" or in_directory:
         return []
     try:
-        _signed_view(checked, opening.envelope)
-    except (BadSignature, Malformed):
+        statement = _statement(opening.envelope)
+    except Malformed:
+        return [NOT_THEIRS]
+    # What the author shows of these people may be false: that is no fault of the service's.
+    keys = _signing_keys(checked, statement)
+    try:
+        verify(opening.envelope, opening.envelope.type, keys)
+    except BadSignature:
         return [NOT_THEIRS]
     return []
 
@@ -186,11 +211,11 @@ def _backdated(checked: CheckedEvidence) -> list[str]:
         _signed_view(checked, opening.envelope)
         proven += [TIMES_APART] if abs(said - request.time) > TEN_MINUTES else []
     holding, *earlier = checked.heads
-    if holding.is_witnessed and said > holding.time + TEN_MINUTES:
+    if holding.is_witnessed and said > max(holding.times.values()) + TEN_MINUTES:
         proven.append(DATED_AFTER)
     for shown in earlier:
         is_before = shown.head.origin == holding.head.origin and shown.head.size <= index
-        if is_before and shown.is_witnessed and said < shown.time - TEN_MINUTES:
+        if is_before and shown.is_witnessed and said < min(shown.quorum) - TEN_MINUTES:
             proven.append(DATED_BEFORE)
     return proven
 
@@ -199,15 +224,17 @@ def _stale_view(checked: CheckedEvidence) -> list[str]:
     opening = _about(checked)
     request = _reading(opening)
     _signed_view(checked, opening.envelope)
-    places = {}
+    places: dict[bytes, tuple[int, set[bytes]]] = {}
     for place, entry in enumerate(checked.finding.entries[1:], 1):
         envelope = _accepted(checked, place)
         if envelope.type == labels.GRANT_EVENT and decode(envelope.body, GrantEvent).gid == request.gid:
             _signed_view(checked, envelope)  # else the service could put it there to blame the reader
-            places[envelope.digest] = entry.index
-    held = places.get(request.ghead)
-    seen = [index for index in places.values() if index < request.view.seen.size]
-    return [OLDER_GRANT] if held is not None and any(index > held for index in seen) else []
+            signers = {ref.identity for ref in decode(envelope.body, GrantEvent).signers}
+            places[envelope.digest] = (entry.index, signers)
+    held, holders = places.get(request.ghead, (request.view.seen.size, set[bytes]()))
+    # Of the same holders, else the service could have an event signed by somebody else.
+    seen = [index for index, signers in places.values() if signers == holders]
+    return [OLDER_GRANT] if any(held < index < request.view.seen.size for index in seen) else []
 
 
 def _out_of_scope(checked: CheckedEvidence) -> list[str]:
@@ -236,8 +263,8 @@ def _rollback(checked: CheckedEvidence) -> list[str]:
     if pair is None or pair[0].head.size == pair[1].head.size:
         return []
     small, big = pair
-    both = small.confirmed.keys() & big.confirmed.keys()
-    return [SHRUNK] if any(small.confirmed[name] > big.confirmed[name] for name in both) else []
+    both = small.times.keys() & big.times.keys()
+    return [SHRUNK] if any(small.times[key] > big.times[key] for key in both) else []
 
 
 def _two_directories(checked: CheckedEvidence) -> list[str]:

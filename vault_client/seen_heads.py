@@ -50,15 +50,18 @@ class SeenHeads:
     async def check(self, believed: BelievedHead) -> None:
         """Raise an alarm about each entry whose signer had seen another log or directory.
 
-        A head newer than the one believed here is left for a later run of whoever comes to know it. Raises NotProven when
-        the server's tiles are not those of its heads.
+        A head of the log that would hold the entry itself is another log's, however long that was. Raises NotProven when the
+        server's tiles are not those of its heads.
         """
         if not self._noted:
             return
         beginnings = await self._beginnings(believed, [view.seen for _, _, view in self._noted])
         for leaf, opening, view in self._noted:
             found = beginnings.get(view.seen.size)
-            if found is not None and found.root != view.seen.root:
+            holds_itself = (
+                view.seen.size > leaf.index
+            )  # what is signed is logged behind all that its signer had seen
+            if holds_itself or (found is not None and found.root != view.seen.root):
                 self._alarms.add("FORK", leaf, ANOTHER_LOG, opening, beginning=found)
         directory, note = await self._service.witnessed(self._service.root.directory_origin)
         beginnings = await self._beginnings(directory, [view.dir for _, _, view in self._noted])

@@ -1,5 +1,6 @@
 """Evidence: each alarm's file, judged by somebody who has nothing but the file and the service's card."""
 
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -8,12 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crypto import labels
+from crypto.access_log import Opening
+from crypto.checkpoint import Checkpoint, cosign, sign_checkpoint
 from crypto.encoding import decode, encode
 from crypto.errors import BadSignature, CoffreError, NotPermitted, NotProven
-from crypto.evidence import Evidence, read_evidence
+from crypto.evidence import Evidence, EvidenceEntry, read_evidence
 from crypto.requests import read_request
+from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import SigningKey, sign
 from crypto.statements import Head, RootRef
+from crypto.trust_root import Policy, TrustRoot
 from crypto.wire.keeper_api import IdentityHead, IdentityHeadAnswer
 from tests.adversary.forged_log import ForgedEntries, ForgedLog, random_leaf
 from tests.adversary.modified_sdk import fresh, request
@@ -24,6 +29,7 @@ from tests.interop import evidence_second
 from vault_client import evidence_proofs as proofs
 from vault_client.evidence_check import CheckedEvidence, check_evidence
 from vault_client.evidence_files import evidence_files
+from vault_client.seen_heads import SeenHeads
 
 NAMES = {
     proofs.TWO_HEADS: "two heads",
@@ -354,3 +360,114 @@ async def test_a_change_that_was_refused_and_done_is_an_observation(story: Story
     checked = judged(only(story, "REFUSED_YET_DONE"), story.instance.card.root)
     assert (checked.finding.code, checked.proven) == ("REFUSED_YET_DONE", [])
     assert proven(story, "REFUSED_YET_DONE") == []
+
+
+async def test_a_false_word_about_the_signer_accuses_nobody(story: Story) -> None:
+    """A link that its holder signed is not shown as nobody's by a bad signature under what says whose keys they are."""
+    entries = await ForgedEntries.begin(story)
+    entries.add(await forged_link(story), "accepted")
+    assert await entries.alarms() == ["FORK"]
+    data, card = only(story, "FORK"), story.instance.card.root
+    assert both(data, card) == [proofs.NOT_THEIRS]
+    (patient,) = read_evidence(data)[0].finding.people
+    (word,) = patient.heads
+    said = decode(word.body, IdentityHead)
+    lied = msgspec.structs.replace(patient, heads=(sign(labels.IDHEAD, said, SigningKey.generate()),))
+    assert both(rewritten(story, data, with_finding(people=(lied,))), card) == []
+
+
+async def test_a_link_of_the_directory_accuses_nobody(story: Story) -> None:
+    """What the directory rightly holds, somebody's link of their own keys, is no change by nobody."""
+    chain = story.patient.own.profile.chain
+    service = story.patient.service
+    directory, note = await service.witnessed(service.root.directory_origin)
+    shown = chain.links[-1]
+    index = shown.disclosure.index
+    (path,) = await service.reader.inclusion(directory.origin, [index], directory.head.size)
+    leaf = shown.disclosure.leaf(shown.envelope)
+    opening = Opening(
+        salt=shown.disclosure.salt,
+        salt2=fresh(),
+        previous=fresh(),
+        envelope=shown.envelope,
+        part=shown.disclosure.part,
+    )
+    entry = EvidenceEntry(
+        index=index,
+        slot_one=leaf.slot_one,
+        slot_two=leaf.slot_two,
+        commitment=leaf.commitment,
+        path=tuple(path),
+        opening=opening,
+    )
+    entries = await ForgedEntries.begin(story)
+    entries.add(await forged_link(story), "accepted")
+    assert await entries.alarms() == ["FORK"]
+    lie = with_finding(origin=directory.origin, notes=(note,), entries=(entry,), people=())
+    assert both(rewritten(story, only(story, "FORK"), lie), story.instance.card.root) == []
+
+
+async def test_one_keeper_that_dates_ahead_accuses_nobody(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three keepers of four that witness an earlier head all must have dated it after the entry, and not a fourth alone.
+
+    The twin believes whoever dates it last.
+    """
+    entries = await ForgedEntries.begin(story)
+    before = entries.log.head()
+    entries.add(await forged_link(story), "accepted")
+    assert await entries.alarms() == ["FORK"]
+    data, now = only(story, "FORK"), int(time.time())
+    keys = [SigningKey.generate() for _ in range(4)]
+    signing = SigningKey.generate()
+
+    def dated(head: Head, times: list[int]) -> bytes:
+        log = sign_checkpoint(Checkpoint(story.origin, head.size, head.root), story.instance.log_key)
+        lines = [
+            cosign(Checkpoint(story.origin, head.size, head.root), f"k{n}", keys[n], when)
+            for n, when in enumerate(times)
+        ]
+        return log + b"".join(lines)
+
+    def four(evidence: Evidence, last: int) -> Evidence:
+        root = decode(evidence.trust_roots[0].body, TrustRoot)
+        (one,) = root.keepers
+        keepers = tuple(
+            msgspec.structs.replace(
+                one, name=f"k{n}", cosigning_key=key.public.raw, sealing_key=UnsealingKey.generate().public
+            )
+            for n, key in enumerate(keys)
+        )
+        root = msgspec.structs.replace(
+            root, keepers=keepers, policies=(Policy(k=3, n=4),), root_keys=(signing.public.raw,), threshold=1
+        )
+        notes = (dated(entries.log.head(), [now] * 4), dated(before, [now - 5, now - 5, now - 5, last]))
+        finding = msgspec.structs.replace(evidence.finding, code="BACKDATED", notes=notes, people=())
+        roots = (sign(labels.TRUST_ROOT, root, signing),)
+        return msgspec.structs.replace(evidence, finding=finding, trust_roots=roots)
+
+    lie = rewritten(story, data, lambda evidence: four(evidence, now + 2000))
+    assert both(lie) == []
+    with monkeypatch.context() as twin:
+        twin.setattr(proofs, "min", lambda _: now + 2000, raising=False)
+        assert judged(lie, None).proven == [proofs.DATED_BEFORE]
+
+
+async def test_a_log_that_is_always_longer_is_another_log(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader was shown another log that is longer than ours at every audit: what it signed is FORK, and proven.
+
+    No log holds at its place what names a head of it that is longer. The twin takes no note of what others signed as seen.
+    """
+    entries = await ForgedEntries.begin(story)
+    view = read_request(await request(story)).view
+    seen = Head(size=view.seen.size + 1000, root=fresh())
+    envelope = await request(story, view=msgspec.structs.replace(view, seen=seen))
+    entries.add(envelope, slot_two=slot_of(envelope))
+    with monkeypatch.context() as twin:
+        twin.setattr(SeenHeads, "note", lambda *_: None)
+        assert (await entries.twin_sees("FORK")).alarms == ()
+    assert await entries.alarms() == ["FORK"]
+    assert proven(story, "FORK") == [proofs.ANOTHER_LOG]

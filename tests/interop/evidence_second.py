@@ -77,7 +77,7 @@ class Case:
         """By the table."""
         code, has_entries = self.finding["code"], bool(self.finding["entries"])
         if code in {"FORK", "DIR_FORK"} and has_entries:
-            return self._another_log() if self.finding["beginning"] else self._not_theirs()
+            return (self._not_theirs() if code == "FORK" else set()) or self._another_log()
         return getattr(self, f"_{code.lower()}", set)()
 
     def _fork(self):
@@ -104,14 +104,17 @@ class Case:
 
     def _another_log(self):
         view = self._signed(self._counts(0)["envelope"])["view"]
-        seen = view["dir"] if self.heads[-1][0] == self.directory else view["seen"]
+        directory = self.heads[-1][0] == self.directory
+        if not directory and view["seen"]["size"] > self.finding["entries"][0]["index"]:
+            return {"another log"}
+        seen = view["dir"] if directory else view["seen"]
         beginning = self.finding["beginning"]
-        differs = beginning["size"] == seen["size"] and beginning["root"] != seen["root"]
+        differs = beginning and beginning["size"] == seen["size"] and beginning["root"] != seen["root"]
         return {"another log"} if differs else set()
 
     def _not_theirs(self):
         opening = self._counts(0)
-        if opening["part"]["outcome"] != "accepted":
+        if opening["part"]["outcome"] != "accepted" or self.heads[0][0] == self.directory:
             return set()
         try:
             name = _name(opening["envelope"])
@@ -176,9 +179,9 @@ class Case:
             apart = abs(said - self._signed(opening["envelope"])["time"])
             names |= {"times apart"} if apart > FAR else set()
         names |= {"dated after"} if said > max(first[3].values()) + FAR else set()
-        for origin, size, _, times, witnessed in self.heads[1:]:
-            before = origin == first[0] and size <= entry["index"] and witnessed
-            names |= {"dated before"} if before and said < max(times.values()) - FAR else set()
+        for origin, size, _, _, quorum in self.heads[1:]:
+            before = origin == first[0] and size <= entry["index"] and quorum
+            names |= {"dated before"} if before and said < min(quorum) - FAR else set()
         return names
 
     def _stale_view(self):
@@ -186,10 +189,13 @@ class Case:
         for other, name, body, envelope in self._others():
             if name == "GrantEvent" and body["gid"] == request["gid"]:
                 self._signed(envelope)
-                places[digest(envelope)] = other["index"]
-        held = places.get(request["ghead"])
-        newer = [index for index in places.values() if index < request["view"]["seen"]["size"]]
-        return {"older grant"} if held is not None and any(index > held for index in newer) else set()
+                people = {each["identity"] for each in body["signers"]}
+                places[digest(envelope)] = other["index"], people
+        if request["ghead"] not in places:
+            return set()
+        held, people = places[request["ghead"]]
+        seen = [index for index, others in places.values() if others == people]
+        return {"older grant"} if any(held < at < request["view"]["seen"]["size"] for at in seen) else set()
 
     def _out_of_scope(self):
         opening, entry, names = self._counts(0), self.finding["entries"][0], set()
@@ -224,7 +230,7 @@ class Case:
         return sorted(self.heads, key=lambda head: head[1])
 
     def _head(self, note):
-        """Origin, size, root, times of cosigners, whether it is witnessed."""
+        """Origin, size, root, times of cosigners, those of the quorum that witnesses it."""
         origin = log_second.read_note(note)[0].split("\n")[0]
         demand(origin in {self.finding["origin"], self.directory}, "another log")
         for root in reversed(self.roots):
@@ -236,8 +242,8 @@ class Case:
             times = log_second.cosigners(note, _cosigners(root["keepers"]))
             living = sorted(log_second.cosigners(note, _cosigners(live(root))).values())
             k = needed(root)
-            witnessed = any(b - a <= FAR for a, b in zip(living, living[k - 1 :], strict=False))
-            return *head, times, witnessed
+            quorums = [living[at : at + k] for at in range(len(living) - k, -1, -1)]
+            return *head, times, next((each for each in quorums if each[-1] - each[0] <= FAR), [])
         raise RefusedError("a head that nobody signed")
 
     def _signed(self, envelope):

@@ -150,7 +150,8 @@ class Keeper:
 
     @property
     def _is_only_keeper(self) -> bool:
-        return all(policy.n == 1 for policy in self._trust.newest.policies)
+        root = self._trust.newest
+        return len(root.live_keepers) == 1 and any(policy.n == 1 for policy in root.policies)
 
     async def refresh_trust(self) -> None:
         """Ask the server for newer trust roots. Raises as ``check_return`` does."""

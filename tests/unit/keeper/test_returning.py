@@ -14,6 +14,7 @@ from crypto.checkpoint import CosignerKey, claimed_origin, cosignatures
 from crypto.encoding import decode
 from crypto.errors import (
     BadSignature,
+    Damaged,
     NotFound,
     NotPermitted,
     NotProven,
@@ -387,3 +388,26 @@ async def test_a_keeper_is_asked_over_http(four: SeveralKeepers) -> None:
         await other.known_heads(HeadsQuery(envelope=_question(four, 3, 0)))
     with pytest.raises(NotPermitted):
         HttpOtherKeeper(msgspec.structs.replace(named, url="http://keeper.example"))
+
+
+async def test_the_last_of_several_keepers_goes_on_by_order(four: SeveralKeepers) -> None:
+    """Once the three others have retired there is nobody to ask: the operator's order decides, as with an only keeper."""
+    await four.close(3)
+    for path in four.data(3).glob("keeper.db*"):
+        path.unlink()
+    *others, last = four.service.root.keepers
+    retired = [msgspec.structs.replace(each, retired_until=NOW + DAY) for each in others]
+    four.service.next_root(keepers=(*retired, last), policies=(Policy(k=3, n=4), Policy(k=1, n=1)))
+    with pytest.raises(Damaged, match="--accept-lost-store"):
+        await four.open(3)
+    opening = Keeper.open(
+        four.data(3),
+        four.service.card,
+        four.service,
+        events=EventLog(StringIO()),
+        clock=four.time.clock,
+        accept_lost_store=True,
+    )
+    async with opening as keeper:
+        await keeper.refresh_trust()
+        assert keeper.ready
