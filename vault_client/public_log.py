@@ -25,7 +25,6 @@ from vault_client.log_beginning import believed_beginning
 from vault_client.log_reader import LogReader
 from vault_client.progress import Progress
 from vault_client.trust import BelievedHead
-from vault_client.version import VERSION
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ async def _trust_root(api: VaultApi, card: InstanceCard | None, now: int) -> Tru
     first = trust_root.first(chain[0], card=card.root if card is not None else None)
     accepted = trust_root.advance(first, chain[1:])
     trust_root.check_expiry(accepted, now)
-    trust_root.check_client(accepted, VERSION)
+    trust.check_usable(accepted)
     return accepted.root
 
 

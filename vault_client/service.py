@@ -10,7 +10,8 @@ A server that lies there gets less than one that is silent, and never takes more
 ``follow``: when what it shows does not follow from the stored trust root, or must not be gone on with, it is distrusted,
 and nothing is asked of it or sent to it before the profile is opened again. So whatever is on the device can be read,
 changes wait in the queue, and ends go to the keepers of the stored trust root. All else raises Distrusted. The same is left
-when the trust root is truly signed and asks for a newer client, but that is no lie: it is told as what it is.
+when the trust root is truly signed and this client can do nothing under it, since it asks for a newer one or names other
+logs for lost ones; but that is no lie: it is told as what it is.
 """
 
 import asyncio
@@ -52,7 +53,6 @@ from vault_client.http_keeper import HttpKeeper
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import Account, Authenticator, HttpVault, RootAccount
 from vault_client.trust import Word
-from vault_client.version import VERSION
 
 Answer = TypeVar("Answer")
 
@@ -99,8 +99,8 @@ class Service(BelievedHeads):
         """Whether the server has not yet shown its trust root since the profile was opened."""
         self.distrust: Refusal | None = None
         """Why the server is distrusted, once it is."""
-        self.too_old: NotPermitted | None = None
-        """That the service asks for a newer client than this, once it does."""
+        self.unusable: NotPermitted | None = None
+        """That this client can do nothing under the service's trust root, which is no lie (``trust.check_usable``), once so."""
         self._believe(record)
 
     @classmethod
@@ -116,9 +116,9 @@ class Service(BelievedHeads):
 
         Follows the trust root forward. When the server of a profile does not answer, the trust root that is stored
         stands (``is_offline``), expired or not, and is followed as soon as something is asked and answered; it stands too
-        when the server is distrusted (``alarm``) or asks for a newer client (``standstill``). The first time it raises
-        NotPermitted when it is not the one on the card or asks for a newer client than this, Stale when it has expired,
-        Unreachable when nobody answers.
+        when the server is distrusted (``alarm``) or shows one that this client cannot use (``standstill``). The first time
+        it raises NotPermitted when it is not the one on the card or one that this client cannot use, Stale when it has
+        expired, Unreachable when nobody answers.
         """
         record = store.get("trust", TrustRecord)
         address = record.url if record is not None else card.url if card is not None else url
@@ -161,8 +161,8 @@ class Service(BelievedHeads):
     async def follow(self) -> None:
         """Follow the trust root forward, if the server has not shown it since the profile was opened.
 
-        Raises Unreachable when nobody answers; Distrusted when it asks for a newer client than this, and, now and ever
-        after, when what is shown is not of this service, is not signed by those who had to, or has expired.
+        Raises Unreachable when nobody answers; Distrusted when this client cannot use it, and, now and ever after, when what
+        is shown is not of this service, is not signed by those who had to, or has expired.
         """
         async with self._following:
             try:
@@ -170,8 +170,8 @@ class Service(BelievedHeads):
                     await self._follow()
             except Refusal as lie:
                 self.distrust = lie
-            if self.distrust is not None or self.too_old is not None:
-                raise Distrusted(self.standstill) from self.distrust or self.too_old
+            if self.distrust is not None or self.unusable is not None:
+                raise Distrusted(self.standstill) from self.distrust or self.unusable
 
     @property
     def alarm(self) -> str:
@@ -185,8 +185,8 @@ class Service(BelievedHeads):
         """Why nothing is asked of the server, or nothing new believed of it, in words: ``alarm``, or what is no lie."""
         if self.distrust is not None:
             return self.alarm
-        if self.too_old is not None:
-            return f"{self.too_old} {READABLE}"
+        if self.unusable is not None:
+            return f"{self.unusable} {READABLE}"
         try:
             trust_root.check_expiry(self.accepted, self.now())
         except Stale as expired:
@@ -195,11 +195,11 @@ class Service(BelievedHeads):
 
     async def _follow(self) -> None:
         record, chain = await _next_root(self.api, self.record)
-        self.too_old = None
+        self.unusable = None
         try:
-            trust_root.check_client(trust_root.first(record.envelope, card=None), VERSION)
-        except NotPermitted as too_old:
-            self.too_old = too_old
+            trust.check_usable(trust_root.first(record.envelope, card=None))
+        except NotPermitted as unusable:
+            self.unusable = unusable
         else:
             self._begin(record, chain)
 
@@ -213,7 +213,7 @@ class Service(BelievedHeads):
         """Believe, from now on and for later, what the server has shown: ``chain``, of which ``record`` has the last."""
         accepted = trust_root.first(record.envelope, card=None)
         trust_root.check_expiry(accepted, self.now())
-        trust_root.check_client(accepted, VERSION)
+        trust.check_usable(accepted)
         # An address that no client uses is refused before it is stored for good.
         keepers = _transports(accepted.root, self.now())
         kept_trust_roots.keep(self._store, chain)

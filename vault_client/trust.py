@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from crypto import labels
+from crypto import labels, trust_root
 from crypto.access_log import Leaf, Outcome
 from crypto.checkpoint import (
     AHEAD,
@@ -25,16 +25,21 @@ from crypto.identity_links import Chain
 from crypto.merkle import EMPTY_ROOT, verify_consistency
 from crypto.signing import Envelope, read, verify_keys
 from crypto.statements import Head, IdentityRef
-from crypto.trust_root import Keeper, TrustRoot
+from crypto.trust_root import Accepted, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHead
 from crypto.wire.messages import Logged, ShownChain
+from vault_client.version import VERSION
 
 # What people read
 NOT_CERTIFIED = (
     "This person has no certificate that allows sharing. Nothing was shared. Ask them to be certified first."
 )
 
-
+OTHER_LOGS = (
+    "This service lost its logs and goes on with others, by its operator's word; what was written after the backup that it went "
+    "back to may be missing from them. This version of Coffre cannot go on there. Nothing was done. Keep what this device "
+    "has, ask the operator what was lost, and update Coffre when there is a version that can."
+)
 ANOTHER_STATE = "The keepers' word about someone's keys is for another state. Nothing was believed."
 TWO_DIRECTORIES = (
     "The directory is shown in two versions that contradict each other. Nothing was believed. Do not go on with this "
@@ -73,6 +78,17 @@ def independent(root: TrustRoot) -> bool:
     """Whether enough keepers are independent of the operator for the log to bind the operator too."""
     apart = sum(keeper.independent for keeper in root.live_keepers)
     return apart >= root.policy.k
+
+
+def check_usable(accepted: Accepted) -> None:
+    """Raises NotPermitted when a trust root that is signed as it must be is one under which this client can do nothing.
+
+    It asks for a newer client, or has put other logs in the place of lost ones: what is kept here of the lost ones would
+    no longer be compared with anything.
+    """
+    trust_root.check_client(accepted, VERSION)
+    if accepted.root.successors:
+        raise NotPermitted(OTHER_LOGS)
 
 
 def believe_note(root: TrustRoot, origin: str, note: bytes, now: int) -> BelievedHead:

@@ -25,12 +25,13 @@ from crypto.errors import (
 )
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey
-from crypto.trust_root import TrustRoot
+from crypto.trust_root import Successor, TrustRoot
 from crypto.wire.messages import Empty
 from crypto.wire.vault_api import PREFIX
 from tests.adversary.test_trust_root import next_root, show
 from tests.support.instance import Instance
 from vault_client import __main__ as program
+from vault_client import trust
 from vault_client.alarms import Alarm
 from vault_client.audit import Audit
 from vault_client.audit_report import AuditReport
@@ -45,6 +46,7 @@ from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import HttpVault
 from vault_client.patient import Patient, PatientDocument
 from vault_client.service import Service, TrustRecord
+from vault_client.trust import BelievedHead
 from vault_server.instance import read_key
 from vault_server.settings import Settings
 
@@ -364,6 +366,43 @@ async def test_a_service_that_asks_for_a_newer_client_is_no_liar(
         show(lie, first, next_root(first, SigningKey.generate(), **newest))
         async with await profile.resume() as patient:
             assert "ALARM" in patient.service.standstill
+
+
+def known_heads(patient: Patient) -> dict[str, BelievedHead]:
+    """The heads that the device holds, by log."""
+    return {head.origin: head for _, head in patient._store.scan("head", BelievedHead)}
+
+
+async def test_a_service_whose_logs_were_lost_is_no_liar(
+    profile: Profile, line: Line, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trust root that names successors: the device's documents are read, its heads kept, nothing is sent, and no alarm."""
+    async with await profile.resume() as patient:
+        await patient.fetch_replica()
+        before, heads = patient._store.get("trust", TrustRecord), known_heads(patient)
+    key = read_key(Settings(data=instance.data).operator_folder / "root.key")
+    origin = decode(before.envelope.body, TrustRoot).directory_origin
+    lost = Successor(old_origin=origin, last_head=heads[origin].head, new_origin=f"{origin}/1")
+    following = next_root(before.envelope, key, successors=(lost,))
+    with monkeypatch.context() as honest:
+        show(honest, before.envelope, following)
+        async with await profile.resume() as patient:
+            assert (patient.service.alarm, patient.service.distrust) == ("", None)
+            assert "goes on with others" in patient.service.standstill
+            await patient.get(profile.doc, profile.out)
+            line.asked = []
+            with pytest.raises(Distrusted, match="goes on with others"):
+                await patient.sync()
+            assert line.asked == []
+            assert (patient._store.get("trust", TrustRecord), known_heads(patient)) == (before, heads)
+    with monkeypatch.context() as twin:
+        show(twin, before.envelope, following)
+        twin.setattr(trust, "check_usable", lambda _: None)
+        async with await profile.resume() as patient:
+            service = (
+                patient.service
+            )  # nothing that it knew of the lost directory is compared with the new one
+            assert service.believed(service.root.directory_origin).head.size == 0
 
 
 async def test_a_newer_trust_root_is_followed_before_anything_is_asked(

@@ -13,12 +13,12 @@ from crypto.encoding import decode
 from crypto.errors import BadSignature, BrokenChain, Distrusted, Full, NotPermitted, NotProven, Stale
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign, sign_encoded
-from crypto.trust_root import TrustRoot
+from crypto.statements import Head
+from crypto.trust_root import Successor, TrustRoot
 from crypto.wire.messages import TrustRootChain
 from tests.support.instance import Instance
 from tests.support.people import KeeperKeys
-from vault_client import public_log
-from vault_client import service as service_module
+from vault_client import trust
 from vault_client.device_store import DeviceStore
 from vault_client.http_vault import HttpVault
 from vault_client.practitioner import Practitioner
@@ -190,7 +190,7 @@ async def test_an_old_client_says_that_it_must_be_updated(
     card = instance.card
     with DeviceStore.create_with_key(tmp_path / "device", SecretBytes.random()) as store:
         with monkeypatch.context() as old:
-            old.setattr(service_module, "VERSION", "0.0.9")
+            old.setattr(trust, "VERSION", "0.0.9")
             with pytest.raises(NotPermitted, match="Update Coffre"):
                 await Service.connect(store, card=card)
             gc.collect()
@@ -198,8 +198,27 @@ async def test_an_old_client_says_that_it_must_be_updated(
         async with await Service.connect(store, card=card):
             assert store.get("trust", TrustRecord) is not None
     assert await verify_logs(card.url, card)
-    monkeypatch.setattr(public_log, "VERSION", "0.0.9")
+    monkeypatch.setattr(trust, "VERSION", "0.0.9")
     with pytest.raises(NotPermitted, match="Update Coffre"):
+        await verify_logs(card.url, card)
+
+
+async def test_nobody_begins_under_logs_that_took_others_places(
+    instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a truly signed successor of the directory, a new device keeps nothing, and the public check says why it stops."""
+    card = instance.card
+    with DeviceStore.create_with_key(tmp_path / "device", SecretBytes.random()) as store:
+        async with await Service.connect(store, card=card) as service:
+            first, origin = service.record.envelope, service.root.directory_origin
+        Service.forget(store)
+        lost = Successor(old_origin=origin, last_head=Head(size=1, root=bytes(32)), new_origin=f"{origin}/1")
+        show(monkeypatch, first, next_root(first, operators_key(instance), successors=(lost,)))
+        with pytest.raises(NotPermitted, match="goes on with others"):
+            await Service.connect(store, card=card)
+        gc.collect()
+        assert store.get("trust", TrustRecord) is None
+    with pytest.raises(NotPermitted, match="goes on with others"):
         await verify_logs(card.url, card)
 
 

@@ -3,6 +3,8 @@
 The server hands them over; it cannot change them. Verified ones are stored, so a restart needs nobody.
 """
 
+import asyncio
+
 from crypto import trust_root
 from crypto.checkpoint import CosignerKey, LogKey
 from crypto.errors import NotFound, NotPermitted, Unreachable
@@ -13,6 +15,7 @@ from crypto.trust_root import Accepted, InstanceCard, TrustRoot
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.source import Source
 from vault_server.keeper.store import Store
+from vault_server.keeper.successions import Successions
 
 # A keeper asked about a trust root it does not know asks the server: once in so many seconds, however often it is wanted.
 REFRESH = 1
@@ -23,8 +26,12 @@ MAX_KEYS = 4096
 class Trust:
     """The verified trust roots, the newest in force."""
 
-    def __init__(self, store: Store, source: Source, card: InstanceCard, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, source: Source, card: InstanceCard, clock: Clock, successions: Successions
+    ) -> None:
         self._store, self._source, self._card, self._clock = store, source, card, clock
+        self._successions = successions
+        self._refreshing = asyncio.Lock()
         self._current: Accepted | None = None
         self._roots: dict[bytes, TrustRoot] = {}
         self._signed: tuple[Envelope, ...] = ()
@@ -71,16 +78,25 @@ class Trust:
         """Believe what was verified in an earlier run, by verifying it again."""
         stored = await self._store.trust_roots()
         if stored:
-            self._believe(stored)
+            self._believe(self._verified(stored), stored)
 
     async def refresh(self) -> None:
-        """Ask the server for newer trust roots. Raises Refusal, keeping what there is, when they do not hold."""
-        self._asked = self._clock.elapsed()
-        since = self._card.root.version - 1 if self._current is None else self._current.ref.version
-        chain = list((await self._source.trust_roots(since)).chain)
-        if chain:
-            believed = self._believe(chain)
-            await self._store.add_trust_roots(believed)
+        """Ask the server for newer trust roots. Raises Refusal, keeping what there is, when they do not hold.
+
+        They do not where they put another log in the place of one that goes further (``Successions``).
+        """
+        async with self._refreshing:
+            self._asked = self._clock.elapsed()
+            since = self._card.root.version - 1 if self._current is None else self._current.ref.version
+            chain = list((await self._source.trust_roots(since)).chain)
+            if not chain:
+                return
+            verified = self._verified(chain)
+            known = () if self._current is None else self._current.root.successors
+            async with self._successions.checked(known, verified[-1].root.successors, chain[-1]):
+                self._believe(verified, chain)
+            versions = [accepted.ref.version for accepted in verified]
+            await self._store.add_trust_roots(zip(versions, chain, strict=True))
 
     async def root(self, digest: bytes) -> TrustRoot:
         """The trust root with this digest. Raises NotPermitted when it is none of this service's."""
@@ -97,9 +113,11 @@ class Trust:
             raise NotPermitted("A statement misnames a trust root. It was not believed.")
 
     def log_key(self, origin: str) -> LogKey:
-        """The key of a log of this service. Raises NotFound for any other origin."""
+        """The key of a log of this service. Raises NotFound for any other origin, and for a log whose place was taken."""
         key = self._logs.get(origin)
         if key is None:
+            if self.newest.newest_origin(origin) != origin:
+                raise NotFound("This log is closed")
             try:
                 key = self.newest.log_key_of(origin)
             except NotPermitted:
@@ -109,23 +127,24 @@ class Trust:
             self._logs[origin] = key
         return key
 
-    def _believe(self, chain: list[Envelope]) -> list[tuple[int, Envelope]]:
+    def _verified(self, chain: list[Envelope]) -> list[Accepted]:
+        """Each of ``chain``, which goes on from what is believed."""
         accepted = self._current
-        roots: dict[bytes, TrustRoot] = {}
-        believed = []
+        verified = []
         for envelope in chain:
             accepted = (
                 trust_root.first(envelope, card=self._card.root)
                 if accepted is None
                 else trust_root.advance(accepted, [envelope])
             )
-            roots[accepted.ref.digest] = accepted.root
-            believed.append((accepted.ref.version, envelope))
-        if accepted is not None:
-            self._cosigners = accepted.root.cosigners
-            self._registrars = accepted.root.registrar_keys()
-            self._logs = {}
-            self._roots |= roots
-            self._signed += tuple(envelope for _, envelope in believed)
-            self._current = accepted
-        return believed
+            verified.append(accepted)
+        return verified
+
+    def _believe(self, verified: list[Accepted], chain: list[Envelope]) -> None:
+        newest = verified[-1]
+        self._cosigners = newest.root.cosigners
+        self._registrars = newest.root.registrar_keys()
+        self._logs = {}
+        self._roots |= {accepted.ref.digest: accepted.root for accepted in verified}
+        self._signed += tuple(chain)
+        self._current = newest

@@ -216,6 +216,7 @@ class Witness:
     async def _move(
         self, log: FollowedLog, checkpoint: Checkpoint, note: bytes, key: LogKey, extension: Extension
     ) -> bytes:
+        self._trust.log_key(log.row.origin)  # not closed since it was asked for
         time = self._clock.now()
         line = cosign(checkpoint, self._name, self._key, time)
         kept = _with_line(note, key, line)
