@@ -67,13 +67,19 @@ class Successions:
             )
 
     def _keep(self, row: LogRow, signed: Envelope) -> None:
-        """Keep what the log signed and was cosigned here, and the trust root that takes it back: both prove themselves."""
+        """Keep what the log signed and was cosigned here, and the trust root that takes it back: both prove themselves.
+
+        The first such pair of each log: the refused trust root is shown again and again.
+        """
         name = hashlib.sha256(row.origin.encode()).hexdigest()
+        refused = self._folder / f"{name}.trust-root.json"
+        if refused.exists():
+            return
         with in_words("Evidence against a trust root could not be kept. It was not believed."):
             make_folder(self._folder)
             write_durably(self._folder / f"{name}.checkpoint", row.note, PUBLIC_FILE)
-            write_durably(self._folder / f"{name}.trust-root.json", encode(signed), PUBLIC_FILE)
+            write_durably(refused, encode(signed), PUBLIC_FILE)
         self._events.write(
             "a trust root ends a log below the head that was cosigned",
-            file=f"{self._folder.name}/{name}.trust-root.json",
+            file=f"{self._folder.name}/{refused.name}",
         )

@@ -31,7 +31,7 @@ class Trust:
     ) -> None:
         self._store, self._source, self._card, self._clock = store, source, card, clock
         self._successions = successions
-        self._refreshing = asyncio.Lock()
+        self._believing = asyncio.Lock()
         self._current: Accepted | None = None
         self._roots: dict[bytes, TrustRoot] = {}
         self._signed: tuple[Envelope, ...] = ()
@@ -85,10 +85,11 @@ class Trust:
 
         They do not where they put another log in the place of one that goes further (``Successions``).
         """
-        async with self._refreshing:
-            self._asked = self._clock.elapsed()
-            since = self._card.root.version - 1 if self._current is None else self._current.ref.version
-            chain = list((await self._source.trust_roots(since)).chain)
+        self._asked = self._clock.elapsed()
+        since = self._card.root.version - 1 if self._current is None else self._current.ref.version
+        shown = (await self._source.trust_roots(since)).chain
+        async with self._believing:
+            chain = [envelope for envelope in shown if envelope.digest not in self._roots]
             if not chain:
                 return
             verified = self._verified(chain)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from crypto.checkpoint import cosignatures, open_checkpoint
+from crypto.checkpoint import LogKey, cosignatures, open_checkpoint
 from crypto.encoding import decode
 from crypto.errors import NotFound, NotPermitted, NotProven
 from crypto.signing import Envelope
@@ -30,6 +30,11 @@ def named(story: Story, last_head: Head | None = None, *, new: str = NEW) -> Suc
     )
     story.service.next_root(successors=(entry,))
     return entry
+
+
+def head_key(story: Story) -> LogKey:
+    """What the shard's heads are signed with."""
+    return story.service.root.log_key_of(LOG)
 
 
 def begun(story: Story, *leaves: bytes) -> SmallLog:
@@ -99,11 +104,15 @@ async def test_a_last_head_below_what_was_cosigned_is_refused(
     entry = named(story, last_head(story))
     assert "which was lost, one of size" in await refused(story)
     kept = tmp_path / "keeper" / "evidence" / hashlib.sha256(LOG.encode()).hexdigest()
-    head = open_checkpoint(kept.with_suffix(".checkpoint").read_bytes(), story.service.root.log_key_of(LOG))
-    assert head == open_checkpoint(note, story.service.root.log_key_of(LOG))
+    head = open_checkpoint(kept.with_suffix(".checkpoint").read_bytes(), head_key(story))
+    assert head == open_checkpoint(note, head_key(story))
     signed = decode(kept.with_suffix(".trust-root.json").read_bytes(), Envelope)
     assert signed == story.service.chain[-1]
     assert entry in decode(signed.body, TrustRoot).successors
+    story.service.shard.append(random_leaf())
+    await story.service.publish(story.keeper, LOG)
+    assert await refused(story)
+    assert open_checkpoint(kept.with_suffix(".checkpoint").read_bytes(), head_key(story)) == head
     monkeypatch.setattr(Successions, "_check_last_head", lambda *_: None)
     await story.keeper._trust.refresh()
     with pytest.raises(NotFound):
@@ -201,6 +210,14 @@ async def test_a_head_on_its_way_is_seen_before_its_log_is_closed(
     await publishing
     with pytest.raises(NotPermitted):
         await believing
+
+
+async def test_two_who_ask_for_trust_roots_at_once_believe_them_once(story: Story) -> None:
+    """What the first has believed while the second waited is not taken for something else."""
+    named(story)
+    await asyncio.gather(story.keeper._trust.refresh(), story.keeper._trust.refresh())
+    assert story.keeper._trust.current.ref.version == 2
+    assert len(story.keeper._trust.signed) == 2
 
 
 async def test_a_log_is_still_closed_after_a_restart(story: Story, tmp_path: Path) -> None:
