@@ -7,6 +7,7 @@ this device.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 import msgspec
 
@@ -24,6 +25,7 @@ from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask
 from crypto.wire.messages import SealedOpening
 from vault_client import log_scan
 from vault_client.alarms import Alarms, keep_alarm, kept_alarms
+from vault_client.audit_erasures import Erasures, entry_name, named
 from vault_client.audit_readings import Readings
 from vault_client.audit_report import AMENDED, CHANGED, FOUNDED, KEYED_ANEW, AuditReport, Entry, change_of
 from vault_client.believed_heads import KeptNote
@@ -33,7 +35,7 @@ from vault_client.evidence_gathering import EvidenceGathering
 from vault_client.grant_history import grant_history
 from vault_client.keeper_heads import compare_with_keeper
 from vault_client.local_vault import AuditPlace, FoundAt, SharedDocuments
-from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, ScanResult, Tagged
+from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, Tagged
 from vault_client.own_identity import OwnIdentity
 from vault_client.reader_keys import ReaderKeys
 from vault_client.sealed_openings import sealed_openings
@@ -41,6 +43,17 @@ from vault_client.seen_heads import SeenHeads
 from vault_client.service import Service
 from vault_client.trust import BelievedHead
 from vault_client.vault_replica import VaultReplica
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the service shows of the new part of the log. ``place``: scanned to its end, judged to where it began."""
+
+    believed: BelievedHead
+    note: bytes
+    place: AuditPlace
+    found: dict[int, FoundLeaf]
+    openings: dict[int, SealedOpening]
 
 
 class Audit:
@@ -54,29 +67,19 @@ class Audit:
         self._alarms = Alarms()
         self._readers = ReaderKeys(service)
         self._views = SeenHeads(service, own.device.public.key_id, self._alarms)
+        self._erasures = Erasures(store, service, own, replica)
         self._readings = Readings(store, replica, self._readers, self._views, self._alarms)
 
     async def run(self) -> AuditReport:
         """Scan and judge what is new, keep it, and report everything."""
-        # The head before the record: a link that came between is under a later head, and not missed in this one.
-        origin, held = self._replica.origin, self._replica.local.head.n
-        believed, note = await self._service.witnessed(origin)
-        await compare_with_keeper(self._service, self._store, believed, note)
-        await self._replica.sync()
-        place = self._store.get("audit", AuditPlace) or AuditPlace(
-            scanned=log_scan.begin(origin), last=FIRST, next_link=0
-        )
-        try:
-            blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
-        except NotFound:  # gone, as those over three years old may be
-            place = await PastEntriesGone(self._store, self._service, self._replica).go_on(place, believed)
-            blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
-        result = log_scan.scan(place.scanned, blocks, self._keys(), believed.head)
-        answers = sealed_openings(
-            self._service.api, self._replica.vault, place.scanned.size, believed.head.size
-        )
-        openings = {opening.index: opening async for opening in answers}
-        entries, place = await self._judge_all(place, result, openings, believed)
+        held = self._replica.local.head.n
+        shown = await self._look()
+        if not shown.found.keys() <= shown.openings.keys():
+            # Erased since the head was signed, perhaps: what says so is then under the newest one.
+            newest = await self._service.refresh(self._replica.origin)
+            shown = await self._look() if newest.head.size > shown.believed.head.size else shown
+        believed, note = shown.believed, shown.note
+        entries, place = await self._judge_all(shown)
         await self._views.check(believed)
         if place.next_link <= held:
             self._alarms.add(
@@ -87,7 +90,8 @@ class Audit:
         findings = [finding async for finding in gathering.findings(raised)]
         with self._store.transaction():
             for entry in entries:
-                self._store.put(f"entry/{entry.index:012d}", entry)
+                self._store.put(entry_name(entry.index), entry)
+            self._erasures.forget()
             for each, finding in zip(raised, findings, strict=True):
                 alarm = each.alarm
                 where = believed.head.size if alarm.index is None else alarm.index
@@ -113,6 +117,29 @@ class Audit:
             gone=gone.until if gone is not None else 0,
         )
 
+    async def _look(self) -> _Shown:
+        """Scan what is new, and fetch its openings."""
+        # The head before the record: a link that came between is under a later head, and not missed in this one.
+        origin = self._replica.origin
+        believed, note = await self._service.witnessed(origin)
+        await compare_with_keeper(self._service, self._store, believed, note)
+        await self._replica.sync()
+        place = self._store.get("audit", AuditPlace) or AuditPlace(
+            scanned=log_scan.begin(origin), last=FIRST, next_link=0
+        )
+        try:
+            blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
+        except NotFound:  # gone, as those over three years old may be
+            place = await PastEntriesGone(self._store, self._service, self._replica).go_on(place, believed)
+            blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
+        result = log_scan.scan(place.scanned, blocks, self._keys(), believed.head)
+        answers = sealed_openings(
+            self._service.api, self._replica.vault, place.scanned.size, believed.head.size
+        )
+        openings = {opening.index: opening async for opening in answers}
+        place = msgspec.structs.replace(place, scanned=result.scanned)
+        return _Shown(believed, note, place, result.found, openings)
+
     async def _leaves(self, scanned: Scanned, end: int) -> AsyncIterator[bytes]:
         for start in range(scanned.size, end, log_scan.BLOCK):
             stop = min(start + log_scan.BLOCK, end)
@@ -132,20 +159,25 @@ class Audit:
         vault = tuple(Locator(SecretBytes(keys.scan_key), origin) for keys in local.keyring.epochs)
         return ScanKeys(vault=vault, grants=grants, tags=tags)
 
-    async def _judge_all(
-        self,
-        place: AuditPlace,
-        result: ScanResult,
-        openings: dict[int, SealedOpening],
-        believed: BelievedHead,
-    ) -> tuple[list[Entry], AuditPlace]:
-        entries, audited = [], self._store.get("audited", BelievedHead)
-        for index in sorted(result.found):
-            leaf = result.found[index]
-            opening = self._open(leaf, openings.get(index))
+    async def _judge_all(self, shown: _Shown) -> tuple[list[Entry], AuditPlace]:
+        place, entries, missing = shown.place, list[Entry](), list[FoundLeaf]()
+        audited = self._store.get("audited", BelievedHead)
+        opened = {
+            index: self._open(shown.found[index], shown.openings[index])
+            for index in sorted(shown.found)
+            if index in shown.openings
+        }
+        erasable = named(opening for opening in opened.values() if opening is not None)
+        for index in sorted(shown.found):
+            leaf, opening = shown.found[index], opened.get(index)
             if opening is None:
+                if index not in opened:
+                    missing.append(leaf)
+                    if index in erasable and leaf.by_vault:
+                        # What the next entry follows from is in the leaf.
+                        place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
                 continue
-            self._check_time(leaf, opening, audited, believed)
+            self._check_time(leaf, opening, audited, shown.believed)
             if leaf.by_vault:
                 last = opening.previous if place.last == GONE else place.last
                 expected = FIRST if last == FIRST else previous(opening.salt2, last)
@@ -166,6 +198,12 @@ class Audit:
                 reading = await self._readings.judge(leaf, opening)
                 entries += [reading] if reading is not None else []
                 continue
+            if opening.envelope.type == labels.ERASURE and leaf.by_tag is None:
+                erasure = await self._erasures.judge(index, opening, place.next_link)
+                if erasure is not None:
+                    self._views.note(leaf, opening)
+                    entries.append(erasure)
+                    continue
             followed = self._follow(place, leaf, opening)
             if followed is None:
                 self._alarms.add(
@@ -180,12 +218,15 @@ class Audit:
                 entries.append(self._granted(leaf, tagged, opening))
             else:
                 entries.append(self._change(leaf, tagged, opening))
-        return entries, msgspec.structs.replace(place, scanned=result.scanned)
+        for leaf in missing:
+            if leaf.index not in self._erasures.erased or not leaf.by_vault or leaf.by_tag is not None:
+                self._alarms.add(
+                    "WITHHELD", leaf, "The service does not show what an entry of your log says."
+                )
+        kept = [entry for entry in entries if not self._erasures.names(entry)]
+        return kept, place
 
-    def _open(self, leaf: FoundLeaf, sealed: SealedOpening | None) -> Opening | None:
-        if sealed is None:
-            self._alarms.add("WITHHELD", leaf, "The service does not show what an entry of your log says.")
-            return None
+    def _open(self, leaf: FoundLeaf, sealed: SealedOpening) -> Opening | None:
         origin = self._replica.origin
         try:
             log_key = UnsealingKey(SecretBytes(self._replica.epoch(sealed.epoch).log_key))

@@ -27,6 +27,7 @@ FOUNDED: Final = "founded"
 AMENDED: Final = "amended"
 KEYED_ANEW: Final = "keyed anew"
 CHANGED: Final = "changed"
+ERASED: Final = "erased"
 
 # What a change does, by its operation
 _CHANGES: Final[dict[type, str]] = {
@@ -45,13 +46,13 @@ _CHANGES: Final[dict[type, str]] = {
 }
 
 
-class Entry(Body, frozen=True):
+class Entry(Body, frozen=True, omit_defaults=True):
     """One entry of the record's log.
 
     ``identity``: who did it, or whom it was done for. ``name``: of the reader it is about. ``grant``: the grant it is
     about, where it is one of the record's. ``changes``: what a change does, each once, in words of ``change_of``,
     and whether an event that was given changes a grant.
-    ``purpose``: why someone read, where it can be opened.
+    ``purpose``: why someone read, where it can be opened. ``erased``: the entries that an erasure had destroyed.
     """
 
     index: Natural
@@ -64,6 +65,7 @@ class Entry(Body, frozen=True):
     documents: tuple[Bytes16, ...]
     changes: tuple[str, ...]
     purpose: Purpose | None
+    erased: tuple[Natural, ...] = ()
 
 
 class AuditReport(Body, frozen=True):

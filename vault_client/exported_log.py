@@ -6,10 +6,13 @@ others are still looked at.
 
 from collections.abc import Iterator
 
+import msgspec
+
 from crypto import labels
 from crypto.access_log import FIRST, previous
 from crypto.checkpoint import Checkpoint, open_checkpoint
 from crypto.encoding import decode
+from crypto.erasures import check_erasure, latest_named, read_erasure
 from crypto.errors import BrokenChain, NotProven, Refusal
 from crypto.exports import CHECKPOINT, ENTRIES, ExportedEntry, ExportedGrant, ExportManifest
 from crypto.merkle import leaf_hash, verify_inclusion
@@ -19,9 +22,12 @@ from crypto.tiles import WIDTH
 from crypto.trust_root import TrustRoot
 from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Tombstone, VaultLink
 from vault_client import trust
-from vault_client.audit_report import FOUNDED, Entry, Kind, change_of
+from vault_client.audit_report import ERASED, FOUNDED, Entry, Kind, change_of
 from vault_client.export_files import ExportFiles, read_lines, read_whole
 from vault_client.exported_chain import ExportedChain, Identities, is_link
+
+# What people read
+NOT_FOLLOWING = "It does not follow from the entry before it: one is missing, or was added."
 
 _MAX_CHECKPOINT = 1 << 16
 
@@ -61,6 +67,8 @@ class ExportedLog:
         self._due: list[bytes] = []
         self._operations: tuple[AnyOperation, ...] = ()
         self._slots: set[bytes] = set()
+        self._gaps: list[tuple[int, int]] = []
+        self._erased: set[int] = set()
 
     def check(self, files: ExportFiles) -> None:
         """Look at every entry, then at whether any is missing. Raises BrokenChain then."""
@@ -79,6 +87,9 @@ class ExportedLog:
             )
         if self._next_link not in (None, len(self._chain.links)):
             raise BrokenChain(f"Change {self._next_link} of the record is not in the log.")
+        for before, after in self._gaps:
+            if self._erased.isdisjoint(range(before + 1, after)):
+                self.problems.append((after, NOT_FOLLOWING))
         if self._due:
             raise BrokenChain("A grant's event, or its end, is not in the log.")
 
@@ -89,7 +100,8 @@ class ExportedLog:
         if self._index < 0 and opening.previous != FIRST and entry.index >= WIDTH:
             # What came before is gone from the log, or was left out: the first change found says where in the record we are.
             last, self.begins, self._next_link = opening.previous, entry.index, None
-        is_later, self._index = entry.index > self._index, max(entry.index, self._index)
+        before = self._index
+        is_later, self._index = entry.index > before, max(entry.index, before)
         if not is_later or entry.index >= self._manifest.checked:
             raise BrokenChain("It is out of order.")
         if opening.part.body != opening.envelope.digest:
@@ -98,8 +110,12 @@ class ExportedLog:
             leaf_hash(leaf.to_bytes()), entry.index, self._checkpoint.size, entry.path, self._checkpoint.root
         )
         expected = FIRST if last == FIRST else previous(opening.salt2, last)
+        if opening.previous not in (last, FIRST) and entry.index - before > 1:
+            # What stood between is not in the export: an erasure further on must name an entry there.
+            expected = previous(opening.salt2, opening.previous)
+            self._gaps.append((before, entry.index))
         if opening.part.prev != expected:
-            raise BrokenChain("It does not follow from the entry before it: one is missing, or was added.")
+            raise BrokenChain(NOT_FOLLOWING)
 
     def _judged(self, entry: ExportedEntry) -> Iterator[Entry]:
         envelope = entry.opening.envelope
@@ -111,6 +127,8 @@ class ExportedLog:
             yield self._of_grant(entry)
         elif envelope.type == labels.ACCESS_REQUEST:
             yield from self._reading(entry)
+        elif envelope.type == labels.ERASURE:
+            yield self._erasure(entry)
         elif envelope.type != labels.DEPOSIT:  # what was deposited counts once a link takes it in
             raise BrokenChain("It is of a kind that no record has.")
 
@@ -129,6 +147,21 @@ class ExportedLog:
         return self._shown(
             entry, "change", of_grants[0] if of_grants else None, documents=documents, changes=changes
         )
+
+    def _erasure(self, entry: ExportedEntry) -> Entry:
+        """What a holder had destroyed, signed by a device that was live by what the links before it say."""
+        envelope = entry.opening.envelope
+        erasure = read_erasure(envelope)
+        at = erasure.view.dir
+        latest = latest_named(self._chain.links[: self._next_link or 0], at)
+        signers = [self._identities.known(ref.identity, at) for ref in erasure.signers]
+        later = [self._identities.known(ref.identity, latest) for ref in erasure.signers]
+        check_erasure(envelope, self._chain.head, signers, later)
+        if erasure.entries[-1] >= entry.index:
+            raise NotProven("It names what came after it.")
+        self._erased |= set(erasure.entries)
+        shown = self._shown(entry, "change", None, documents=(), changes=(ERASED,))
+        return msgspec.structs.replace(shown, erased=erasure.entries)
 
     def _find_place(self, envelope: Envelope) -> None:
         """Go on at the link that is ``envelope``, or behind the one that announced it."""

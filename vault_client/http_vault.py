@@ -147,6 +147,10 @@ class HttpVault:
         """A vault's sealed openings."""
         return await self._ask("openings", query, m.Openings)
 
+    async def erase(self, query: m.EraseRequest) -> m.Logged:
+        """Have openings destroyed."""
+        return await self._ask("erase", query, m.Logged)
+
     async def upload_status(self, query: m.UploadQuery) -> m.UploadStatus:
         """Which parts have arrived."""
         return await self._ask("upload_status", query, m.UploadStatus)

@@ -32,6 +32,7 @@ from vault_client.changes import (
 from vault_client.ciphertext_replica import CiphertextReplica
 from vault_client.device_store import DeviceStore
 from vault_client.document_files import DocumentFiles, ReplicaFetched
+from vault_client.erasing import Erasing
 from vault_client.export import Export
 from vault_client.export_check import CheckedExport
 from vault_client.export_files import FolderFiles
@@ -317,6 +318,11 @@ class Patient(PatientGrants, AbstractAsyncContextManager["Patient", None]):
     def last_log(self) -> AuditReport | None:
         """What the last ``log`` reported, dated as it was, without asking anyone. None before the first."""
         return self._audit().last()
+
+    @property
+    def erasing(self) -> Erasing:
+        """Has the traces of readings destroyed. Look at ``log`` first: what it reports is what can be erased."""
+        return Erasing(self._store, self.service, self.own, self.replica)
 
     def _audit(self) -> Audit:
         return Audit(self._store, self.service, self.own, self.replica)

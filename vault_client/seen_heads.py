@@ -7,6 +7,7 @@ beginnings of one log: who was shown another one says so, without knowing it, in
 from crypto import labels
 from crypto.access_log import Opening
 from crypto.encoding import decode
+from crypto.erasures import read_erasure
 from crypto.evidence import Beginning
 from crypto.requests import read_request
 from crypto.statements import Head, View
@@ -43,6 +44,8 @@ class SeenHeads:
                 view = decode(body, Genesis).view
             case labels.VAULT_LINK:
                 view = decode(body, VaultLink).view
+            case labels.ERASURE:
+                view = read_erasure(opening.envelope).view
             case _:  # a grant event stands with a link by the same device
                 return
         self._noted.append((leaf, opening, view))

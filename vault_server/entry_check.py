@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from crypto.access_log import FIRST, Disclosure, Leaf, parse_leaf
 from crypto.encoding import decode
+from crypto.erasures import read_erasure
 from crypto.errors import NotFound, NotProven, Refusal
 from crypto.locators import Locator, SlotColumn, directory_slot
 from crypto.merkle import HASH_SIZE, leaf_hash
@@ -18,6 +19,7 @@ from crypto.tiles import WIDTH
 from crypto.vault_links import End, Genesis, Grant, VaultLink, scan_key_commitment
 from vault_server.log_check import does_not_fit
 from vault_server.store import entry_rows as rows
+from vault_server.store import erasures as erasure_rows
 from vault_server.store import identities as identity_rows
 from vault_server.store import leaves as leaf_rows
 from vault_server.store import rows as stored
@@ -86,12 +88,35 @@ class EntryCheck:
                 raise does_not_fit(f"The opening of entry {index} of {origin} is of another record or epoch.")
             last = leaf.commitment
             found.add(index)
+        await self._erasures(vault, origin, found)
         gone = not found and self._logs[origin].minimum > 0
         if last != row.last and not gone:
             raise does_not_fit(
                 f"The newest opening of record {vault.hex()}, of an entry of {origin}, is gone."
             )
         return found
+
+    async def _erasures(self, vault: bytes, origin: str, opened: set[int]) -> None:
+        """What is said to be erased is named by an erasure that the log commits to, and is an entry of the record."""
+        minimum, named = self._logs[origin].minimum, dict[int, int]()
+        with _in_words(f"An erasure of record {vault.hex()} cannot be read."):
+            erasures = await erasure_rows.of_vault(self._db, vault)
+            bodies = [read_erasure(each.envelope) for each in erasures]
+        for each, body in zip(erasures, bodies, strict=True):
+            index = each.disclosure.index
+            if index not in opened:
+                raise _no_opening(index, origin)
+            if not _opens(each.disclosure, each.envelope, await self._leaf(origin, index)):
+                raise does_not_fit(
+                    f"The erasure that is kept for entry {index} is not the one it commits to."
+                )
+            named |= {entry: index for entry in body.entries if entry >= minimum}
+            if each.done and not opened.isdisjoint(body.entries):
+                raise does_not_fit(f"What the erasure at entry {index} of {origin} names is still there.")
+        if await erasure_rows.erased(self._db, vault) != named:
+            raise does_not_fit(f"What was erased of record {vault.hex()} is not what its holder asked for.")
+        for index in named.keys() - opened:
+            await self._claim(origin, index)
 
     async def _chain(self, vault: bytes, row: VaultRow, opened: set[int]) -> None:
         origin, n, digest, leaves = row.head.origin, -1, b"", 0

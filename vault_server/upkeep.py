@@ -7,6 +7,7 @@ from crypto.access_log import LEAF, LEAF_VERSION
 from crypto.checkpoint import TEN_MINUTES
 from crypto.secret_bytes import SecretBytes
 from vault_server.access_log import AccessLog
+from vault_server.erasures import Erasures
 from vault_server.event_log import note
 from vault_server.pruning import Pruning
 from vault_server.settings import Settings
@@ -28,6 +29,7 @@ class Upkeep:
         log: AccessLog,
         uploads: Uploads,
         pruning: Pruning,
+        erasures: Erasures,
         clock: Callable[[], float],
     ) -> None:
         self._settings = settings
@@ -35,6 +37,7 @@ class Upkeep:
         self._log = log
         self._uploads = uploads
         self._pruning = pruning
+        self._erasures = erasures
         self._clock = clock
         self._covered: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -47,6 +50,7 @@ class Upkeep:
             _repeat(MINUTE, self.forget),
             _repeat(DAY, self.sweep),
             _repeat(HOUR, self.prune),
+            _repeat(MINUTE, self.erase, at_once=False),
         ]
         if self._settings.cover_leaves_a_day:
             # Not at once: nothing is logged before the keepers have confirmed the logs.
@@ -97,6 +101,10 @@ class Upkeep:
     async def prune(self) -> None:
         """A cosigned head of each day is kept, and entries that are older than they are kept are destroyed."""
         await self._pruning.run()
+
+    async def erase(self) -> None:
+        """What holders asked to be erased, and a stop of the server kept from it."""
+        await self._erasures.finish()
 
 
 async def _repeat(seconds: float, job: Callable[[], Awaitable[None]], *, at_once: bool = True) -> None:

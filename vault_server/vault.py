@@ -14,6 +14,7 @@ from crypto.wire import messages as m
 from crypto.wire import passkeys as p
 from vault_server.access_log import AccessLog
 from vault_server.cosigning import Cosigner
+from vault_server.erasures import Erasures
 from vault_server.identities import Identities
 from vault_server.instance import Instance
 from vault_server.limits import Buckets
@@ -69,6 +70,7 @@ class Vault:
         self.chains = RecordChains(
             settings, instance, reader, self.writer, self.log, self.identities, self.records, store
         )
+        self.erasures = Erasures(reader, self.writer, self.log, self.identities, self.records)
         self.uploads = Uploads(settings.limits, reader, self.writer, store)
         self.mailboxes = Mailboxes(reader)
         self.reading = Reading(
@@ -83,7 +85,9 @@ class Vault:
         self.accounts = Buckets(settings.limits.account, clock)
         self.founding = Buckets(settings.limits.founding, clock)
         self.pruning = Pruning(instance.root, reader, self.writer, self.log, settings.retention, clock)
-        self._upkeep = Upkeep(settings, self.writer, self.log, self.uploads, self.pruning, clock)
+        self._upkeep = Upkeep(
+            settings, self.writer, self.log, self.uploads, self.pruning, self.erasures, clock
+        )
 
     @classmethod
     async def start(
@@ -231,6 +235,10 @@ class VaultSession:
     async def openings(self, query: m.OpeningQuery) -> m.Openings:
         """The sealed openings of a vault's leaves, for its holders."""
         return await self._vault.records.openings(self._me(), query)
+
+    async def erase(self, query: m.EraseRequest) -> m.Logged:
+        """Log a holder's erasure, and destroy what it names."""
+        return await self._vault.erasures.erase(self._me(), query.erasure, self._now())
 
     async def upload_status(self, query: m.UploadQuery) -> m.UploadStatus:
         """Which parts of a version have arrived."""

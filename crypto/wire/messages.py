@@ -284,6 +284,12 @@ class Openings(Body, frozen=True):
     more: bool
 
 
+class EraseRequest(Body, frozen=True):
+    """A signed erasure."""
+
+    erasure: Envelope
+
+
 # Ciphertext
 
 

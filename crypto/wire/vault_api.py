@@ -93,6 +93,10 @@ class VaultApi(Protocol):
         """The sealed openings of a vault's leaves, for its holders."""
         ...
 
+    async def erase(self, query: m.EraseRequest) -> m.Logged:
+        """Log a holder's erasure, and destroy the openings that it names. The same again is answered alike."""
+        ...
+
     async def upload_status(self, query: m.UploadQuery) -> m.UploadStatus:
         """Which parts of a version have arrived."""
         ...
@@ -195,6 +199,7 @@ OPERATIONS = (
     Operation("grant_event", m.GrantEventQuery, m.StoredEvent, session=True),
     Operation("links", m.LinkQuery, m.Links, session=True),
     Operation("openings", m.OpeningQuery, m.Openings, session=True),
+    Operation("erase", m.EraseRequest, m.Logged, session=True),
     Operation("upload_status", m.UploadQuery, m.UploadStatus, session=True),
     Operation("mailbox", m.MailboxQuery, m.Mailbox, session=True),
     Operation("open", m.OpenRequest, m.OpenAnswer, session=True),

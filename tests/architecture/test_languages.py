@@ -140,6 +140,8 @@ def test_nothing_is_in_the_catalogue_that_is_said_nowhere():
         "{} documents",
         "{} entry",
         "{} entries",
+        "{} reading",
+        "{} readings",
         "{} alarm",
         "{} alarms",
         "{} file",

@@ -40,7 +40,7 @@ def read(folder):
         1 << 26,
     )
     links = _chain(folder, manifest, people)
-    entries = _log(folder, manifest, root, links)
+    entries = _log(folder, manifest, root, people, links)
     return manifest, entries, _documents(folder, manifest, links)
 
 
@@ -113,7 +113,19 @@ def _chain(folder, manifest, people):
     return found
 
 
-def _log(folder, manifest, root, links):
+def _erasure(envelope, at, manifest, people, links):
+    """The entries that a holder had destroyed, signed by a device that was live by then."""
+    body = decode("Erasure", envelope["body"])
+    latest = max(each["view"]["dir"]["size"] for each in (body, *(link for _, link in links)))
+    open_envelope(envelope, "erasure", "Erasure", _devices(people, body, latest))
+    entries = body["entries"]
+    demand(entries == sorted(set(entries)), "entries out of order")
+    demand(entries[-1] < min(at, body["view"]["seen"]["size"]), "an erasure of what comes after it")
+    demand((body["vault"], body["origin"]) == (manifest["vault"], manifest["origin"]), "another record")
+    return set(entries)
+
+
+def _log(folder, manifest, root, people, links):
     """Every entry's signed body, once it is shown to be in the log and to follow."""
     note = (folder / "log/checkpoint.txt").read_bytes()
     _, raw = trust_second.log_key(root, manifest["origin"])
@@ -126,17 +138,25 @@ def _log(folder, manifest, root, links):
     entries = lines(folder, "log/entries.jsonl", "ExportedEntry")
     demand(len(entries) == manifest["entries"], "another number of entries")
     last, due = FIRST, [digest(envelope) for envelope, _ in links]
+    at, gaps, erased = -1, [], set()
     for entry in entries:
         opening = entry["opening"]
         demand(opening["part"]["body"] == digest(opening["envelope"]), "another body")
         c = commitment(opening["salt"], opening["envelope"], opening["part"])
         hashed = log_second.leaf(leaf(entry["slot_one"], entry["slot_two"], c))
         log_second.check_inclusion(hashed, entry["index"], size, entry["path"], top)
+        if last not in (FIRST, opening["previous"]):
+            gaps.append(set(range(at + 1, entry["index"])))
+            last = opening["previous"]
         follows = FIRST if last == FIRST else previous(opening["salt2"], last)
         demand(opening["part"]["prev"] == follows, "out of order")
-        last = c
+        last, at = c, entry["index"]
+        if opening["envelope"]["type"] == "coffre-1/erasure":
+            before = links[: len(links) - len(due)]
+            erased |= _erasure(opening["envelope"], at, manifest, people, before)
         if due and digest(opening["envelope"]) == due[0]:
             due.pop(0)
+    demand(all(gap & erased for gap in gaps), "an entry is missing")
     demand(not due, "a link is not in the log")
     return [entry["opening"]["envelope"] for entry in entries]
 

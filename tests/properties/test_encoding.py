@@ -160,6 +160,7 @@ def test_what_names_its_suite():
     assert {kind.__name__ for kind in SUITED} == {
         *(
             "AccessRequest",
+            "Erasure",
             "Evidence",
             "ExportManifest",
             "Genesis",

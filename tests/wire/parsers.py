@@ -25,6 +25,7 @@ from crypto import (
     checkpoint,
     descriptors,
     encoding,
+    erasures,
     grants,
     labels,
     padding,
@@ -377,6 +378,7 @@ PARSERS: Final = (
     # Canonical JSON, by the one decoder; every kind of message is tried beside these.
     Parser("crypto.signing.read", _signed, st.just(encoding.encode(sign(labels.LOGIN, ROOT, KEY)))),
     Parser("crypto.grants.read_event", **_body_of(grants.GrantEvent, grants.read_event)),
+    Parser("crypto.erasures.read_erasure", **_body_of(erasures.Erasure, erasures.read_erasure)),
     Parser("crypto.requests.read_request", **_body_of(requests.AccessRequest, requests.read_request)),
     Parser("crypto.trust_root.read_card", lambda data: read_card(text(data)), _of(InstanceCard)),
     Parser(

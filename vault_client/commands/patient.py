@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vault_client.commands import (
     patient_documents,
+    patient_erasing,
     patient_export,
     patient_grants,
     patient_import,
@@ -54,6 +55,7 @@ def add(commands: "Subcommands") -> None:
     _add_sharing(commands)
     _add_queue(commands)
     patient_log.add(commands)
+    patient_erasing.add(commands)
     patient_watch.add(commands)
     add_passkeys(commands)
     _add_exports(commands)

@@ -28,6 +28,7 @@ REMAINS = (
     "An honest service destroys it at once. What stays of it in the public log: {count} of 97 bytes, random to whoever has "
     "no key of yours. Entry {index} is: {leaf}"
 )
+ERASABLE = "To have the traces of its readings erased too: coffre patient erase --document {id}"
 KEPT = "What came of the document stays for {days} days: the same command goes on from there."
 NOT_HERE = "There was no room to keep a copy on this device: without the server it cannot be opened."
 GONE = "This document is no longer in the record. Nothing was done. Show the list again."
@@ -171,6 +172,7 @@ async def _show_remains(screen: Screen, record: "Patient", doc: bytes) -> None:
     from contextlib import suppress
 
     from crypto.errors import Unreachable
+    from vault_client.audit_erasures import READINGS
     from vault_client.remains import remains_of
 
     report = record.last_log()
@@ -186,6 +188,8 @@ async def _show_remains(screen: Screen, record: "Patient", doc: bytes) -> None:
                 "leaf": remains.leaf.hex(),
             }
             screen.say(REMAINS.format(count=count, index=remains.index, leaf=remains.leaf.hex()))
+            if any(entry.kind in READINGS and doc in entry.documents for entry in report.entries):
+                screen.say(ERASABLE.format(id=short(doc)))
 
 
 async def _mask(arguments: Namespace, screen: Screen, *, masked: bool) -> None:

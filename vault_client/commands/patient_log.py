@@ -45,6 +45,7 @@ CHANGES = {
     "ruled": "changed the rules",
     "described": "changed the profile",
     "summed up": "kept a summary of the record",
+    "erased": "had traces erased: {erased}",
 }
 REFUSED, GRANTED, ENDED = "was refused", "was given grant {grant}", "the end of grant {grant} is in force"
 TOLD = "was told how grant {grant} changed"
@@ -193,6 +194,7 @@ def entry_object(entry: "Entry") -> dict[str, Any]:
         "documents": [doc.hex() for doc in entry.documents],
         "text": ", ".join(entry.changes),
         "purpose": _why(entry, {}),
+        "erased": list(entry.erased),
     }
 
 
@@ -241,7 +243,8 @@ def deed(entry: "Entry") -> str:
             return spoken(ENDED.format(grant=grant))
     name = entry.name or UNKNOWN
     documents = counted(len(entry.documents), "document") if entry.documents else "documents"
+    erased = counted(len(entry.erased), "reading")
     return ", ".join(
-        spoken(CHANGES[change].format(name=name, documents=documents, grant=grant))
+        spoken(CHANGES[change].format(name=name, documents=documents, grant=grant, erased=erased))
         for change in entry.changes
     )

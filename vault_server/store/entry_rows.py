@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from crypto.access_log import Disclosure
+from crypto.encoding import decode
 from vault_server.store.database import Statements
 
-_RECORDS = "SELECT vault FROM vaults UNION SELECT vault FROM vault_links UNION SELECT vault FROM link_leaves UNION SELECT vault FROM openings"
+_RECORDS = "SELECT vault FROM vaults UNION SELECT vault FROM vault_links UNION SELECT vault FROM link_leaves UNION SELECT vault FROM openings UNION SELECT vault FROM erasures UNION SELECT vault FROM erased"
 
 
 async def identities(db: Statements) -> list[bytes]:
@@ -34,6 +36,12 @@ async def link_leaf_count(db: Statements, vault: bytes) -> int:
     """How many leaves the links of a vault have."""
     row = await db.one("SELECT count(*) FROM link_leaves WHERE vault = $1", vault)
     return 0 if row is None else int(row[0])
+
+
+async def link_leaves(db: Statements, vault: bytes) -> set[int]:
+    """The indexes of the leaves of a vault's links."""
+    found = await db.all("SELECT disclosure FROM link_leaves WHERE vault = $1", vault)
+    return {decode(row[0], Disclosure).index for row in found}
 
 
 async def openings(db: Statements, vault: bytes) -> list[Sequence[Any]]:

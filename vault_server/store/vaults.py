@@ -8,7 +8,7 @@ from crypto.encoding import Bytes32, SecretBody, decode, encode
 from crypto.errors import NotFound
 from crypto.signing import Envelope
 from crypto.vault_chain import Changes, Document, Named, VaultHead, VaultView, Version
-from vault_server.store import grants, rows
+from vault_server.store import erasures, grants, rows
 from vault_server.store.database import Statements
 
 
@@ -110,7 +110,8 @@ async def in_log(db: Statements, origin: str) -> list[bytes]:
 
 
 async def forget_openings(db: Statements, vault: bytes, below: int) -> None:
-    """Destroy the openings of the entries below an index."""
+    """Destroy the openings of the entries below an index, and what says that one was erased."""
+    await erasures.forget(db, vault, below)
     await db.all("DELETE FROM openings WHERE vault = $1 AND idx < $2", vault, below)
 
 

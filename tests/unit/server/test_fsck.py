@@ -16,6 +16,7 @@ from crypto.wire import messages as m
 from tests.contract.grant_story import granted
 from tests.contract.in_process import Clock, CosigningKeeper, serving
 from tests.contract.record_story import Stored, founded
+from tests.contract.test_erasures_api import erasure
 from tests.contract.vault_story import World, fresh, leaves_after
 from vault_server.__main__ import main
 from vault_server.fsck import check
@@ -38,7 +39,10 @@ async def lived_in(data: Path, keeper: CosigningKeeper) -> None:
             await api.open(m.OpenRequest(request=await granting.request(masked)))
         await record.rotate()
         await granting.grant(stored, rekey=True)
+        unwanted = await granting.open(stored)
         await granting.open(stored)
+        request = await erasure(record, unwanted.logged.disclosure.index)
+        await (await record.holder.api()).erase(m.EraseRequest(erasure=request))
         await granting.end()
 
         async def cover(transaction: Transaction) -> None:
@@ -158,6 +162,12 @@ BY_HAND = {
     "an opening moved to another entry": ("UPDATE openings SET idx = 200 WHERE vault = (SELECT vault FROM grants) AND epoch = 1 AND idx = (SELECT max(idx) FROM openings WHERE epoch = 1)", "The opening of entry 200 of vault.example/coffre/log/0 is of another record"),
     "an opening of another record's entry": ("INSERT INTO openings SELECT (SELECT vault FROM vaults WHERE vault NOT IN (SELECT vault FROM grants) AND CAST(head AS TEXT) LIKE '%log/0%'), idx, 0, box FROM openings WHERE idx = 2 AND vault = (SELECT vault FROM grants)", "of vault.example/coffre/log/0"),
     "an opening of no entry": ("INSERT INTO openings SELECT vault, 5000, epoch, box FROM openings WHERE idx = 2 AND vault = (SELECT vault FROM grants)", "A row names entry 5000 of vault.example/coffre/log/0, and there is none"),
+    "an erased entry forgotten": ("DELETE FROM erased", "What was erased of record"),
+    "an erased entry added": ("INSERT INTO erased SELECT vault, 2, erasure FROM erased", "What was erased of record"),
+    "an erasure removed": ("DELETE FROM erasures", "What was erased of record"),
+    "an erasure changed": ("UPDATE erasures SET envelope = CAST(replace(CAST(envelope AS TEXT), 'coffre-1/erasure', 'coffre-1/erasurf') AS BLOB)", "The erasure that is kept for entry"),
+    "an erasure's opening removed": ("DELETE FROM openings WHERE (vault, idx) IN (SELECT vault, idx FROM erasures)", "The opening of entry [0-9]+ of vault.example/coffre/log/0 is gone"),
+    "an erased opening put back": ("INSERT INTO openings SELECT e.vault, e.idx, o.epoch, o.box FROM erased e JOIN openings o ON o.vault = e.vault AND o.idx = e.erasure", "is still there"),
     "a proof changed": ("UPDATE answers SET digest = zeroblob(32) WHERE at = (SELECT max(at) FROM answers) AND digest = (SELECT min(digest) FROM answers)", "What is kept of an answered request is not what entry"),
 }  # fmt: skip
 
