@@ -501,7 +501,10 @@ def test_every_operation_has_a_word() -> None:
     assert words == {"masked", "unmasked", "blocked", "unblocked"}
     assert set(audit_report._CHANGES) == set(get_args(AnyOperation))
     assert set(audit_report._CHANGES.values()) | words | {
-        *(audit_report.FOUNDED, audit_report.AMENDED, audit_report.KEYED_ANEW)
+        audit_report.FOUNDED,
+        audit_report.AMENDED,
+        audit_report.KEYED_ANEW,
+        audit_report.ERASED,
     } == set(CHANGES)
 
 
