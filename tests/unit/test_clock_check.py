@@ -19,7 +19,7 @@ class Root:
     """A trust root with one log and one keeper."""
 
     directory_origin = ORIGIN
-    live_keepers = (type("Keeper", (), {"cosigner": CosignerKey("keeper-1", KEEPER.public)}),)
+    cosigners = (CosignerKey("keeper-1", KEEPER.public),)
     policy = type("Policy", (), {"k": 1})
 
     def log_key_of(self, origin: str) -> LogKey:
