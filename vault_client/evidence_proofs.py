@@ -28,7 +28,9 @@ TWO_HEADS = (
     "PROVEN: the service signed two heads of one log that contradict each other. Neither goes on from the other: entries were "
     "changed, left out or shown to some and not to others. No honest service signs both."
 )
-SHRUNK = "PROVEN: a keeper confirmed a smaller log after a larger one. No honest keeper that has its store does."
+SHRUNK = (
+    "PROVEN: a keeper confirmed a smaller log after a larger one. No honest keeper that has its store does."
+)
 TWO_DIRECTORIES = "PROVEN: keepers signed two heads of the directory that contradict each other. No honest keepers sign both."
 ANOTHER_LOG = (
     "PROVEN: a device signed that it had seen a log which this one does not go on from. Either the service showed two logs, or "
