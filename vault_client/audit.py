@@ -351,7 +351,9 @@ class Audit:
         One with new keys gives nothing that was not given before: it takes out, or only keys anew.
         """
         if isinstance(step, Grant):
-            if any(each.event == step.j and each.is_rekey for each in grant_history(self._store, step.gid)):
+            if step.rekey and any(
+                each.event == step.j and each.is_rekey for each in grant_history(self._store, step.gid)
+            ):
                 return KEYED_ANEW
             shared = self._store.get(f"shared/{step.event.hex()}", SharedDocuments)
             return AMENDED if shared is not None and not shared.docs else change_of(step)

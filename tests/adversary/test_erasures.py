@@ -167,10 +167,8 @@ async def test_a_removed_device_erases_nothing(story: Story, monkeypatch: pytest
         assert (await patient.log()).alarms == ()
 
 
-async def test_what_is_erased_while_one_looks_is_no_alarm(
-    story: Story, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A reading erased between the head and the openings that an audit fetches: the newest head says who had it erased."""
+async def read_and_erased_while_one_looks(story: Story) -> int:
+    """A reading, by its index, that is erased between the head and the openings which the next audit fetches."""
     await story.read()
     report = await story.patient.log()
     index = next(entry.index for entry in report.entries if entry.act == "release")
@@ -182,6 +180,12 @@ async def test_what_is_erased_while_one_looks_is_no_alarm(
         return await honest.openings(query)
 
     story.patient_vault.forge("openings", erased_meanwhile)
+    return index
+
+
+async def test_what_is_erased_while_one_looks_is_no_alarm(story: Story) -> None:
+    """A reading erased between the head and the openings that an audit fetches: the newest head says who had it erased."""
+    index = await read_and_erased_while_one_looks(story)
     report = await story.patient.log()
     assert (report.alarms, readings(report)) == ((), ["list"])
     assert [entry.erased for entry in report.entries if entry.erased] == [(index,)]
@@ -191,17 +195,7 @@ async def test_what_a_look_met_before_its_erasure_would_be_withheld(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The twin of that: whoever takes no newer head raises a false alarm."""
-    await story.read()
-    report = await story.patient.log()
-    index = next(entry.index for entry in report.entries if entry.act == "release")
-    statement, honest = await erasure(story, index), story.patient_vault.honest
-    anew(story)
-
-    async def erased_meanwhile(query: OpeningQuery) -> Openings:
-        await honest.erase(EraseRequest(erasure=statement))
-        return await honest.openings(query)
-
-    story.patient_vault.forge("openings", erased_meanwhile)
+    await read_and_erased_while_one_looks(story)
     believed = story.patient.service.believed(story.origin)
 
     async def no_newer(_: str) -> BelievedHead:
