@@ -6,19 +6,19 @@ store takes no further one: what is on disk is known again when the keeper is st
 """
 
 import asyncio
-import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from crypto.encoding import decode, encode
 from crypto.errors import Conflict, Damaged, Full
-from crypto.merkle import EMPTY_ROOT, Frontier, consistency_path, leaf_hash, root_of
+from crypto.merkle import EMPTY_ROOT
 from crypto.signing import Envelope
-from crypto.tiles import HEIGHT, WIDTH
-from vault_server.keeper.rows import HeldPost, LogRow, NewLeaves, PastHead, Standing
+from crypto.tiles import WIDTH
+from vault_server.keeper.kept_logs import KeptLogs
+from vault_server.keeper.rows import HeldPost, LogRow, NewLeaves, Standing
 from vault_server.store.connection import Connection
 
 DATABASE = "keeper.db"
@@ -33,12 +33,13 @@ def have_store(data: Path) -> bool:
     return (data / DATABASE).exists()
 
 
-class Store:
+class Store(KeptLogs):
     """An open database. An async context manager."""
 
     def __init__(self, writer: Connection, reader: Connection) -> None:
         """Used by ``open``."""
-        self._writer, self._reader = writer, reader
+        super().__init__(reader)
+        self._writer = writer
         self._lock = asyncio.Lock()
         self._stopped = False
 
@@ -211,107 +212,6 @@ class Store:
         heads = [note for log, _, note in rows if log is None]
         return heads, [HeldPost(log, tag, post) for log, tag, post in rows if log is not None]
 
-    async def consistency(self, log: int, old: int, new: int) -> list[bytes]:
-        """The hashes that show the first ``old`` leaves to be the beginning of the first ``new``."""
-
-        def subtree(level: int, place: int) -> bytes:
-            if level < HEIGHT:
-                start, end = place << level, (place + 1) << level
-                hashes = self._reader.all(
-                    "SELECT leaf FROM leaves WHERE log = ? AND place >= ? AND place < ? ORDER BY place",
-                    *(log, start, end),
-                )
-                return root_of([leaf_hash(leaf) for (leaf,) in hashes])
-            above = level - HEIGHT
-            subtrees = self._reader.all(
-                "SELECT hash FROM subtrees WHERE log = ? AND place >= ? AND place < ? ORDER BY place",
-                *(log, place << above, (place + 1) << above),
-            )
-            return root_of([hash_ for (hash_,) in subtrees])
-
-        return consistency_path(old, new, subtree) if 0 < old < new else []
-
-    async def known_tags(self, log: int, tags: Sequence[bytes]) -> set[bytes]:
-        """Those of ``tags`` that are logged under the highest head or held as posted ends.
-
-        One statement, so that an end which is just being logged is seen in one place or the other.
-        """
-        marks = _marks(tags)
-        rows = self._reader.all(
-            f"SELECT slot FROM slots WHERE log = ? AND slot IN ({marks}) "  # noqa: S608
-            "AND +place < (SELECT size FROM logs WHERE logs.log = slots.log) "
-            f"UNION SELECT tag FROM ends WHERE log = ? AND tag IN ({marks})",
-            log,
-            *tags,
-            log,
-            *tags,
-        )
-        return {tag for (tag,) in rows}
-
-    async def places(self, log: int, size: int, slots: Sequence[bytes]) -> dict[bytes, int]:
-        """The lowest place of each of ``slots`` among the first ``size`` leaves; those absent are left out."""
-        rows = self._reader.all(
-            f"SELECT slot, place FROM slots WHERE log = ? AND +place < ? AND slot IN ({_marks(slots)})",  # noqa: S608 (question marks only)
-            log,
-            size,
-            *slots,
-        )
-        return dict(rows)
-
-    async def leaves(self, log: int, places: Sequence[int]) -> dict[int, bytes]:
-        """The leaves at ``places``."""
-        rows = self._reader.all(
-            f"SELECT place, leaf FROM leaves WHERE log = ? AND place IN ({_marks(places)})",  # noqa: S608
-            log,
-            *places,
-        )
-        return dict(rows)
-
-    async def leaves_between(self, log: int, start: int, end: int) -> list[bytes]:
-        """The leaves from ``start`` up to ``end``, in order."""
-        rows = self._reader.all(
-            "SELECT leaf FROM leaves WHERE log = ? AND place >= ? AND place < ? ORDER BY place",
-            log,
-            start,
-            end,
-        )
-        return [leaf for (leaf,) in rows]
-
-    async def past_head(self, log: int, size: int) -> PastHead | None:
-        """What is remembered of the head of this size."""
-        rows = self._reader.all("SELECT root, replaced FROM heads WHERE log = ? AND size = ?", log, size)
-        return PastHead(*rows[0]) if rows else None
-
-    async def cosigned_around(self, log: int, places: Sequence[int]) -> list[tuple[int | None, int]]:
-        """For each of ``places`` under a dated head, in order: when a head without it was last cosigned, if one was,
-        and when one with it was first.
-        """
-        rows = self._reader.all(
-            "SELECT (SELECT last FROM dated_heads WHERE log = ?1 AND size <= value ORDER BY size DESC LIMIT 1), "
-            "(SELECT first FROM dated_heads WHERE log = ?1 AND size > value ORDER BY size LIMIT 1) "
-            "FROM json_each(?2) ORDER BY key",
-            log,
-            json.dumps(list(places)),
-        )
-        return [(before, after) for before, after in rows]
-
-    async def frontier(self, log: int, size: int) -> Frontier:
-        """The tree of the first ``size`` leaves. Raises Damaged when they are not all there."""
-        full = size // WIDTH
-        subtrees = self._reader.all(
-            "SELECT hash FROM subtrees WHERE log = ? AND place < ? ORDER BY place", log, full
-        )
-        frontier = Frontier()
-        for (subtree,) in subtrees:
-            frontier.append_subtree(subtree, HEIGHT)
-        for leaf in await self.leaves_between(log, full * WIDTH, size):
-            frontier.append(leaf_hash(leaf))
-        if frontier.size != size:
-            raise Damaged(
-                "The keeper's copy of a log has holes. Nothing was answered. Restart it from a new store."
-            )
-        return frontier
-
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:
         async with self._lock:
@@ -382,7 +282,3 @@ def _is_empty(db: Connection) -> bool:
 
 def _state_time(db: Connection, time: int) -> None:
     db.all("UPDATE keeper SET clock = max(clock, ?)", time)
-
-
-def _marks(values: Sequence[Any]) -> str:
-    return ",".join("?" * len(values))
