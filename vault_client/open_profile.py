@@ -17,7 +17,8 @@ from vault_client.identity_enrolment import begun, enrol_identity, forget, resum
 from vault_client.identity_recovery import recover_identity
 from vault_client.local_vault import ToBeFounded, ToBeRestored
 from vault_client.own_identity import OwnIdentity, Role
-from vault_client.service import Service, TrustRecord
+from vault_client.service import Service
+from vault_client.shown_trust_roots import TrustRecord
 
 # What people read
 BEGUN = (

@@ -22,10 +22,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
-import msgspec
-
 from crypto import trust_root
-from crypto.encoding import Body
 from crypto.errors import (
     CoffreError,
     Distrusted,
@@ -34,7 +31,6 @@ from crypto.errors import (
     Refusal,
     Stale,
     TooMany,
-    Unavailable,
     Unreachable,
 )
 from crypto.identity_chain import Known
@@ -43,7 +39,7 @@ from crypto.signing import Envelope, SigningKey, key_id
 from crypto.statements import Head
 from crypto.trust_root import InstanceCard, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
-from crypto.wire.messages import Empty, IdentityQuery, RootSession, ShownChain, TrustRootQuery
+from crypto.wire.messages import Empty, IdentityQuery, RootSession, ShownChain
 from crypto.wire.vault_api import VaultApi
 from vault_client import kept_trust_roots, trust
 from vault_client.asking_keepers import AskedKeepers, Enough, Question
@@ -52,6 +48,7 @@ from vault_client.device_store import DeviceStore
 from vault_client.http_keeper import HttpKeeper
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import Account, Authenticator, HttpVault, RootAccount
+from vault_client.shown_trust_roots import TrustRecord, first_root, next_root
 from vault_client.trust import Word
 
 Answer = TypeVar("Answer")
@@ -68,17 +65,6 @@ NOT_BELIEVED = (
     "is on this device can be read, and changes wait on it. Ask the operator, by another way than this server, what happened."
 )
 READABLE = "What is on this device can be read, and changes wait on it."
-
-
-class TrustRecord(Body, frozen=True):
-    """The newest verified trust root. ``pinned``: the first one came by an instance card."""
-
-    url: str
-    envelope: Envelope
-    pinned: bool
-
-
-_Shown = tuple[TrustRecord, Sequence[Envelope]]
 
 
 class Service(BelievedHeads):
@@ -128,7 +114,7 @@ class Service(BelievedHeads):
         api = HttpVault(transport)
         try:
             if record is None:
-                first = await _first_root(api, address, card)
+                first = await first_root(api, address, card)
                 service = cls(api, first[0], store, clock)
                 service._begin(*first)
             else:
@@ -194,7 +180,7 @@ class Service(BelievedHeads):
         return ""
 
     async def _follow(self) -> None:
-        record, chain = await _next_root(self.api, self.record)
+        record, chain = await next_root(self.api, self.record)
         self.unusable = None
         try:
             trust.check_usable(trust_root.first(record.envelope, card=None))
@@ -352,30 +338,3 @@ class Service(BelievedHeads):
 def _transports(root: TrustRoot, now: int) -> dict[bytes, HttpTransport]:
     """A connection to each keeper that answers, opened at first use. Raises NotPermitted for an address that is not used."""
     return {keeper.key_hash: HttpTransport(keeper.url) for keeper in root.answering_keepers(now)}
-
-
-async def _first_root(api: VaultApi, url: str, card: InstanceCard | None) -> _Shown:
-    since = card.root.version - 1 if card is not None else 0
-    chain = (await api.trust_roots(TrustRootQuery(since=since))).chain
-    if not chain:
-        raise NotProven("The server shows no trust root. Nothing was believed.")
-    accepted = trust_root.first(chain[0], card=card.root if card is not None else None)
-    trust_root.advance(accepted, chain[1:])
-    return TrustRecord(url=url, envelope=chain[-1], pinned=card is not None), chain
-
-
-async def _next_root(api: VaultApi, record: TrustRecord) -> _Shown:
-    accepted = trust_root.first(record.envelope, card=None)
-    try:
-        shown = (await api.trust_roots(TrustRootQuery(since=accepted.ref.version - 1))).chain
-    except (TooMany, Unavailable) as error:
-        raise Unreachable(str(error)) from None  # it says that it cannot: as good as silent, and no lie
-    except Refusal as error:  # its own words have no place in an alarm about it
-        raise NotProven("It shows no trust root that can be read.") from error
-    if not shown or shown[0] != record.envelope:
-        raise NotPermitted(
-            "Another service answers at this address than the one this profile belongs to. Nothing was done. Ask its "
-            "operator where your service is now."
-        )
-    trust_root.advance(accepted, shown[1:])
-    return msgspec.structs.replace(record, envelope=shown[-1]), shown

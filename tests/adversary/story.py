@@ -22,7 +22,8 @@ from vault_client.own_identity import Profile
 from vault_client.patient import Patient, PatientDocument
 from vault_client.practitioner import Practitioner
 from vault_client.received_grants import ReceivedGrant
-from vault_client.service import Service, TrustRecord
+from vault_client.service import Service
+from vault_client.shown_trust_roots import TrustRecord
 from vault_client.trust import BelievedHead, Pin
 
 # A document of one piece, and one of several, whose last is not full.

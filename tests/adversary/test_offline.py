@@ -45,7 +45,8 @@ from vault_client.device_store import DeviceStore
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import HttpVault
 from vault_client.patient import Patient, PatientDocument
-from vault_client.service import Service, TrustRecord
+from vault_client.service import Service
+from vault_client.shown_trust_roots import TrustRecord
 from vault_client.trust import BelievedHead
 from vault_server.instance import read_key
 from vault_server.settings import Settings

@@ -23,7 +23,8 @@ from vault_client.device_store import DeviceStore
 from vault_client.http_vault import HttpVault
 from vault_client.practitioner import Practitioner
 from vault_client.public_log import verify_logs
-from vault_client.service import Service, TrustRecord
+from vault_client.service import Service
+from vault_client.shown_trust_roots import TrustRecord
 from vault_server.instance import read_key
 from vault_server.settings import Settings
 
