@@ -23,6 +23,7 @@ from crypto.identity_links import Chain
 from crypto.signing import SigningKey, sign
 from crypto.wire import messages as m
 from crypto.wire import passkeys as p
+from crypto.wire import sessions as s
 from crypto.wire.notices import EVENT, LASTS, MAX_STREAM, read_notice
 from crypto.wire.vault_api import OPERATIONS, PREFIX
 from vault_client.http_transport import HttpTransport
@@ -70,7 +71,7 @@ class HttpVault:
         self.account: Account | RootAccount | None = None
         self.authenticator: Authenticator | None = None
         self.before: Callable[[], Awaitable[None]] | None = None
-        self._session: m.Session | m.RootSession | None = None
+        self._session: s.Session | s.RootSession | None = None
         self._login_lock = asyncio.Lock()
         self._passkey_lock = asyncio.Lock()
         self._shown = 0
@@ -91,21 +92,21 @@ class HttpVault:
         """From which entry on a log's entries are there."""
         return await self._ask("log_beginning", query, m.LogBeginning)
 
-    async def challenge(self, query: m.LoginRequest) -> m.Challenge:
+    async def challenge(self, query: s.LoginRequest) -> s.Challenge:
         """A nonce to log in with."""
-        return await self._ask("challenge", query, m.Challenge)
+        return await self._ask("challenge", query, s.Challenge)
 
-    async def login(self, query: m.Login) -> m.Session:
+    async def login(self, query: s.Login) -> s.Session:
         """A session for one identity."""
-        return await self._ask("login", query, m.Session)
+        return await self._ask("login", query, s.Session)
 
-    async def root_challenge(self, query: m.RootLoginRequest) -> m.Challenge:
+    async def root_challenge(self, query: s.RootLoginRequest) -> s.Challenge:
         """A nonce to log in with an identity's root."""
-        return await self._ask("root_challenge", query, m.Challenge)
+        return await self._ask("root_challenge", query, s.Challenge)
 
-    async def root_login(self, query: m.RootLogin) -> m.RootSession:
+    async def root_login(self, query: s.RootLogin) -> s.RootSession:
         """A short session for the identity whose root signed."""
-        return await self._ask("root_login", query, m.RootSession)
+        return await self._ask("root_login", query, s.RootSession)
 
     async def publish_link(self, query: m.PublishLink) -> m.Logged:
         """Append a link to an identity chain."""
@@ -303,7 +304,7 @@ class HttpVault:
         if self.before is not None:
             await self.before()
 
-    async def log_in(self) -> m.Session | m.RootSession:
+    async def log_in(self) -> s.Session | s.RootSession:
         """The session under way, begun if there is none."""
         async with self._login_lock:
             now = int(time.time())
@@ -314,29 +315,29 @@ class HttpVault:
     async def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {(await self.log_in()).token}"}
 
-    async def _log_in(self, now: int) -> m.Session | m.RootSession:
+    async def _log_in(self, now: int) -> s.Session | s.RootSession:
         if self.account is None:
             raise NotPermitted("Nobody is enrolled here yet. Nothing was asked. Enrol first.")
         if isinstance(self.account, RootAccount):
             return await self._log_in_with_root(self.account, now)
         identity, key = self.account.identity, self.account.device
-        challenge = await self.challenge(m.LoginRequest(identity=identity, device=key.public.key_id))
-        statement = m.LoginStatement(
+        challenge = await self.challenge(s.LoginRequest(identity=identity, device=key.public.key_id))
+        statement = s.LoginStatement(
             hosts=self.account.hosts,
             identity=identity,
             device=key.public.key_id,
             nonce=challenge.nonce,
             minute=now // 60,
         )
-        return await self.login(m.Login(statement=sign(labels.LOGIN, statement, key)))
+        return await self.login(s.Login(statement=sign(labels.LOGIN, statement, key)))
 
-    async def _log_in_with_root(self, account: RootAccount, now: int) -> m.RootSession:
+    async def _log_in_with_root(self, account: RootAccount, now: int) -> s.RootSession:
         root = account.root.public.key_id
-        challenge = await self.root_challenge(m.RootLoginRequest(root=root))
-        statement = m.RootLoginStatement(
+        challenge = await self.root_challenge(s.RootLoginRequest(root=root))
+        statement = s.RootLoginStatement(
             hosts=account.hosts, root=root, nonce=challenge.nonce, minute=now // 60
         )
-        return await self.root_login(m.RootLogin(statement=sign(labels.ROOT_LOGIN, statement, account.root)))
+        return await self.root_login(s.RootLogin(statement=sign(labels.ROOT_LOGIN, statement, account.root)))
 
 
 def _path(origin: str) -> str:

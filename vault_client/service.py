@@ -39,7 +39,8 @@ from crypto.signing import Envelope, SigningKey, key_id
 from crypto.statements import Head
 from crypto.trust_root import InstanceCard, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
-from crypto.wire.messages import Empty, IdentityQuery, RootSession, ShownChain
+from crypto.wire.messages import Empty, IdentityQuery, ShownChain
+from crypto.wire.sessions import RootSession
 from crypto.wire.vault_api import VaultApi
 from vault_client import kept_trust_roots, trust
 from vault_client.asking_keepers import AskedKeepers, Enough, Question

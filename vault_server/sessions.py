@@ -15,7 +15,7 @@ from crypto.errors import NotFound, Refusal, Unauthenticated
 from crypto.identity_state import IdentityState
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, VerifyKey, key_id, verify
-from crypto.wire.messages import (
+from crypto.wire.sessions import (
     Challenge,
     Login,
     LoginRequest,

@@ -12,6 +12,7 @@ from crypto.identity_links import FETCH_KEYRING, Chain
 from crypto.labels import SUITE
 from crypto.wire import messages as m
 from crypto.wire import passkeys as p
+from crypto.wire import sessions as s
 from vault_server.access_log import AccessLog
 from vault_server.cosigning import Cosigner
 from vault_server.erasures import Erasures
@@ -165,19 +166,19 @@ class VaultSession:
         """From which entry on a log's entries are there."""
         return await self._vault.pruning.beginning(query.origin)
 
-    async def challenge(self, query: m.LoginRequest) -> m.Challenge:
+    async def challenge(self, query: s.LoginRequest) -> s.Challenge:
         """A nonce to log in with."""
         return self._vault.sessions.challenge(query)
 
-    async def login(self, query: m.Login) -> m.Session:
+    async def login(self, query: s.Login) -> s.Session:
         """A session for one identity."""
         return await self._vault.sessions.login(query)
 
-    async def root_challenge(self, query: m.RootLoginRequest) -> m.Challenge:
+    async def root_challenge(self, query: s.RootLoginRequest) -> s.Challenge:
         """A nonce to log in with an identity's root."""
         return self._vault.sessions.challenge(query)
 
-    async def root_login(self, query: m.RootLogin) -> m.RootSession:
+    async def root_login(self, query: s.RootLogin) -> s.RootSession:
         """A short session for the identity whose root signed."""
         return await self._vault.sessions.root_login(query)
 

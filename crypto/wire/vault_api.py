@@ -14,6 +14,7 @@ import msgspec
 from crypto.identity_links import Chain
 from crypto.wire import messages as m
 from crypto.wire import passkeys as p
+from crypto.wire import sessions as s
 
 PREFIX = "/coffre/v1"
 
@@ -33,19 +34,19 @@ class VaultApi(Protocol):
         """From which entry on a log's entries are there, and what shows how old the others were."""
         ...
 
-    async def challenge(self, query: m.LoginRequest) -> m.Challenge:
+    async def challenge(self, query: s.LoginRequest) -> s.Challenge:
         """A nonce to log in with."""
         ...
 
-    async def login(self, query: m.Login) -> m.Session:
+    async def login(self, query: s.Login) -> s.Session:
         """A session for one identity."""
         ...
 
-    async def root_challenge(self, query: m.RootLoginRequest) -> m.Challenge:
+    async def root_challenge(self, query: s.RootLoginRequest) -> s.Challenge:
         """A nonce to log in with an identity's root."""
         ...
 
-    async def root_login(self, query: m.RootLogin) -> m.RootSession:
+    async def root_login(self, query: s.RootLogin) -> s.RootSession:
         """A short session for the identity whose root signed.
 
         It may ask for its own ``identity_chain``, and, while a use of the root for that stands in the directory, for
@@ -178,10 +179,10 @@ OPERATIONS = (
     Operation("version", m.Empty, m.Version, session=False),
     Operation("trust_roots", m.TrustRootQuery, m.TrustRootChain, session=False),
     Operation("log_beginning", m.LogQuery, m.LogBeginning, session=False),
-    Operation("challenge", m.LoginRequest, m.Challenge, session=False),
-    Operation("login", m.Login, m.Session, session=False),
-    Operation("root_challenge", m.RootLoginRequest, m.Challenge, session=False),
-    Operation("root_login", m.RootLogin, m.RootSession, session=False),
+    Operation("challenge", s.LoginRequest, s.Challenge, session=False),
+    Operation("login", s.Login, s.Session, session=False),
+    Operation("root_challenge", s.RootLoginRequest, s.Challenge, session=False),
+    Operation("root_login", s.RootLogin, s.RootSession, session=False),
     Operation(
         "publish_link",
         m.PublishLink,

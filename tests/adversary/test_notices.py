@@ -9,6 +9,7 @@ import pytest
 
 from crypto.errors import Malformed, Stale, TooLarge
 from crypto.wire import messages as m
+from crypto.wire import sessions as s
 from crypto.wire.notices import MAX_STREAM, NEWS, NOTHING
 from tests.adversary.story import Story
 from tests.adversary.test_answers import RawServer
@@ -252,7 +253,7 @@ async def heard(raw: RawServer) -> list[bool]:
     """What a client hears of a raw server's stream."""
     async with HttpTransport(raw.url) as transport:
         vault = HttpVault(transport)
-        vault._session = m.Session(token="x", until=1 << 40)
+        vault._session = s.Session(token="x", until=1 << 40)
         return [news async for news in vault.notices(m.Empty())]
 
 

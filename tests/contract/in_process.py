@@ -13,7 +13,7 @@ from crypto.receipt import AddCheckpoint
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import SigningKey, sign
 from crypto.trust_root import Accepted
-from crypto.wire import messages as m
+from crypto.wire import sessions as s
 from crypto.wire.keeper_api import KeeperCard
 from tests.contract.vault_story import Person
 from vault_server import instance as instances
@@ -102,11 +102,11 @@ class InProcess:
         return self.vault.for_session(await self.vault.sessions.authenticate(self._sessions[device]))
 
 
-async def log_in(service: InProcess, person: Person, **changes: Any) -> m.Session:
+async def log_in(service: InProcess, person: Person, **changes: Any) -> s.Session:
     """Log in over the API, with a statement that a test may change."""
     api = service.vault.for_session(None)
     device = person.device.public.key_id
-    challenge = await api.challenge(m.LoginRequest(identity=person.identity, device=device))
+    challenge = await api.challenge(s.LoginRequest(identity=person.identity, device=device))
     fields: dict[str, Any] = {
         "hosts": service.root.root.hosts,
         "identity": person.identity,
@@ -114,8 +114,8 @@ async def log_in(service: InProcess, person: Person, **changes: Any) -> m.Sessio
         "nonce": challenge.nonce,
         "minute": service.now() // 60,
     }
-    statement = m.LoginStatement(**(fields | changes))
-    return await api.login(m.Login(statement=sign(labels.LOGIN, statement, person.device)))
+    statement = s.LoginStatement(**(fields | changes))
+    return await api.login(s.Login(statement=sign(labels.LOGIN, statement, person.device)))
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from crypto import labels
 from crypto.signing import sign
 from crypto.trust_root import Accepted
-from crypto.wire import messages as m
+from crypto.wire import sessions as s
 from tests.contract.vault_story import Person
 from tests.support.instance import Instance
 from vault_client.http_transport import HttpTransport
@@ -42,15 +42,15 @@ class Live:
     async def token(self, person: Person) -> str:
         """The token of a session of its own."""
         api, device = await self.api(), person.device.public.key_id
-        challenge = await api.challenge(m.LoginRequest(identity=person.identity, device=device))
-        statement = m.LoginStatement(
+        challenge = await api.challenge(s.LoginRequest(identity=person.identity, device=device))
+        statement = s.LoginStatement(
             hosts=self.root.root.hosts,
             identity=person.identity,
             device=device,
             nonce=challenge.nonce,
             minute=self.now() // 60,
         )
-        return (await api.login(m.Login(statement=sign(labels.LOGIN, statement, person.device)))).token
+        return (await api.login(s.Login(statement=sign(labels.LOGIN, statement, person.device)))).token
 
 
 @asynccontextmanager

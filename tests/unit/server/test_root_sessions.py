@@ -11,6 +11,7 @@ from crypto.identity_links import FETCH_KEYRING, RotateRoot, UseRoot, root_use
 from crypto.signing import SigningKey, sign
 from crypto.statements import part_hash
 from crypto.wire import messages as m
+from crypto.wire import sessions as s
 from tests.contract.in_process import CosigningKeeper, InProcess, serving
 from tests.contract.record_story import founded
 from tests.contract.vault_story import Person, World, fresh
@@ -18,10 +19,10 @@ from vault_server.sessions import ROOT_SESSION_SECONDS
 from vault_server.vault import VaultSession
 
 
-async def session(running: InProcess, root: SigningKey, /, **changes: Any) -> m.RootSession:
+async def session(running: InProcess, root: SigningKey, /, **changes: Any) -> s.RootSession:
     """Log in with a root, by a statement that a test may change."""
     api, name = running.vault.for_session(None), root.public.key_id
-    nonce = (await api.root_challenge(m.RootLoginRequest(root=name))).nonce
+    nonce = (await api.root_challenge(s.RootLoginRequest(root=name))).nonce
     fields: dict[str, Any] = {
         "hosts": running.root.root.hosts,
         "root": name,
@@ -30,7 +31,7 @@ async def session(running: InProcess, root: SigningKey, /, **changes: Any) -> m.
     }
     label, key = changes.pop("label", labels.ROOT_LOGIN), changes.pop("key", root)
     return await api.root_login(
-        m.RootLogin(statement=sign(label, m.RootLoginStatement(**(fields | changes)), key))
+        s.RootLogin(statement=sign(label, s.RootLoginStatement(**(fields | changes)), key))
     )
 
 
@@ -89,11 +90,11 @@ async def test_nobody_logs_in_with_a_key_that_is_no_root(running: InProcess, wor
         with pytest.raises(Unauthenticated, match="not signed by the kit in force"):
             await session(running, key)
     name = other.root.public.key_id
-    nonce = running.vault.sessions.challenge(m.RootLoginRequest(root=name)).nonce
+    nonce = running.vault.sessions.challenge(s.RootLoginRequest(root=name)).nonce
     with pytest.raises(Unauthenticated):
         await session(running, person.root, nonce=nonce)
     nonce = running.vault.sessions.challenge(
-        m.LoginRequest(identity=person.identity, device=person.root.public.key_id)
+        s.LoginRequest(identity=person.identity, device=person.root.public.key_id)
     ).nonce
     with pytest.raises(Unauthenticated):
         await session(running, person.root, nonce=nonce)

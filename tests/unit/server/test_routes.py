@@ -14,6 +14,7 @@ import structlog
 from crypto.encoding import decode, encode
 from crypto.errors import NotFound, Unauthenticated
 from crypto.wire import messages as m
+from crypto.wire import sessions as s
 from crypto.wire.problems import MEDIA_TYPE, Problem, error_of
 from crypto.wire.vault_api import OPERATIONS, PREFIX
 from tests.contract.grant_story import granted
@@ -201,13 +202,13 @@ async def test_a_fault_says_nothing(
 ) -> None:
     """A fault of the server is a problem document without details, and a line without values."""
 
-    async def broken(_: m.LoginRequest) -> m.Challenge:
+    async def broken(_: s.LoginRequest) -> s.Challenge:
         raise RuntimeError("a secret value")
 
     monkeypatch.setattr(running.vault.sessions, "challenge", broken)
     monkeypatch.setattr("vault_server.vault.VaultSession.challenge", lambda _, query: broken(query))
     with structlog.testing.capture_logs() as lines:
-        answer = await ask(http, "challenge", m.LoginRequest(identity=fresh(), device=fresh()))
+        answer = await ask(http, "challenge", s.LoginRequest(identity=fresh(), device=fresh()))
     assert problem(answer).status == 500
     assert "secret value" not in answer.text + str(lines)
     assert [line["kind"].startswith("RuntimeError at ") for line in lines if line["event"] == "a fault"] == [

@@ -5,6 +5,7 @@ import pytest
 from crypto.errors import Unauthenticated
 from crypto.identity_links import RevokeDevice
 from crypto.wire import messages as m
+from crypto.wire import sessions as s
 from tests.contract.in_process import CosigningKeeper, InProcess, log_in
 from tests.contract.vault_story import Person, World, fresh
 
@@ -50,7 +51,7 @@ async def test_a_nonce_counts_once_and_for_two_minutes(
     """A statement cannot be sent again, nor kept for later."""
     person = await world.person()
     device = person.device.public.key_id
-    query = m.LoginRequest(identity=person.identity, device=device)
+    query = s.LoginRequest(identity=person.identity, device=device)
     nonce = running.vault.sessions.challenge(query).nonce
     running.vault.sessions._nonces.give(fresh(), query)
     await _log_in_with(running, person, nonce)
