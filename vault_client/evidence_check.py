@@ -13,9 +13,10 @@ from crypto.checkpoint import Checkpoint, claimed_origin, cosignatures, open_che
 from crypto.errors import BadSignature, NotPermitted, NotProven, Refusal
 from crypto.evidence import AnyEvidence, DisclosedKey, Evidence, Finding, read_evidence
 from crypto.identity_chain import Known, known_at
-from crypto.signing import Envelope, verify
+from crypto.signing import Envelope, key_id, read, verify, verify_keys
 from crypto.statements import Head, RootRef
 from crypto.trust_root import Keeper, TrustRoot
+from crypto.wire.keeper_api import IdentityHead
 from vault_client import trust
 
 
@@ -23,20 +24,20 @@ from vault_client import trust
 class ShownHead:
     """A head that the log signed.
 
-    ``times``: when keepers cosigned it, by key id, and ``names``: what they are called. ``quorum``: when those did who
-    witness it; empty where they are too few.
+    ``times``: when keepers cosigned it, by key id, and ``keepers``: who they are, by the trust root it is judged by.
+    ``quorum``: when those did who witness it; empty where they are too few.
     """
 
     head: Checkpoint
     times: dict[bytes, int]
-    names: dict[bytes, str]
+    keepers: dict[bytes, Keeper]
     quorum: tuple[int, ...]
 
     @property
-    def confirmed(self) -> dict[str, int]:
-        """Which keepers cosigned it, and when: of two with one name, the one who did so last."""
-        in_order = sorted(self.times.items(), key=lambda each: each[1])
-        return {self.names[key]: time for key, time in in_order}
+    def confirmed(self) -> list[tuple[Keeper, int]]:
+        """Which keepers cosigned it, and when, by name."""
+        who = [(self.keepers[key], time) for key, time in self.times.items()]
+        return sorted(who, key=lambda each: (each[0].name, each[1]))
 
     @property
     def as_head(self) -> Head:
@@ -86,6 +87,19 @@ class CheckedEvidence:
             if shown.chain.identity == identity:
                 return trust.believe_chain(self.root, shown, at)
         raise NotProven("The evidence does not show the keys of somebody it names. It was not believed.")
+
+    def vouched(self) -> list[tuple[Keeper, IdentityHead]]:
+        """What keepers of the newest trust root signed of the chains shown. Raises BadSignature, or Malformed.
+
+        It may contradict the chain, or what another keeper signed: that is for the proofs.
+        """
+        keepers = {key_id(keeper.cosigning_key): keeper for keeper in self.root.keepers}
+        keys = verify_keys(*(keeper.cosigning_key for keeper in self.root.keepers))
+        said = []
+        for envelope in (each for shown in self.finding.people for each in shown.heads):
+            word = read(envelope, labels.IDHEAD, IdentityHead, keys)
+            said += [(keepers[key], word) for key in envelope.signers]
+        return said
 
 
 def check_evidence(data: bytes, card: RootRef | None) -> CheckedEvidence:
@@ -164,11 +178,11 @@ def _head(roots: list[TrustRoot], note: bytes) -> ShownHead:
             head = open_checkpoint(note, root.log_key_of(origin))
         except (BadSignature, NotPermitted):
             continue
-        names = {keeper.cosigner.key.key_id: keeper.name for keeper in root.keepers}
-        times = cosignatures(note, [keeper.cosigner for keeper in root.keepers])
+        keepers = {keeper.cosigner.key.key_id: keeper for keeper in root.keepers}
+        times = cosignatures(note, [keeper.cosigner for keeper in keepers.values()])
         try:
             quorum = trust.quorum_times(root, note)
         except Refusal:
             quorum = []
-        return ShownHead(head, times, names, tuple(quorum))
+        return ShownHead(head, times, keepers, tuple(quorum))
     raise BadSignature("Evidence shows a head that the service did not sign. It was not believed.")

@@ -17,10 +17,9 @@ from crypto.grants import GrantEvent
 from crypto.locators import Locator
 from crypto.requests import AccessRequest, check_request, read_request
 from crypto.secret_bytes import SecretBytes
-from crypto.signing import Envelope, VerifyKey, read, verify, verify_keys
+from crypto.signing import Envelope, VerifyKey, verify
 from crypto.statements import Head, View
 from crypto.vault_links import End, Genesis, Rotate, VaultLink, scan_key_commitment, vault_id
-from crypto.wire.keeper_api import IdentityHead
 from vault_client.evidence_check import CheckedEvidence, ShownHead
 
 # What people read
@@ -28,9 +27,7 @@ TWO_HEADS = (
     "PROVEN: the service signed two heads of one log that contradict each other. Neither goes on from the other: entries were "
     "changed, left out or shown to some and not to others. No honest service signs both."
 )
-SHRUNK = (
-    "PROVEN: a keeper confirmed a smaller log after a larger one. No honest keeper that has its store does."
-)
+SHRUNK = "PROVEN: a smaller log was confirmed after a larger one by {keepers}. No honest keeper that has its store does that."
 TWO_DIRECTORIES = "PROVEN: keepers signed two heads of the directory that contradict each other. No honest keepers sign both."
 ANOTHER_LOG = (
     "PROVEN: a device signed that it had seen a log which this one does not go on from. Either the service showed two logs, or "
@@ -265,20 +262,17 @@ def _rollback(checked: CheckedEvidence) -> list[str]:
     if pair is None or pair[0].head.size == pair[1].head.size:
         return []
     small, big = pair
-    both = small.times.keys() & big.times.keys()
-    return [SHRUNK] if any(small.times[key] > big.times[key] for key in both) else []
+    later = [key for key in small.times.keys() & big.times.keys() if small.times[key] > big.times[key]]
+    names = sorted(small.keepers[key].name for key in later)
+    return [SHRUNK.format(keepers=", ".join(names))] if later else []
 
 
 def _two_directories(checked: CheckedEvidence) -> list[str]:
     if checked.finding.entries:
         return _another_log(checked)
-    keys = verify_keys(*(keeper.cosigning_key for keeper in checked.root.keepers))
     origin = checked.root.directory_origin
     heads: set[Head] = {shown.as_head for shown in checked.heads if shown.head.origin == origin}
-    for shown in checked.finding.people:
-        for envelope in shown.heads:
-            said = read(envelope, labels.IDHEAD, IdentityHead, keys)
-            heads |= {said.head} if said.origin == origin else set()
+    heads |= {said.head for _, said in checked.vouched() if said.origin == origin}
     is_forked = any(one.size == other.size for one, other in combinations(heads, 2))
     return [TWO_DIRECTORIES] if is_forked else []
 

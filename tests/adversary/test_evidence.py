@@ -1,7 +1,10 @@
 """Evidence: each alarm's file, judged by somebody who has nothing but the file and the service's card."""
 
 import time
+from argparse import Namespace
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -27,13 +30,15 @@ from tests.adversary.test_audit import forged_link, slot_of
 from tests.adversary.test_links_elsewhere import refused_grant
 from tests.interop import evidence_second
 from vault_client import evidence_proofs as proofs
+from vault_client.commands import evidence as commands
+from vault_client.commands.output import Screen
 from vault_client.evidence_check import CheckedEvidence, check_evidence
 from vault_client.evidence_files import evidence_files
 from vault_client.seen_heads import SeenHeads
 
 NAMES = {
     proofs.TWO_HEADS: "two heads",
-    proofs.SHRUNK: "shrunk",
+    proofs.SHRUNK.format(keepers="keeper-1"): "shrunk",
     proofs.TWO_DIRECTORIES: "two directories",
     proofs.ANOTHER_LOG: "another log",
     proofs.NOT_SIGNED: "not signed",
@@ -320,11 +325,46 @@ async def test_a_step_back_is_kept(story: Story) -> None:
     forged.show_to(story.patient_vault)
     with story.refused(NotProven):
         await story.patient.log()
-    assert proven(story, "ROLLBACK") == [proofs.SHRUNK]
+    (keeper,) = story.patient.service.root.keepers
+    assert proven(story, "ROLLBACK") == [proofs.SHRUNK.format(keepers=keeper.name)]
     forged.age = 200
     with story.refused(NotProven):
         await story.patient.log()
     assert proven(story, "ROLLBACK") == []
+
+
+async def test_whoever_confirmed_or_vouched_is_named(
+    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A third person is told which keepers signed each head, and each word about somebody's keys, and who runs them."""
+    entries = await ForgedEntries.begin(story)
+    forged = await request(story, key=SigningKey.generate())
+    entries.add(forged, slot_two=slot_of(forged))
+    await entries.alarms()
+    data, (keeper,) = only(story, "FORGED_READ"), story.patient.service.root.keepers
+    who = commands.BESIDE.format(name=keeper.name, operator=keeper.operator)
+    finding = read_evidence(data)[0].finding
+    shown = await said_of(tmp_path, data, capsys)
+    assert shown.count(f"that head, by {who}.") == len(finding.notes)
+    assert shown.count(f"by {who}.") == len(finding.notes) + len(finding.people)
+    nobody = rewritten(story, data, with_finding(people=()))
+    assert "VOUCHED" not in await said_of(tmp_path, nobody, capsys)
+    (known,) = (each for each in finding.people if each.chain.identity == read_request(forged).identity)
+    lied = msgspec.structs.replace(
+        known, heads=(sign(labels.IDHEAD, decode(known.heads[0].body, IdentityHead), SigningKey.generate()),)
+    )
+    assert "VOUCHED" not in await said_of(
+        tmp_path, rewritten(story, data, with_finding(people=(lied,))), capsys
+    )
+
+
+async def said_of(folder: Path, data: bytes, capsys: pytest.CaptureFixture[str]) -> str:
+    """What ``coffre evidence verify`` says of a file."""
+    file = folder / "evidence.json"
+    file.write_bytes(data)
+    with suppress(NotProven):
+        await commands.verify(Namespace(file=file, card=None), Screen(as_json=False))
+    return capsys.readouterr().out
 
 
 async def test_no_byte_of_a_file_can_be_changed(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,11 @@ def test_the_demo_holds_and_everything_comes_back(tmp_path: Path) -> None:
     ]
     for each in result["evidence"]:
         card = keep / "server" / "instance-card.json"
-        assert coffre("evidence", "verify", keep / "evidence" / each["file"], "--card", card)[0] == 0
+        code, checked, _ = coffre("evidence", "verify", keep / "evidence" / each["file"], "--card", card)
+        assert code == 0
+        confirmed = [named for head in checked["heads"] for named in head["confirmed"]]
+        assert {named["keeper"] for named in confirmed} == {f"keeper-{n}" for n in range(1, 5)}
+        assert all(named["independent"] and named["operator"] for named in confirmed)
     assert result["log"]["alarms"] == []
     assert {each["kind"] for each in result["log"]["entries"]} == {
         "access",

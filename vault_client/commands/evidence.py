@@ -8,13 +8,18 @@ from languages.catalogue import spoken
 from vault_client.commands.output import Screen, counted, moment
 
 if TYPE_CHECKING:
+    from crypto.trust_root import Keeper
+    from crypto.wire.keeper_api import IdentityHead
     from vault_client.commands import Subcommands
     from vault_client.evidence_check import CheckedEvidence
 
 # What people read
 ABOUT = "The file is about the alarm {code} in the log {origin}."
 HEAD = "SIGNED by the service: a head of {origin} with {entries}, root {id}."
-CONFIRMED = "CONFIRMED by the keeper {name} at {time} UTC: that head."
+CONFIRMED = "CONFIRMED at {time} UTC: that head, by {keeper}."
+VOUCHED = "VOUCHED FOR in {origin} with {entries}, root {root}: the keys of {id}, by {keeper}."
+APART = "the keeper {name}, run by {operator} (independent, by the word of the service's operator)"
+BESIDE = "the keeper {name}, run by {operator} (not independent, by the word of the service's operator)"
 NOT_WITNESSED = "Too few keepers confirmed that head for anybody to go by it."
 INSIDE = "IN THE LOG, under the first head: entry {index}."
 NOT_INSIDE = "Entry {index} is shown without proof that it is in the log."
@@ -31,7 +36,7 @@ NOTHING_PROVEN = (
 )
 KEY_WOULD_PROVE = "It would be proven if the patient disclosed the scan key of the record: coffre patient log --evidence DIR --disclose-keys"
 CLAIMED = "CLAIMED only, at {time} UTC, by the device of {id} that signed this file: {text}"
-CLAIMED_BY_KEEPER = "CLAIMED only, at {time} UTC, by the keeper {name}, which signed this file: {text}"
+CLAIMED_BY_KEEPER = "CLAIMED only, at {time} UTC, by {keeper}, which signed this file: {text}"
 SERVICE = "It is about the service of the trust root {digest}, at {hosts}."
 COMPARE = "Compare that with the service's card, or name the card: --card FILE."
 PINNED = "That is the one on the card."
@@ -72,7 +77,7 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
         screen.say(sentence)
     time = moment(finding.time)
     if isinstance(checked.author, Keeper):
-        screen.say(CLAIMED_BY_KEEPER.format(time=time, name=checked.author.name, text=finding.text))
+        screen.say(CLAIMED_BY_KEEPER.format(time=time, keeper=_who(checked.author), text=finding.text))
     else:
         author = checked.author.ref.identity.hex()[:8]
         screen.say(CLAIMED.format(time=time, id=author, text=finding.text))
@@ -100,7 +105,7 @@ def described(checked: "CheckedEvidence") -> dict[str, Any]:
                 "origin": shown.head.origin,
                 "size": shown.head.size,
                 "root": shown.head.root.hex(),
-                "confirmed": shown.confirmed,
+                "confirmed": [{**_keeper(keeper), "time": time} for keeper, time in shown.confirmed],
                 "witnessed": shown.is_witnessed,
             }
             for shown in checked.heads
@@ -113,8 +118,36 @@ def described(checked: "CheckedEvidence") -> dict[str, Any]:
             }
             for entry in checked.finding.entries
         ],
+        "vouched": [
+            {
+                **_keeper(keeper),
+                "identity": said.identity.hex(),
+                "size": said.head.size,
+                "root": said.head.root.hex(),
+            }
+            for keeper, said in _vouched(checked)
+        ],
         "keys_disclosed": len(checked.keys),
     }
+
+
+def _keeper(keeper: "Keeper") -> dict[str, Any]:
+    return {"keeper": keeper.name, "operator": keeper.operator, "independent": keeper.independent}
+
+
+def _who(keeper: "Keeper") -> str:
+    """A keeper as the trust root names it."""
+    return (APART if keeper.independent else BESIDE).format(name=keeper.name, operator=keeper.operator)
+
+
+def _vouched(checked: "CheckedEvidence") -> "list[tuple[Keeper, IdentityHead]]":
+    """Nothing where what is shown of people does not hold: then it proves nothing either."""
+    from crypto.errors import Refusal
+
+    try:
+        return checked.vouched()
+    except Refusal:
+        return []
 
 
 def _author(checked: "CheckedEvidence") -> str:
@@ -128,10 +161,14 @@ def _show_heads(screen: Screen, checked: "CheckedEvidence") -> None:
     for shown in checked.heads:
         entries = counted(shown.head.size, "entry", "entries")
         screen.say(HEAD.format(origin=shown.head.origin, entries=entries, id=shown.head.root.hex()[:16]))
-        for name, time in sorted(shown.confirmed.items()):
-            screen.say(CONFIRMED.format(name=name, time=moment(time)))
+        for keeper, time in shown.confirmed:
+            screen.say(CONFIRMED.format(keeper=_who(keeper), time=moment(time)))
         if not shown.is_witnessed:
             screen.say(NOT_WITNESSED)
+    for keeper, said in _vouched(checked):
+        entries = counted(said.head.size, "entry", "entries")
+        told = {"origin": said.origin, "root": said.head.root.hex()[:16], "id": said.identity.hex()[:8]}
+        screen.say(VOUCHED.format(entries=entries, keeper=_who(keeper), **told))
 
 
 def _show_entries(screen: Screen, checked: "CheckedEvidence") -> None:
