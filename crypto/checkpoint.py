@@ -228,15 +228,6 @@ def cosignatures(note: bytes, cosigners: Iterable[CosignerKey]) -> dict[bytes, i
     return times
 
 
-def dated_together(times: Iterable[int], needed: int) -> list[int] | None:
-    """The newest ``needed`` of ``times`` that lie within ten minutes of each other, if there are so many."""
-    dated = sorted(times)
-    for first in range(len(dated) - needed, -1, -1):
-        if dated[first + needed - 1] - dated[first] <= TEN_MINUTES:
-            return dated[first : first + needed]
-    return None
-
-
 def add_cosignature(note: bytes, answer: bytes, cosigner: CosignerKey) -> bytes:
     """``note`` with the newest line by ``cosigner``, of those it has and those of the cosigner's ``answer``.
 

@@ -3,8 +3,9 @@
 Without that, a server could call gone what it would rather not show. See docs/format/tree.md.
 """
 
-from crypto.checkpoint import Checkpoint, cosignatures, dated_together, open_checkpoint
+from crypto.checkpoint import Checkpoint, open_checkpoint
 from crypto.errors import NotProven
+from crypto.quorum import quorum_times
 from crypto.tiles import WIDTH
 from crypto.trust_root import TrustRoot
 
@@ -20,8 +21,7 @@ def check_beginning(root: TrustRoot, origin: str, minimum: int, note: bytes, now
     BadSignature, or NotProven when a quorum of keepers has not dated it so, or it has fewer than ``minimum`` leaves.
     """
     checkpoint = open_checkpoint(note, root.log_key_of(origin))
-    times = dated_together(cosignatures(note, root.cosigners).values(), root.policy.k)
-    if times is None or now - max(times) < RETENTION:
+    if now - max(quorum_times(root, note)) < RETENTION:
         raise NotProven(
             "Entries of the log are not shown, and not shown to be over three years old either. Nothing was believed."
         )

@@ -51,6 +51,17 @@ class Policy(Body, frozen=True):
     n: Positive
 
 
+def policy_of(count: int) -> Policy:
+    """How many of ``count`` keepers must sign. Raises NotPermitted for a number that no policy is for."""
+    for k, n in POLICIES:
+        if n == count:
+            return Policy(k=k, n=n)
+    raise NotPermitted(
+        f"A service cannot have this number of keepers: {count}. Nothing was made or started. Name 1 keeper, which must "
+        "sign; or 4, of which 3 must sign; or 5, of which 4; or 7, of which 5."
+    )
+
+
 class Keeper(Body, frozen=True):
     """One keeper, as the trust root names it."""
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from crypto.checkpoint import AHEAD, open_checkpoint
 from crypto.errors import CoffreError, Stale
-from vault_client import trust
+from crypto.quorum import quorum_times
 from vault_client.service import Service
 
 # Seconds after which an idle log is confirmed again, with half a minute for that.
@@ -21,7 +21,7 @@ async def check_clock(service: Service) -> None:
     with suppress(CoffreError):
         note = await service.api.checkpoint(origin)
         open_checkpoint(note, service.root.log_key_of(origin))
-        age = service.now() - max(trust.quorum_times(service.root, note))
+        age = service.now() - max(quorum_times(service.root, note))
     minutes = abs(age) // 60
     if age > CONFIRMED_WITHIN:
         raise Stale(

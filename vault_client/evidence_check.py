@@ -13,6 +13,7 @@ from crypto.checkpoint import Checkpoint, claimed_origin, cosignatures, open_che
 from crypto.errors import BadSignature, NotPermitted, NotProven, Refusal
 from crypto.evidence import AnyEvidence, DisclosedKey, Evidence, Finding, read_evidence
 from crypto.identity_chain import Known, known_at
+from crypto.quorum import quorum_times
 from crypto.signing import Envelope, key_id, read, verify, verify_keys
 from crypto.statements import Head, RootRef
 from crypto.trust_root import Keeper, TrustRoot
@@ -181,7 +182,7 @@ def _head(roots: list[TrustRoot], note: bytes) -> ShownHead:
         keepers = {keeper.cosigner.key.key_id: keeper for keeper in root.keepers}
         times = cosignatures(note, [keeper.cosigner for keeper in keepers.values()])
         try:
-            quorum = trust.quorum_times(root, note)
+            quorum = quorum_times(root, note)
         except Refusal:
             quorum = []
         return ShownHead(head, times, keepers, tuple(quorum))

@@ -16,12 +16,12 @@ from crypto.erasures import check_erasure, latest_named, read_erasure
 from crypto.errors import BrokenChain, NotProven, Refusal
 from crypto.exports import CHECKPOINT, ENTRIES, ExportedEntry, ExportedGrant, ExportManifest
 from crypto.merkle import leaf_hash, verify_inclusion
+from crypto.quorum import quorum_times
 from crypto.requests import AccessRequest, check_request, read_request
 from crypto.signing import Envelope
 from crypto.tiles import WIDTH
 from crypto.trust_root import TrustRoot
 from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Tombstone, VaultLink
-from vault_client import trust
 from vault_client.audit_report import ERASED, FOUNDED, Entry, Kind, change_of
 from vault_client.export_files import ExportFiles, read_lines, read_whole
 from vault_client.exported_chain import ExportedChain, Identities, is_link
@@ -40,7 +40,7 @@ def read_checkpoint(files: ExportFiles, root: TrustRoot, manifest: ExportManifes
         raise NotProven(
             "The log's head in an export is older than what is said of the log. It was not believed."
         )
-    return checkpoint, max(trust.quorum_times(root, note))
+    return checkpoint, max(quorum_times(root, note))
 
 
 class ExportedLog:

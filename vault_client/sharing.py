@@ -5,14 +5,14 @@ import secrets
 from collections.abc import Sequence
 
 from crypto import labels
-from crypto.checkpoint import dated_together
 from crypto.errors import CoffreError, NotPermitted, NotProven
 from crypto.grants import Act
 from crypto.locators import end_tag
+from crypto.quorum import dated_together
 from crypto.sealed import shares
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import read, verify_keys
-from crypto.trust_root import POLICIES
+from crypto.trust_root import policy_of
 from crypto.vault_links import End
 from crypto.wire.cards import IdentityCard
 from crypto.wire.keeper_api import EndAcknowledgement, EndPost, KeeperApi
@@ -152,9 +152,7 @@ class Sharing:
         """Have the grant's keepers, also those that have retired since, acknowledge the end at once. Whether a quorum did."""
         gid, origin = grant.entry.gid, self._replica.origin
         blobs = {blob.keeper: blob for blob in grant.blobs}
-        needed = {n: k for k, n in POLICIES}.get(len(blobs))
-        if needed is None:
-            return False
+        needed = policy_of(len(blobs)).k
 
         async def post(name: bytes, keeper: KeeperApi) -> int:
             answer = await keeper.end(EndPost(origin=origin, gid=gid, blob=blobs[name], tag=tag))

@@ -10,19 +10,13 @@ from itertools import combinations
 
 from crypto import labels, trust_root
 from crypto.access_log import Leaf, Outcome
-from crypto.checkpoint import (
-    AHEAD,
-    TEN_MINUTES,
-    Checkpoint,
-    cosignatures,
-    dated_together,
-    open_checkpoint,
-)
+from crypto.checkpoint import AHEAD, TEN_MINUTES, Checkpoint, open_checkpoint
 from crypto.encoding import Body, Bytes32, Natural, ShortText
 from crypto.errors import NotPermitted, NotProven, Stale
 from crypto.identity_chain import Known, fold, known_at
 from crypto.identity_links import Chain
 from crypto.merkle import EMPTY_ROOT, verify_consistency
+from crypto.quorum import quorum_times
 from crypto.signing import Envelope, read, verify_keys
 from crypto.statements import Head, IdentityRef
 from crypto.trust_root import Accepted, Keeper, TrustRoot
@@ -98,21 +92,6 @@ def believe_note(root: TrustRoot, origin: str, note: bytes, now: int) -> Believe
     than five minutes ahead of ``now``.
     """
     return _believe_cosigned(root, open_checkpoint(note, root.log_key_of(origin)), note, now)
-
-
-def quorum_times(root: TrustRoot, note: bytes, now: int | None = None) -> list[int]:
-    """The times of a quorum of cosignatures on ``note``, dated within ten minutes of each other. Raises NotProven.
-
-    One that is not dated over five minutes after ``now``, if there is: a keeper that dates ahead spoils nothing for the others.
-    """
-    dated = cosignatures(note, root.cosigners).values()
-    by_now = [time for time in dated if now is None or time - now <= AHEAD]
-    together = dated_together(by_now, root.policy.k) or dated_together(dated, root.policy.k)
-    if together is None:
-        raise NotProven(
-            "A log head lacks the keepers' signatures. It was not believed, and nothing was opened."
-        )
-    return together
 
 
 def believe_logged(

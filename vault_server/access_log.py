@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from crypto import access_log as entries
-from crypto.checkpoint import TEN_MINUTES, Checkpoint, cosignatures, dated_together
+from crypto.checkpoint import TEN_MINUTES, Checkpoint
 from crypto.errors import Damaged, NotFound, NotProven, Unreachable
 from crypto.merkle import EMPTY_ROOT, HASH_SIZE, SubtreeHash, inclusion_path, leaf_hash
+from crypto.quorum import quorum_times
 from crypto.receipt import Receipt
 from crypto.statements import Head, View
 from crypto.tiles import WIDTH, encode_bundle, parse_tile_path
@@ -190,9 +191,8 @@ class AccessLog:
 
     def cosigned_ahead(self, origin: str) -> int:
         """How many seconds the keepers' time in a confirmed log is ahead of this server's clock; negative: behind."""
-        times = cosignatures(self.checkpoint(origin), self._instance.root.cosigners).values()
-        together = dated_together(times, self._instance.cosignatures_needed) or times
-        return max(together) - int(self._clock())
+        times = quorum_times(self._instance.root, self.checkpoint(origin))
+        return max(times) - int(self._clock())
 
     async def tile(self, origin: str, path: str) -> bytes:
         """A tile or entry bundle. Raises Malformed for a path that is not one, NotFound for what is not there."""

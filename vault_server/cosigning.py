@@ -18,10 +18,10 @@ from crypto.checkpoint import (
     CosignerKey,
     add_cosignature,
     cosignatures,
-    dated_together,
 )
 from crypto.errors import CoffreError, Damaged, Refusal, Stale, Unreachable
 from crypto.merkle import SubtreeHash, consistency_path
+from crypto.quorum import dated_together
 from crypto.receipt import AddCheckpoint
 from languages.catalogue import spoken
 from languages.wrapping import wrapped

@@ -9,10 +9,11 @@ from contextlib import asynccontextmanager
 
 from crypto import trust_root
 from crypto.access_log import Disclosure
-from crypto.checkpoint import cosignatures, dated_together, open_checkpoint
+from crypto.checkpoint import open_checkpoint
 from crypto.encoding import Body, decode, encode
 from crypto.errors import Malformed, NotProven, Refusal
 from crypto.locators import directory_slot
+from crypto.quorum import quorum_times
 from crypto.receipt import Receipt
 from crypto.signing import Envelope
 from crypto.statements import Head, View
@@ -33,7 +34,6 @@ class DirectoryClient:
     def __init__(self, client: HttpClient, accepted: Accepted) -> None:
         self._client, self.accepted = client, accepted
         self._key = self.root.log_key_of(self.root.directory_origin)
-        self._keepers = self.root.cosigners
 
     @property
     def root(self) -> TrustRoot:
@@ -44,7 +44,7 @@ class DirectoryClient:
         """What a signer of this moment has seen: the directory's newest head. Raises NotProven."""
         note = _body(await self._client.get("/coffre/directory/checkpoint", MAX_ANSWER))
         checkpoint = open_checkpoint(note, self._key)
-        self._check_cosigned(note)
+        quorum_times(self.root, note)
         head = Head(size=checkpoint.size, root=checkpoint.root)
         return View(trust_root=self.accepted.ref, dir=head, seen=head)
 
@@ -59,7 +59,7 @@ class DirectoryClient:
         try:
             receipt = Receipt.decode(logged.receipt)
             receipt.verify(shown.leaf(envelope).to_bytes(), self._key)
-            self._check_cosigned(receipt.note)
+            quorum_times(self.root, receipt.note)
             place = (shown.index, directory_slot(self._key.name, identity, n), "accepted")
             if (receipt.index, shown.slot_one, shown.part.outcome) != place:
                 raise NotProven("A log entry stands elsewhere than it should. It was not believed.")
@@ -69,10 +69,6 @@ class DirectoryClient:
                 "Ask for a new card, which shows it if it does, and find out why the server gives no proof."
             ) from None
         return shown
-
-    def _check_cosigned(self, note: bytes) -> None:
-        if dated_together(cosignatures(note, self._keepers).values(), self.root.policy.k) is None:
-            raise NotProven("Too few keepers cosigned the directory's head. Nothing was published.")
 
 
 @asynccontextmanager

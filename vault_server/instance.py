@@ -15,8 +15,7 @@ from crypto.errors import Conflict, Damaged, Malformed, NotPermitted
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import RootRef
-from crypto.trust_root import InstanceCard, Keeper, Registrar, TrustRoot
-from vault_server.keeper_cards import policy_of
+from crypto.trust_root import InstanceCard, Keeper, Registrar, TrustRoot, policy_of
 from vault_server.settings import Settings
 from vault_server.store.files import make_folder, read_whole, write_durably
 from vault_server.version import VERSION

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crypto.encoding import decode
 from crypto.errors import NotPermitted
-from crypto.trust_root import POLICIES, Keeper, Policy
+from crypto.trust_root import Keeper, policy_of
 from crypto.wire.keeper_api import KeeperCard
 from vault_server.http_client import check_url
 from vault_server.store.files import read_whole
@@ -43,17 +43,6 @@ def read_keepers(cards: Sequence[Path], independent: Collection[str] = ()) -> tu
                 f"No keeper is called {name}. Nothing was made or started. The cards name: {', '.join(sorted(names))}."
             )
     return keepers
-
-
-def policy_of(count: int) -> Policy:
-    """How many of ``count`` keepers must sign. Raises NotPermitted for a number that no policy is for."""
-    for k, n in POLICIES:
-        if n == count:
-            return Policy(k=k, n=n)
-    raise NotPermitted(
-        f"A service cannot have this number of keepers: {count}. Nothing was made or started. Name 1 keeper, which must "
-        "sign; or 4, of which 3 must sign; or 5, of which 4; or 7, of which 5."
-    )
 
 
 def read_card(path: Path) -> KeeperCard:

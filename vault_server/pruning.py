@@ -6,9 +6,9 @@ how old it is: clients and keepers believe no beginning without it. The director
 
 from collections.abc import Callable
 
-from crypto.checkpoint import Checkpoint, cosignatures, dated_together
 from crypto.errors import Refusal
 from crypto.pruning import DAY, RETENTION, check_beginning
+from crypto.quorum import quorum_times
 from crypto.tiles import WIDTH
 from crypto.trust_root import TrustRoot
 from crypto.wire import messages as m
@@ -54,17 +54,13 @@ class Pruning:
     async def run(self) -> None:
         """Keep a head of the day of every shard, and destroy what is older than it is kept."""
         for log in self._log.shards:
-            if log.published is not None:
-                head = self._dated(log.published.head, log.published.note)
-                if head is not None:
-                    await self._writer.run(
-                        lambda transaction: dated_heads.keep(transaction, log.origin, head, DAY)  # noqa: B023
-                    )
+            if log.published is not None and log.published.head.size:
+                size, note = log.published.head.size, log.published.note
+                head = DatedHead(size, max(quorum_times(self._root, note)), note)
+                await self._writer.run(
+                    lambda transaction: dated_heads.keep(transaction, log.origin, head, DAY)  # noqa: B023
+                )
             await self._prune(log.origin, log.durable.size)
-
-    def _dated(self, head: Checkpoint, note: bytes) -> DatedHead | None:
-        times = dated_together(cosignatures(note, self._root.cosigners).values(), self._root.policy.k)
-        return None if times is None or not head.size else DatedHead(head.size, max(times), note)
 
     async def _prune(self, origin: str, size: int) -> None:
         now = int(self._clock())

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import msgspec
 
 from crypto.errors import NotPermitted
-from crypto.trust_root import Accepted, Keeper, Registrar, TrustRoot
+from crypto.trust_root import Accepted, Keeper, Registrar, TrustRoot, policy_of
 from crypto.wire.keeper_api import KeeperCard
 from vault_server.http_client import check_url
-from vault_server.keeper_cards import as_keeper, policy_of
+from vault_server.keeper_cards import as_keeper
 from vault_server.version import VERSION
 
 DAY = 24 * 3600

@@ -16,7 +16,6 @@ from crypto.checkpoint import (
     claimed_origin,
     cosign,
     cosignatures,
-    dated_together,
     open_checkpoint,
     open_note,
     parse_base64,
@@ -421,13 +420,3 @@ def test_what_cannot_stand_in_a_note_is_not_signed(text):
     """A text that would not be read back as it was is refused before anything is published."""
     with pytest.raises(Malformed):
         sign_note(text, ORIGIN, KEY)
-
-
-def test_a_quorum_is_of_the_newest_within_ten_minutes():
-    """Of several sets that lie close enough the newest counts; ten minutes are close enough, a second more is not."""
-    assert dated_together([650, 100, 50, 1250], 2) == [650, 1250]
-    assert dated_together([650, 100, 50, 1251], 2) == [100, 650]
-    assert dated_together([1251, 650], 2) is None
-    assert dated_together([1, 2], 3) is None
-    assert dated_together([5, 3], 1) == [5]
-    assert dated_together([3, 2, 1], 3) == [1, 2, 3]

@@ -7,7 +7,7 @@ import pytest
 from crypto.checkpoint import Checkpoint, CosignerKey, LogKey, cosign, sign_checkpoint
 from crypto.errors import Stale, Unreachable
 from crypto.signing import SigningKey
-from vault_client import trust
+from vault_client import clock_check
 from vault_client.clock_check import check_clock
 
 LOG, KEEPER, STRANGER = (SigningKey.generate() for _ in range(3))
@@ -76,6 +76,6 @@ async def test_a_strangers_word_is_no_measure(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(away, "checkpoint", silent)
     await checked(away)
-    monkeypatch.setattr(trust, "quorum_times", lambda root, note: [NOW - 7200])
+    monkeypatch.setattr(clock_check, "quorum_times", lambda root, note: [NOW - 7200])
     with pytest.raises(Stale):
         await checked(false)

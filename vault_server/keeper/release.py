@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from math import comb
 
 from crypto.access_log import Leaf
-from crypto.checkpoint import TEN_MINUTES, cosignatures, dated_together
+from crypto.checkpoint import TEN_MINUTES
 from crypto.errors import NotFound, NotPermitted, NotProven, Refusal, Stale, TooMany
 from crypto.identity_chain import Known
 from crypto.locators import Locator, end_tag, event_tag
+from crypto.quorum import quorum_times
 from crypto.requests import AccessRequest, check_request, read_request
 from crypto.sealed.policy_blob import PolicyBlob, Rate, open_policy
 from crypto.sealed.release import release
@@ -19,7 +20,6 @@ from crypto.sealing import key_hash
 from crypto.secret_bytes import SecretBytes
 from crypto.trust_root import TrustRoot
 from crypto.wire.keeper_api import ReleaseAnswer, ReleaseQuery
-from crypto.wire.messages import Proven
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.identity_heads import IdentityHeads
@@ -126,7 +126,7 @@ class Releases:
         self._check_policy_root(blob, await self._trust.root(query.blob.trust_root))
 
         # 8. The head bears the cosignatures that are asked for today, made at about one time.
-        self._check_cosigned(proven, self._trust.newest.policy.k)
+        quorum_times(self._trust.newest, proven.note)
 
         # 9. Slot two is found with the grant's key, so the patient finds this reading.
         if not Locator(SecretBytes(blob.grant_key), request.origin).matches(request.slot_two):
@@ -173,12 +173,6 @@ class Releases:
             raise NotPermitted("A grant goes on with a keeper that has retired. Nothing was opened.")
         if len(blob.seeds) not in {comb(policy.n - 1, policy.n - policy.k) for policy in root.policies}:
             raise NotPermitted("A grant's keepers are not as the trust root allows. Nothing was opened.")
-
-    def _check_cosigned(self, head: Proven, k: int) -> None:
-        if dated_together(cosignatures(head.note, self._trust.cosigners).values(), k) is None:
-            raise NotProven(
-                f"A head of size {head.checkpoint.size} lacks cosignatures of one time. Nothing was opened."
-            )
 
     async def _check_in_force(self, log: LogRow, blob: PolicyBlob) -> None:
         end_key = SecretBytes(blob.end_key)

@@ -43,7 +43,7 @@ def test_entries_may_be_gone_that_a_head_of_three_years_ago_holds():
 )
 def test_a_quorum_dates_a_head(times):
     """Without as many keepers as the policy asks for, within ten minutes of each other, nothing may be gone."""
-    with pytest.raises(NotProven, match="three years"):
+    with pytest.raises(NotProven):
         check_beginning(ROOT, LOG, WIDTH, dated(*times), NOW)
 
 
