@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from crypto import labels, sealing
+from crypto.durations import DAY
 from crypto.encoding import (
     Body,
     Bytes16,
@@ -39,7 +40,7 @@ from crypto.trust_root import TrustRoot
 from crypto.vault_chain import check_signers
 from crypto.vault_links import Signers
 
-LONGEST_CARD = 90 * 24 * 3600
+LONGEST_CARD = 90 * DAY
 
 
 class DepositCard(Body, frozen=True):

@@ -14,6 +14,7 @@ import msgspec
 
 from crypto import labels
 from crypto.access_log import FIRST
+from crypto.durations import DAY
 from crypto.encoding import Body, decode
 from crypto.errors import BadSignature, BrokenChain, NotPermitted
 from crypto.identity_links import (
@@ -51,8 +52,8 @@ from crypto.locators import directory_slot
 from crypto.signing import Envelope, VerifyKey, key_id, verify, verify_keys
 from crypto.statements import IdentityRef
 
-SEVEN_DAYS = 7 * 24 * 3600
-LONGEST_CERTIFICATE = 400 * 24 * 3600
+SEVEN_DAYS = 7 * DAY
+LONGEST_CERTIFICATE = 400 * DAY
 
 # A completed link would bring back an older keyring; the others stand at the beginning of a link, or alone, only.
 _NEVER_WAITS = (Keyring, ReadingKey, Root, Certify, Withdraw, Reset, Complete, UseRoot)

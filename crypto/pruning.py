@@ -4,12 +4,12 @@ Without that, a server could call gone what it would rather not show. See docs/f
 """
 
 from crypto.checkpoint import Checkpoint, open_checkpoint
+from crypto.durations import DAY
 from crypto.errors import NotProven
 from crypto.quorum import quorum_times
 from crypto.tiles import WIDTH
 from crypto.trust_root import TrustRoot
 
-DAY = 24 * 3600
 RETENTION = 3 * 365 * DAY
 """So long every entry of a log is shown, at least; a grant lasts no longer."""
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from crypto.durations import DAY
 from crypto.grants import Act
 from crypto.wire.cards import IdentityCard
 from vault_client.change_queue import ChangeQueue
@@ -86,7 +87,7 @@ class PatientGrants(ABC):
         days: int | None = None,
     ) -> LocalGrant:
         """Have a grant in force allow other acts, for other purposes, or until ``days`` days from now."""
-        expiry = None if days is None else self.service.now() + days * 24 * 3600
+        expiry = None if days is None else self.service.now() + days * DAY
         return await self._change(AmendGrant(gid=gid, acts=acts, purposes=purposes, expiry=expiry))
 
     async def _change(self, change: NextEvent) -> LocalGrant:

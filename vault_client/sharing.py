@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 
 from crypto import labels
+from crypto.durations import DAY
 from crypto.errors import CoffreError, NotPermitted, NotProven
 from crypto.grants import Act
 from crypto.locators import end_tag
@@ -68,7 +69,7 @@ class Sharing:
             documents=tuple(documents),
             acts=acts,
             purposes=purposes,
-            expiry=self._service.now() + days * 24 * 3600,
+            expiry=self._service.now() + days * DAY,
             met_again=met_again,
         )
         self.check(change)

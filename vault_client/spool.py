@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from crypto.durations import DAY
 from crypto.errors import Damaged, Full, Refusal, TooMany
 from vault_client import private_part
 
@@ -74,7 +75,7 @@ def opened_spool(profile: Path, *, kept: Set[str] = frozenset()) -> Path:
     with _usable(spool):
         for left in spool.iterdir():
             is_old = (
-                _FETCHED.fullmatch(left.name) and abs(time.time() - left.stat().st_mtime) > KEPT_DAYS * 86400
+                _FETCHED.fullmatch(left.name) and abs(time.time() - left.stat().st_mtime) > KEPT_DAYS * DAY
             )
             is_ours = _CIPHERTEXT.fullmatch(left.name) or private_part.NAME.fullmatch(left.name)
             if is_old or (is_ours and left.name not in kept):

@@ -9,6 +9,7 @@ from random import SystemRandom
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from crypto.checkpoint import TEN_MINUTES
+from crypto.durations import DAY
 from crypto.errors import CoffreError, Distrusted, Unauthenticated
 from vault_client.service import Service
 
@@ -19,7 +20,7 @@ POLLED = (30, 90)
 # Seconds within which a notice of what was found without one must come. A stream that died unseen is noticed sooner.
 TOLD_WITHIN = 90
 # Seconds since the newest confirmation of a head: an idle log gets one every five minutes.
-SILENT, DAY = 390, 86_400
+SILENT = 390
 
 Remarked = Literal["failed", "silent", "stale", "silent for a day", "back", "untold"]
 What = TypeVar("What")

@@ -9,15 +9,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from crypto.durations import DAY
 from crypto.identity_chain import LONGEST_CERTIFICATE
-from crypto.pruning import DAY, RETENTION
+from crypto.pruning import RETENTION
 from languages.help import SpokenParser
 from vault_server import program, root_command
 from vault_server.settings import DEFAULT, Settings
 
 NAME = "coffre"
 MAX_RETENTION_DAYS = 36500
-MAX_CERTIFICATE_DAYS = LONGEST_CERTIFICATE // (24 * 3600)
+MAX_CERTIFICATE_DAYS = LONGEST_CERTIFICATE // DAY
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crypto import labels, trust_root
+from crypto.durations import DAY
 from crypto.encoding import decode, encode
 from crypto.errors import Conflict, Damaged, Malformed, NotPermitted
 from crypto.secret_bytes import SecretBytes
@@ -22,7 +23,7 @@ from vault_server.version import VERSION
 
 KEYS = "keys"
 TRUST_ROOTS = "trust-roots"
-TWO_YEARS = 2 * 365 * 24 * 3600
+TWO_YEARS = 2 * 365 * DAY
 SCHEMES = ("demo", "app")
 NEVER_GRANTED = ("insurer", "employer")
 

@@ -6,8 +6,9 @@ how old it is: clients and keepers believe no beginning without it. The director
 
 from collections.abc import Callable
 
+from crypto.durations import DAY
 from crypto.errors import Refusal
-from crypto.pruning import DAY, RETENTION, check_beginning
+from crypto.pruning import RETENTION, check_beginning
 from crypto.quorum import quorum_times
 from crypto.tiles import WIDTH
 from crypto.trust_root import TrustRoot

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from crypto import labels, trust_root
+from crypto.durations import DAY
 from crypto.errors import Conflict, Malformed, NotPermitted
 from crypto.identity_chain import extend, fold
 from crypto.identity_links import Certify, IdentityLink, Withdraw
@@ -29,8 +30,6 @@ from vault_server.directory_client import DirectoryClient, connected
 from vault_server.instance import card_file, read_key
 from vault_server.settings import Settings
 from vault_server.store.files import read_whole
-
-DAY = 24 * 3600
 
 
 def certify(

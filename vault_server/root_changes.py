@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from crypto.durations import DAY
 from crypto.errors import NotPermitted
 from crypto.trust_root import Accepted, Keeper, Registrar, TrustRoot, policy_of
 from crypto.wire.keeper_api import KeeperCard
@@ -11,7 +12,6 @@ from vault_server.http_client import check_url
 from vault_server.keeper_cards import as_keeper
 from vault_server.version import VERSION
 
-DAY = 24 * 3600
 TWO_YEARS = 2 * 365
 RETIRED_FOR = 400
 LEAST_RETIRED_FOR = 366

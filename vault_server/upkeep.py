@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from crypto.access_log import LEAF, LEAF_VERSION
 from crypto.checkpoint import TEN_MINUTES
+from crypto.durations import DAY, HOUR
 from crypto.secret_bytes import SecretBytes
 from vault_server.access_log import AccessLog
 from vault_server.erasures import Erasures
@@ -14,9 +15,9 @@ from vault_server.settings import Settings
 from vault_server.store import grants as grant_rows
 from vault_server.store import identities as identity_rows
 from vault_server.store.database import Transaction, Writer
-from vault_server.uploads import DAY, Uploads
+from vault_server.uploads import Uploads
 
-MINUTE, HOUR = 60, 3600
+MINUTE = 60
 
 
 class Upkeep:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from crypto import pieces
+from crypto.durations import DAY
 from crypto.errors import Conflict, Malformed, NotFound, TooLarge, TooMany
 from crypto.pieces import part_slice, upload_part_hash
 from crypto.wire import messages as m
@@ -12,8 +13,6 @@ from vault_server.store import grants as grant_rows
 from vault_server.store import uploads as rows
 from vault_server.store.ciphertext import CHUNK, CiphertextStore
 from vault_server.store.database import Statements, Transaction, Writer
-
-DAY = 24 * 3600
 
 
 class Uploads:

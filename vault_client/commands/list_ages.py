@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from crypto.durations import DAY, HOUR
 from languages.catalogue import spoken
 from vault_client.commands.acts import shown
 from vault_client.commands.names import short
@@ -48,7 +49,7 @@ def show_lists(screen: Screen, reader: "Practitioner") -> None:
 
 def age(seconds: int) -> str:
     """How long, in the largest unit of which there is one; a keeper's clock may be ahead of this one."""
-    for unit, length in (("day", 86_400), ("hour", 3600)):
+    for unit, length in (("day", DAY), ("hour", HOUR)):
         if seconds >= length:
             return counted(seconds // length, unit)
     return counted(max(seconds, 0) // 60, "minute")

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from crypto.durations import DAY
+
 if TYPE_CHECKING:
     from vault_client.audit_report import Entry
 
 MACHINE_LIKE: Final = ("list", "prefetch")
-_DAY: Final = 86_400
 
 Line = tuple[object, ...]
 
@@ -19,7 +20,7 @@ def line_of(entry: "Entry", *, everything: bool) -> Line:
     have a line each.
     """
     if entry.kind == "access" and entry.act in MACHINE_LIKE and not everything:
-        return (entry.identity, entry.grant, entry.act, entry.time // _DAY)
+        return (entry.identity, entry.grant, entry.act, entry.time // DAY)
     return (entry.index,)
 
 

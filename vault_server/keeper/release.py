@@ -8,6 +8,7 @@ from math import comb
 
 from crypto.access_log import Leaf
 from crypto.checkpoint import TEN_MINUTES
+from crypto.durations import DAY, HOUR
 from crypto.errors import NotFound, NotPermitted, NotProven, Refusal, Stale, TooMany
 from crypto.identity_chain import Known
 from crypto.locators import Locator, end_tag, event_tag
@@ -29,8 +30,6 @@ from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
 
 A_MINUTE = 60
-HOUR = 3600
-DAY = 24 * HOUR
 
 
 class Released:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from crypto.durations import DAY
 from vault_server.store.database import Statements
 
 
@@ -151,7 +152,7 @@ async def add_directory_head(db: Statements, size: int, root: bytes, now: int) -
     await db.all(
         "INSERT INTO directory_heads (size, root) VALUES ($1, $2) ON CONFLICT DO NOTHING", size, root
     )
-    await db.all("DELETE FROM directory_heads WHERE replaced_at < $1", now - 24 * 3600)
+    await db.all("DELETE FROM directory_heads WHERE replaced_at < $1", now - DAY)
 
 
 async def directory_heads(db: Statements) -> list[tuple[int, bytes, int | None]]:

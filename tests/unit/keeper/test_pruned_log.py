@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from crypto.checkpoint import Checkpoint, CosignerKey, cosign, cosignatures, sign_checkpoint
+from crypto.durations import DAY
 from crypto.errors import CoffreError, NotProven
-from crypto.pruning import DAY, RETENTION
+from crypto.pruning import RETENTION
 from crypto.signing import VerifyKey
 from crypto.tiles import WIDTH
 from crypto.wire.messages import LogBeginning

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crypto.durations import DAY
 from crypto.errors import Conflict, Full, NotFound, TooLarge, TooMany
 from crypto.pieces import HEADER, PART, PIECE, ciphertext_length, part_slice
 from crypto.wire import messages as m
@@ -13,7 +14,6 @@ from tests.contract.in_process import CosigningKeeper, InProcess
 from tests.contract.record_story import Stored, everything, founded
 from tests.contract.vault_story import World, fresh
 from vault_server.store.ciphertext import CiphertextStore
-from vault_server.uploads import DAY
 
 
 @pytest.fixture

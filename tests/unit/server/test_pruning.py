@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from crypto.access_log import LEAF, LEAF_VERSION, parse_leaf
+from crypto.durations import DAY
 from crypto.errors import Damaged, NotFound, NotProven
-from crypto.pruning import DAY, RETENTION, check_beginning
+from crypto.pruning import RETENTION, check_beginning
 from crypto.tiles import WIDTH
 from crypto.wire import messages as m
 from crypto.wire.vault_api import VaultApi
