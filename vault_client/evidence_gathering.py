@@ -11,16 +11,14 @@ import msgspec
 
 from crypto import labels
 from crypto.access_log import parse_leaf
-from crypto.checkpoint import open_checkpoint
 from crypto.errors import CoffreError, Refusal
 from crypto.evidence import EvidenceEntry, Finding
 from crypto.exports import ExportedEntry
 from crypto.requests import read_request
 from crypto.wire.messages import ShownChain
 from vault_client.alarms import Raised
-from vault_client.audit_report import AuditReport
-from vault_client.export_entries import ExportEntries
 from vault_client.own_identity import OwnIdentity
+from vault_client.proved_entries import ProvedEntries
 from vault_client.reader_keys import ReaderKeys
 from vault_client.sealed_openings import sealed_openings
 from vault_client.service import Service
@@ -94,18 +92,14 @@ class EvidenceGathering:
 
     async def _compared(self, raised: Raised) -> list[EvidenceEntry]:
         """The entries that the alarm compares with, as far as they are shown again."""
-        root, service = self._service.root, self._service
-        checkpoint = open_checkpoint(self._note, root.log_key_of(self._believed.origin))
-        report = AuditReport(
-            entries=(), alarms=(), size=checkpoint.size, root=checkpoint.root, time=0, gone=0
-        )
-        exported = ExportEntries(service, self._replica, report, checkpoint)
+        believed, vault = self._believed, self._replica.vault
+        proved = ProvedEntries(self._service, self._replica, believed.origin, believed.head.size)
         found = []
         for index in raised.compared[:7]:
             with suppress(CoffreError):
-                shown = sealed_openings(service.api, self._replica.vault, index, index + 1)
+                shown = sealed_openings(self._service.api, vault, index, index + 1)
                 batch = [opening async for opening in shown]
-                found += [self._without_false_path(_entry(each)) async for each in exported.proved(batch)]
+                found += [self._without_false_path(_entry(each)) async for each in proved.of(batch)]
         return [entry for entry in found if entry.index != raised.alarm.index]
 
     async def _people(self, raised: Raised) -> tuple[ShownChain, ...]:

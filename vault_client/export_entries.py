@@ -1,18 +1,16 @@
-"""The record's log entries as an export shows them: fetched, opened, and each with its path to one witnessed head."""
+"""What an export shows of the record's log: every entry that an audit has met; one that is kept back refuses the export."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
-from crypto.access_log import LEAF, Opening, opening_info, parse_leaf
 from crypto.checkpoint import Checkpoint
-from crypto.errors import NotFound, NotProven, Refusal
+from crypto.errors import NotFound, NotProven
 from crypto.exports import ExportedEntry
-from crypto.sealed.unsealing import UnsealingKey
-from crypto.secret_bytes import SecretBytes
 from crypto.statements import Head
 from crypto.tiles import WIDTH
 from crypto.wire.messages import SealedOpening
 from vault_client.audit_report import AuditReport
 from vault_client.log_beginning import believed_beginning
+from vault_client.proved_entries import ProvedEntries
 from vault_client.sealed_openings import sealed_openings
 from vault_client.service import Service
 from vault_client.trust import BelievedHead
@@ -31,6 +29,7 @@ class ExportEntries:
         self._replica = replica
         self._report = report
         self._checkpoint = checkpoint
+        self._entries = ProvedEntries(service, replica, checkpoint.origin, checkpoint.size)
         self._alarmed = {alarm.index for alarm in report.alarms}
 
     async def all(self) -> AsyncIterator[ExportedEntry]:
@@ -46,10 +45,10 @@ class ExportEntries:
             due.discard(opening.index)
             batch.append(opening)
             if len(batch) == _BATCH:
-                async for entry in self.proved(batch):
+                async for entry in self._entries.of(batch, doubted=self._alarmed):
                     yield entry
                 batch = []
-        async for entry in self.proved(batch):
+        async for entry in self._entries.of(batch, doubted=self._alarmed):
             yield entry
         gone = await self._gone_until(min(due)) if due else 0
         if due := {index for index in due if index >= gone}:
@@ -68,39 +67,6 @@ class ExportEntries:
             head = BelievedHead(origin=origin, head=Head(size=size, root=root), time=self._report.time)
             return await believed_beginning(self._service.api, self._service.root, head)
         return 0
-
-    async def proved(self, batch: Sequence[SealedOpening]) -> AsyncIterator[ExportedEntry]:
-        """Each of ``batch`` opened, with its path. One about which there is an alarm may be left out."""
-        origin, size, reader = self._checkpoint.origin, self._checkpoint.size, self._service.reader
-        paths = await reader.inclusion(origin, [sealed.index for sealed in batch], size)
-        leaves, start = b"", -1
-        for sealed, path in zip(batch, paths, strict=True):
-            if sealed.index // WIDTH * WIDTH != start:
-                start = sealed.index // WIDTH * WIDTH
-                leaves = await reader.leaves(origin, start, min(start + WIDTH, size))
-            at = (sealed.index - start) * LEAF
-            try:
-                yield self._opened(sealed, leaves[at : at + LEAF], path)
-            except Refusal:
-                if sealed.index not in self._alarmed:
-                    raise
-
-    def _opened(self, sealed: SealedOpening, data: bytes, path: Sequence[bytes]) -> ExportedEntry:
-        leaf = parse_leaf(data)
-        if leaf is None:
-            raise NotProven("The service shows an entry that is none. Nothing was exported.")
-        log_key = UnsealingKey(SecretBytes(self._replica.epoch(sealed.epoch).log_key))
-        record = log_key.open(opening_info(self._checkpoint.origin, leaf.commitment), sealed.box)
-        entry = ExportedEntry(
-            index=sealed.index,
-            slot_one=leaf.slot_one,
-            slot_two=leaf.slot_two,
-            path=tuple(path),
-            opening=Opening.from_record(record),
-        )
-        if entry.leaf != leaf:
-            raise NotProven("The service shows something else than what the log says. Nothing was exported.")
-        return entry
 
 
 def due_entries(report: AuditReport) -> set[int]:
