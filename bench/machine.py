@@ -9,9 +9,8 @@ import sqlite3
 import ssl
 import subprocess
 from pathlib import Path
-from typing import Final
 
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
+from bench.at_work import cores
 
 
 def description() -> dict[str, str]:
@@ -55,14 +54,12 @@ class Neighbours:
 
     @staticmethod
     def _counters() -> tuple[float, float, float, float]:
-        fields = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]
-        user, nice, system, idle, wait, hard, soft, stolen = (int(field) / _TICKS for field in fields)
-        busy = user + nice + system + hard + soft
+        busy, stolen, idle = map(sum, zip(*cores(), strict=True))
         own = sum(
             usage.ru_utime + usage.ru_stime
             for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         )
-        return busy + idle + wait + stolen, busy, stolen, own
+        return busy + idle + stolen, busy, stolen, own
 
 
 def _processor(field: str) -> str:

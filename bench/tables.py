@@ -159,10 +159,21 @@ _READERS: Final = {
     "client processes": _count("processes"),
     "openings a second": _cell("a_second", lambda value: f"{value:.1f}"),
     "times one reader": _ratio("times_one"),
-    "server at work": _share("server_share"),
-    "keeper at work": _share("keeper_share"),
-    "clients at work": _share("clients_share"),
-    "cores": _count("cores"),
+    "processor time of the server for each": _time("server_s"),
+    "of the keeper": _time("keeper_s"),
+    "of the client": _time("client_s"),
+}
+_READERS_CORES: Final = {
+    "readers": _count("readers"),
+    "server": _share("server_share"),
+    "server, first thread": _share("server_first_share"),
+    "keeper": _share("keeper_share"),
+    "keeper, first thread": _share("keeper_first_share"),
+    "clients": _share("clients_share"),
+    "busiest client": _share("busiest_client_share"),
+    "each core, not idle": _cell("core_shares", lambda shares: ", ".join(f"{share:.0%}" for share in shares)),
+    "taken by other machines": _share("stolen_share"),
+    "of the rest, by this bench": _share("own_share"),
 }
 _GROWTH: Final = {
     "operation": _text("operation"),
@@ -237,7 +248,10 @@ _TABLES: Final[dict[str, list[tuple[str, dict[str, Cell], Callable[[Row], bool]]
         ("One opening over HTTP, beside fetching and decrypting the same ciphertext", _OPENING, _any)
     ],
     "batches": [("Many documents opened under one request, beside one document", _BATCHES, _any)],
-    "readers": [("Openings by many readers at a time, with the share of the clock at work", _READERS, _any)],
+    "readers": [
+        ("Openings by many readers at a time", _READERS, _any),
+        ("What was full meanwhile: shares of one core, or of all where it says so", _READERS_CORES, _any),
+    ],
     "growth": [("One operation on a record and a log that hold many", _GROWTH, _any)],
     "scan": [("Scanning a log, beside hashing its leaves", _SCAN, _any)],
     "appending": [

@@ -8,25 +8,33 @@ Row = dict[str, Any]
 Rows = list[Row]
 
 GIB: Final = 1 << 30
-FULL: Final = 0.9  # of a processor's time
+FULL: Final = 0.95  # of a core's time
+OWN: Final = 0.9  # of what the machine had, so that it was not others who filled it
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is aimed at, which figure says whether it was reached, and the bound. ``figure`` is None without one."""
+    """What is aimed at, which figure says whether it was reached, and the bound. ``figure`` is None without one.
+
+    ``instead``: what counts as well where the bound was missed, in words, or nothing.
+    """
 
     bench: str
     aim: str
     figure: Callable[[Rows], float | None]
     bound: float
     at_most: bool = False
+    instead: Callable[[Rows], str] = lambda _: ""
 
     def verdict(self, rows: Rows) -> tuple[str, str, bool] | None:
         """Aim, figure, and whether it holds; None when the run did not measure it."""
         found = self.figure(rows)
         if found is None:
             return None
-        return self.aim, f"{found:.2f}", found <= self.bound if self.at_most else found >= self.bound
+        if found <= self.bound if self.at_most else found >= self.bound:
+            return self.aim, f"{found:.2f}", True
+        instead = self.instead(rows)
+        return self.aim, f"{found:.2f}; {instead}" if instead else f"{found:.2f}", bool(instead)
 
 
 def verdicts(results: dict[str, Rows]) -> Iterator[tuple[str, str, bool]]:
@@ -54,13 +62,22 @@ def _beyond_log(rows: Rows) -> float | None:
     return max(later, default=None)
 
 
-def _times_one_or_full(rows: Rows) -> float | None:
-    """How many times one reader's openings many make; the bound itself where the processors had no more to give."""
+def _times_one(rows: Rows) -> float | None:
+    """How many times one reader's openings many make."""
+    return float(rows[-1]["times_one"])
+
+
+def _full(rows: Rows) -> str:
+    """What had no more to give while many read: a thread that answers, or every core. Nothing where none was seen full."""
     many = rows[-1]
-    busy = max(many["server_share"], many["keeper_share"])
-    everything = many["server_share"] + many["keeper_share"] + many["clients_share"]
-    is_full = busy >= FULL or everything >= FULL * many["cores"]
-    return float(max(many["times_one"], 5.0 if is_full else 0.0))
+    for who in ("server", "keeper"):
+        share = many[f"{who}_first_share"]
+        if share >= FULL:
+            return f"the {who}'s first thread had {share:.0%} of a core"
+    if min(many["core_shares"]) >= FULL and many["own_share"] >= OWN:
+        shares = " and ".join(f"{share:.0%}" for share in many["core_shares"])
+        return f"the cores were {shares} busy, {many['own_share']:.0%} of it with this bench"
+    return ""
 
 
 TARGETS: Final = (
@@ -152,9 +169,10 @@ TARGETS: Final = (
     ),
     Target(
         "readers",
-        "64 readers open at least 5 times as many documents a second as one, or a core is full",
-        _times_one_or_full,
+        "64 readers open at least 5 times as many documents a second as one, or a core is seen to be full",
+        _times_one,
         5,
+        instead=_full,
     ),
     Target(
         "growth",
