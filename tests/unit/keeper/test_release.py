@@ -445,7 +445,7 @@ WRONG: dict[Questions, str] = {
     _other_index: "speaks of another log entry",
     _forked_head: "not part of the log",
     _head_beyond_the_followed: "not part of the log",
-    _not_cosigned: "lacks cosignatures",
+    _not_cosigned: "lacks the keepers' signatures",
     _directory_unknown: "too old",
     _directory_never_published: "too old",
     _directory_of_the_future: "too old",
