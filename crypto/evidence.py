@@ -31,6 +31,8 @@ from crypto.wire.messages import NoteText, ShownChain
 MAX_EVIDENCE: Final = 1 << 25
 
 Path = Annotated[tuple[Bytes32, ...], msgspec.Meta(max_length=63)]
+TrustRoots = Annotated[tuple[Envelope, ...], msgspec.Meta(min_length=1, max_length=1024)]
+"""By version, each following the one before."""
 
 
 class Beginning(Body, frozen=True):
@@ -125,11 +127,11 @@ class DisclosedKey(SecretBody, frozen=True):
 
 
 class Evidence(SecretBody, frozen=True):
-    """The body of the file. ``trust_roots``: by version, each following the one before. ``author``: whose device signs."""
+    """The body of the file. ``author``: whose device signs."""
 
     suite: Suite
     finding: Finding
-    trust_roots: Annotated[tuple[Envelope, ...], msgspec.Meta(min_length=1, max_length=1024)]
+    trust_roots: TrustRoots
     keys: Annotated[tuple[DisclosedKey, ...], msgspec.Meta(max_length=64)]
     author: Chain
     view: View
@@ -140,7 +142,7 @@ class KeeperEvidence(SecretBody, frozen=True):
 
     suite: Suite
     finding: Finding
-    trust_roots: Annotated[tuple[Envelope, ...], msgspec.Meta(min_length=1, max_length=1024)]
+    trust_roots: TrustRoots
 
 
 AnyEvidence = Evidence | KeeperEvidence

@@ -5,7 +5,7 @@ other signatures (``evidence_proofs``). Something shown that does not hold refus
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from crypto import labels, trust_root
 from crypto.access_log import Opening
@@ -51,9 +51,9 @@ class ShownHead:
         return bool(self.quorum)
 
 
-@dataclass
+@dataclass(frozen=True)
 class CheckedEvidence:
-    """Evidence of which nothing is false. ``proven``: what follows from others' signatures, in words; maybe nothing.
+    """Evidence of which nothing is false.
 
     ``begins``: the trust root it was judged from, which is the card's if there was one. ``author``: whose device signed the
     file, or which keeper. ``opened``: what the log committed to, by index.
@@ -65,7 +65,6 @@ class CheckedEvidence:
     author: Known | Keeper
     heads: list[ShownHead]
     opened: dict[int, Opening]
-    proven: list[str] = field(default_factory=list)
 
     @property
     def finding(self) -> Finding:
@@ -104,7 +103,7 @@ class CheckedEvidence:
 
 
 def check_evidence(data: bytes, card: RootRef | None) -> CheckedEvidence:
-    """Check all that the file shows; ``card`` says which service it must be about. Proofs are ``evidence_proofs.prove``'s.
+    """Check all that the file shows; ``card`` says which service it must be about. What that proves: ``evidence_proofs``.
 
     Raises Malformed or TooLarge for what is no evidence, NotPermitted for another service than the card's, and whatever
     refusal fits when something in it is not as it says.

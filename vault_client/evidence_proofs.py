@@ -62,14 +62,13 @@ OTHER_ACT = (
 )
 
 
-def prove(checked: CheckedEvidence) -> None:
-    """Note in ``checked.proven`` what follows. Raises nothing for what does not."""
+def proofs_in(checked: CheckedEvidence) -> list[str]:
+    """What follows from others' signatures, in words: maybe nothing. Raises nothing for what does not follow."""
     rule = _RULES.get(checked.finding.code)
-    if rule is not None:
-        try:
-            checked.proven += rule(checked)
-        except Refusal:  # what the rule needs is not shown, or is not vouched for
-            return
+    try:
+        return rule(checked) if rule is not None else []
+    except Refusal:  # what the rule needs is not shown, or is not vouched for
+        return []
 
 
 def _fork(checked: CheckedEvidence) -> list[str]:

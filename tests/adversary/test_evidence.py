@@ -5,6 +5,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -68,11 +69,17 @@ def only(story: Story, code: str, *, with_keys: bool = False) -> bytes:
     return found
 
 
-def judged(data: bytes, card: RootRef | None) -> CheckedEvidence:
+class Judged(NamedTuple):
     """What a third person finds."""
+
+    checked: CheckedEvidence
+    proven: list[str]
+
+
+def judged(data: bytes, card: RootRef | None) -> Judged:
+    """Check a file, and see what it proves."""
     checked = check_evidence(data, card)
-    proofs.prove(checked)
-    return checked
+    return Judged(checked, proofs.proofs_in(checked))
 
 
 def both(data: bytes, card: RootRef | None = None) -> list[str]:
@@ -275,7 +282,9 @@ async def test_two_versions_of_a_log_are_proven(story: Story, monkeypatch: pytes
     before = read_evidence(data)[0].finding.notes[0]
     await story.add(b"Something that makes the log grow. " * 9, "more.txt")
     later, note = await story.patient.service.witnessed(story.origin)
-    head = judged(rewritten(story, data, with_finding(notes=(before,), beginning=None)), None).heads[0]
+    head = judged(rewritten(story, data, with_finding(notes=(before,), beginning=None)), None).checked.heads[
+        0
+    ]
     (beginning,) = await story.patient.service.reader.beginnings(
         story.origin, [head.head.size], later.head.size
     )
@@ -397,8 +406,8 @@ async def test_a_change_that_was_refused_and_done_is_an_observation(story: Story
     await story.patient_vault.honest.append_link(kept)
     assert await story.patient.replica.sync() == 1
     assert [alarm.code for alarm in (await story.patient.log()).alarms] == ["REFUSED_YET_DONE"]
-    checked = judged(only(story, "REFUSED_YET_DONE"), story.instance.card.root)
-    assert (checked.finding.code, checked.proven) == ("REFUSED_YET_DONE", [])
+    checked, found = judged(only(story, "REFUSED_YET_DONE"), story.instance.card.root)
+    assert (checked.finding.code, found) == ("REFUSED_YET_DONE", [])
     assert proven(story, "REFUSED_YET_DONE") == []
 
 

@@ -80,7 +80,7 @@ async def test_a_reading_beyond_its_terms_is_proven(
     assert await entries.alarms() == ["OUT_OF_SCOPE"]
     assert proven(story, "OUT_OF_SCOPE") == [proof]
     data = only(story, "OUT_OF_SCOPE")
-    first = judged(data, None).finding.entries[:1]
+    first = judged(data, None).checked.finding.entries[:1]
     assert judged(rewritten(story, data, with_finding(entries=first)), None).proven == []
 
 

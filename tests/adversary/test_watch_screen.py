@@ -171,8 +171,7 @@ async def test_a_practitioners_fork_is_proven_to_others(story: Story, tmp_path: 
         await practitioner_watch.alarms(Namespace(evidence=place), Seen(as_json=False))
     (file,) = place.iterdir()
     checked = check_evidence(file.read_bytes(), story.instance.card.root)
-    proofs.prove(checked)
-    assert checked.proven == [proofs.TWO_HEADS]
+    assert proofs.proofs_in(checked) == [proofs.TWO_HEADS]
     assert checked.author.ref.identity == story.reader.own.identity
     screen = Seen(as_json=False)
     with pytest.raises(NotProven):

@@ -59,7 +59,7 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
     from crypto.trust_root import Keeper
     from vault_client.commands.profiles import instance_card
     from vault_client.evidence_check import check_evidence
-    from vault_client.evidence_proofs import prove
+    from vault_client.evidence_proofs import proofs_in
 
     card = instance_card(arguments.card)
     data = _read(arguments.file)
@@ -67,13 +67,13 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
         checked = check_evidence(data, card.root if card is not None else None)
     except Malformed:
         raise Malformed(NOT_EVIDENCE.format(path=arguments.file)) from None
-    prove(checked)
-    screen.result |= described(checked)
+    proven = proofs_in(checked)
+    screen.result |= described(checked, proven)
     finding = checked.finding
     screen.say(ABOUT.format(code=finding.code, origin=finding.origin))
     _show_heads(screen, checked)
     _show_entries(screen, checked)
-    for sentence in checked.proven:
+    for sentence in proven:
         screen.say(sentence)
     time = moment(finding.time)
     if isinstance(checked.author, Keeper):
@@ -83,18 +83,18 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
         screen.say(CLAIMED.format(time=time, id=author, text=finding.text))
     screen.say(SERVICE.format(digest=checked.begins.digest.hex(), hosts=", ".join(checked.root.hosts)))
     screen.say(COMPARE if card is None else PINNED)
-    if not checked.proven:
+    if not proven:
         if finding.code == "HIDDEN_BY_SERVER" and not checked.keys:
             screen.say(KEY_WOULD_PROVE)
         raise NotProven(NOTHING_PROVEN)
 
 
-def described(checked: "CheckedEvidence") -> dict[str, Any]:
+def described(checked: "CheckedEvidence", proven: list[str]) -> dict[str, Any]:
     """Evidence for programs."""
     return {
         "code": checked.finding.code,
         "origin": checked.finding.origin,
-        "proven": checked.proven,
+        "proven": proven,
         "claimed": checked.finding.text,
         "time": checked.finding.time,
         "author": _author(checked),

@@ -18,7 +18,7 @@ from tests.support.keeper_story import Story, keeper_story
 from tests.support.people import LOG, fresh
 from tests.support.small_log import random_leaf
 from vault_client.evidence_check import check_evidence
-from vault_client.evidence_proofs import TWO_HEADS, prove
+from vault_client.evidence_proofs import TWO_HEADS, proofs_in
 from vault_server.keeper.evidence import Contradiction
 from vault_server.keeper.keys import load_keys
 
@@ -41,10 +41,10 @@ def kept(tmp_path: Path) -> list[Path]:
 def proves(path: Path, card: RootRef) -> list[str]:
     """What the file proves to a third person; the second reader finds the same."""
     checked = check_evidence(path.read_bytes(), card)
-    prove(checked)
+    proven = proofs_in(checked)
     second = evidence_second.judge(path.read_bytes(), card.digest)
-    assert second == ({"two heads"} if checked.proven == [TWO_HEADS] else set())
-    return checked.proven
+    assert second == ({"two heads"} if proven == [TWO_HEADS] else set())
+    return proven
 
 
 def _same_size(story: Story) -> AddCheckpoint:
