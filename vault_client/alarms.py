@@ -1,9 +1,10 @@
-"""Alarms: what must not be, with a name, and what each is kept with on this device."""
+"""Alarms: what must not be, with a name, what each is kept with on this device, and whether somebody saw it."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 from crypto.access_log import Opening
-from crypto.encoding import Body, Natural
+from crypto.encoding import Body, Bytes32, Natural, encode
 from crypto.evidence import Beginning, Finding
 from vault_client.device_store import DeviceStore
 from vault_client.log_scan import FoundLeaf
@@ -17,6 +18,12 @@ class Alarm(Body, frozen=True):
     text: str
     leaf: bytes
     opening: Opening | None
+
+
+class SeenAlarm(Body, frozen=True):
+    """That whoever has this device saw an alarm. ``alarm``: its digest, so that no other one passes for seen."""
+
+    alarm: Bytes32
 
 
 @dataclass(frozen=True)
@@ -68,3 +75,21 @@ def keep_alarm(store: DeviceStore, where: int, alarm: Alarm, finding: Finding) -
     name = f"{where:012d}-{alarm.code}"
     store.put(f"alarm/{name}", alarm)
     store.put(f"finding/{name}", finding)
+
+
+def unseen_alarms(store: DeviceStore) -> list[Alarm]:
+    """The alarms kept on this device that nobody said to have seen, in the order of the log."""
+    seen = {name.partition("/")[2]: each.alarm for name, each in store.scan("seen-alarm", SeenAlarm)}
+    kept = sorted(store.scan("alarm", Alarm), key=lambda each: each[0])
+    return [alarm for name, alarm in kept if seen.get(name.partition("/")[2]) != _digest(alarm)]
+
+
+def note_seen(store: DeviceStore) -> None:
+    """Keep that every alarm on this device was seen. The alarms and what they rest on stay."""
+    with store.transaction():
+        for name, alarm in list(store.scan("alarm", Alarm)):
+            store.put(f"seen-{name}", SeenAlarm(alarm=_digest(alarm)))
+
+
+def _digest(alarm: Alarm) -> bytes:
+    return sha256(encode(alarm)).digest()

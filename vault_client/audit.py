@@ -195,7 +195,7 @@ class Audit:
                     compared=self._mark_of(leaf),
                 )
             if opening.envelope.type == labels.ACCESS_REQUEST:
-                reading = await self._readings.judge(leaf, opening)
+                reading = await self._readings.judge(leaf, opening, place.next_link)
                 entries += [reading] if reading is not None else []
                 continue
             if opening.envelope.type == labels.ERASURE and leaf.by_tag is None:

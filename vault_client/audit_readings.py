@@ -16,6 +16,7 @@ from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from vault_client.alarms import Alarms
 from vault_client.audit_report import Entry
+from vault_client.closed_documents import ClosedDocuments
 from vault_client.device_store import DeviceStore
 from vault_client.local_vault import EventTerms, FoundAt, LocalGrant, SharedDocuments
 from vault_client.log_scan import FoundLeaf
@@ -40,9 +41,10 @@ class Readings:
         self._readers = readers
         self._views = views
         self._alarms = alarms
+        self._closed = ClosedDocuments(store)
 
-    async def judge(self, leaf: FoundLeaf, opening: Opening) -> Entry | None:
-        """The entry of a request's leaf; None when nobody can have asked so, or when it stands already."""
+    async def judge(self, leaf: FoundLeaf, opening: Opening, links: int) -> Entry | None:
+        """The entry of a request's leaf, behind so many ``links``; None when nobody can have asked so, or when it stands already."""
         try:
             request = read_request(opening.envelope)
         except Refusal:
@@ -58,6 +60,8 @@ class Readings:
         if proven:
             self._views.note(leaf, opening)
             self._check_reading(leaf, opening, request, grant, refused)
+            if not refused:
+                self._check_open(leaf, opening, request, links)
         return Entry(
             index=leaf.index,
             time=opening.part.time,
@@ -159,6 +163,14 @@ class Readings:
                 opening,
                 compared=(newest.index, *([held.index] if held is not None else [])),
             )
+
+    def _check_open(self, leaf: FoundLeaf, opening: Opening, request: AccessRequest, links: int) -> None:
+        """A server that takes a mask or a deletion in answers for the document no more: the keepers do not know of it."""
+        if request.act != "list" and not self._closed.after(links).isdisjoint(
+            entry.doc for entry in request.documents
+        ):
+            text = "The service let someone open a document that you had masked or deleted."
+            self._alarms.add("OUT_OF_SCOPE", leaf, text, opening)
 
     def _gave(self, gid: bytes, documents: Sequence[bytes], index: int) -> bool:
         """Whether the events of a grant before ``index`` gave ``documents``, and none had taken one out by then.

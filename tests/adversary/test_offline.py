@@ -54,7 +54,7 @@ from vault_server.settings import Settings
 TEXT = b"Haemoglobin 13.9 g/dL. " * 200
 LATER = 3 * 365 * 24 * 3600
 
-LOG = Namespace(all=False, evidence=None, disclose_keys=False)
+LOG = Namespace(all=False, evidence=None, disclose_keys=False, seen=False)
 
 
 class Line:

@@ -21,6 +21,7 @@ from tests.adversary.test_audit import slot_of
 from tests.adversary.test_evidence import judged, only, proven, rewritten, with_finding
 from vault_client import evidence_proofs as proofs
 from vault_client.audit_readings import Readings
+from vault_client.closed_documents import ClosedDocuments
 from vault_client.local_vault import LocalGrant
 from vault_client.seen_heads import SeenHeads
 from vault_client.sharing import Sharing
@@ -58,6 +59,35 @@ async def test_a_reading_within_its_terms_is_none(story: Story, monkeypatch: pyt
     entries = await logged(story, await reading(story, grant, "list"))
     assert await entries.alarms() == []
     assert (await story.patient.log()).entries[-1].act == "list"
+
+
+async def test_a_reading_of_what_was_open_then_is_none(story: Story) -> None:
+    """The control: a document read before it is masked, and again once it is not, then deleted: no alarm."""
+    doc = story.documents[0].doc
+    await story.read()
+    story.destination.unlink()
+    for masked in (True, False):
+        await story.patient.mask(doc, masked=masked)
+    await story.read()
+    await story.patient.delete(doc)
+    report = await story.patient.log()
+    assert report.alarms == ()
+    assert [entry.act for entry in report.entries].count("release") == 2
+
+
+@pytest.mark.parametrize("how", ["mask", "delete"])
+async def test_a_reading_of_a_closed_document_is_an_alarm(
+    story: Story, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A47: a server that grants a reading of what was masked or deleted by then is OUT_OF_SCOPE, and accused by nothing signed."""
+    await getattr(story.patient, how)(story.documents[0].doc)
+    entries = await logged(story, await request(story))
+    with monkeypatch.context() as twin:
+        twin.setattr(ClosedDocuments, "after", lambda *_: set())
+        assert (await entries.twin_sees("OUT_OF_SCOPE")).entries[-1].act == "release"
+    assert await entries.alarms() == ["OUT_OF_SCOPE"]
+    assert "masked or deleted" in (await story.patient.log()).alarms[0].text
+    assert proven(story, "OUT_OF_SCOPE") == []
 
 
 @pytest.mark.parametrize(

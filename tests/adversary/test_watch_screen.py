@@ -157,7 +157,7 @@ async def test_a_practitioner_sees_what_is_delivered(story: Story) -> None:
 async def test_a_practitioners_fork_is_proven_to_others(story: Story, tmp_path: Path) -> None:
     """Who was shown two logs has a file that proves it; who was not has nothing to write."""
     screen, place = Seen(as_json=False), tmp_path / "evidence"
-    await practitioner_watch.alarms(Namespace(evidence=place), screen)
+    await practitioner_watch.alarms(Namespace(evidence=place, seen=False), screen)
     assert not place.exists()
     assert screen.lines[0] == practitioner_watch.NONE
 
@@ -168,12 +168,12 @@ async def test_a_practitioners_fork_is_proven_to_others(story: Story, tmp_path: 
     with pytest.raises(NotProven):
         await story.reader.sync()
     with pytest.raises(NotProven, match="1 alarm"):
-        await practitioner_watch.alarms(Namespace(evidence=place), Seen(as_json=False))
+        await practitioner_watch.alarms(Namespace(evidence=place, seen=False), Seen(as_json=False))
     (file,) = place.iterdir()
     checked = check_evidence(file.read_bytes(), story.instance.card.root)
     assert proofs.proofs_in(checked) == [proofs.TWO_HEADS]
     assert checked.author.ref.identity == story.reader.own.identity
     screen = Seen(as_json=False)
     with pytest.raises(NotProven):
-        await practitioner_watch.alarms(Namespace(evidence=None), screen)
+        await practitioner_watch.alarms(Namespace(evidence=None, seen=False), screen)
     assert practitioner_watch.TAKE_EVIDENCE in screen.lines

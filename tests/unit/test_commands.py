@@ -416,7 +416,7 @@ async def test_what_comes_next_is_not_what_was_just_done(
 
     reader = SimpleNamespace(card=lambda: _answered(card), service=None)
     card = SimpleNamespace(chain=SimpleNamespace(identity=bytes(32)))
-    monkeypatch.setattr(profiles, "practitioner", lambda _: nullcontext((reader, None)))
+    monkeypatch.setattr(profiles, "practitioner", lambda *_: nullcontext((reader, None)))
     monkeypatch.setattr(profiles, "write_text", lambda *_: None)
     monkeypatch.setattr(practitioner, "_certificates", nothing)
     monkeypatch.setattr("crypto.wire.cards.card_text", lambda _: "{}")

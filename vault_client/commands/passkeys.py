@@ -101,5 +101,5 @@ async def _opened(
         async with patient(arguments, screen) as (record, store):
             yield record.passkeys, store
     else:
-        async with practitioner(arguments) as (reader, store):
+        async with practitioner(arguments, screen) as (reader, store):
             yield reader.passkeys, store

@@ -1,11 +1,19 @@
 """``coffre patient log``: the record's log, checked and shown."""
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from languages.catalogue import spoken
-from vault_client.commands.alarms import add_evidence, alarm_object, show_alarms, write_evidence
+from vault_client.commands.alarm_lines import UNKNOWN, line_of_alarm, who
+from vault_client.commands.alarms import (
+    add_evidence,
+    add_seen,
+    alarm_object,
+    mark_seen,
+    show_alarms,
+    write_evidence,
+)
 from vault_client.commands.confirmation import add_yes, check_answerable, confirm
 from vault_client.commands.log_folding import folded
 from vault_client.commands.names import short
@@ -14,6 +22,7 @@ from vault_client.commands.profiles import add_profile
 from vault_client.commands.titles import called
 
 if TYPE_CHECKING:
+    from vault_client.alarms import Alarm
     from vault_client.audit_report import AuditReport, Entry
     from vault_client.commands import Subcommands
     from vault_client.device_store import DeviceStore
@@ -50,8 +59,6 @@ CHANGES = {
 REFUSED, GRANTED, ENDED = "was refused", "was given grant {grant}", "the end of grant {grant} is in force"
 TOLD = "was told how grant {grant} changed"
 PURPOSES = {"TREAT": "treatment"}
-YOU = "You"
-UNKNOWN = "unknown"
 HOLDS = (
     "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All was checked: each entry holds and follows from "
     "the one before."
@@ -80,6 +87,7 @@ def add(commands: "Subcommands") -> None:
     parser = add_profile(commands("log", log, "read and check who did what"))
     add_all(parser)
     add_evidence(parser)
+    add_seen(parser)
     parser.add_argument(
         "--disclose-keys",
         action="store_true",
@@ -118,7 +126,10 @@ async def log(arguments: Namespace, screen: Screen) -> None:
             said = LAST.format(time=moment(last.time))
             report, unchecked = last, type(error)(f"{error} {UNCHECKED} {said}")
         except Refusal:  # what contradicts itself so far that it could not be read is kept as an alarm too
-            show_alarms(screen, kept_alarms(store))
+            last = record.last_log()
+            entries = last.entries if last is not None else ()
+            show_alarms(screen, kept_alarms(store), where_in(record, entries, everything=arguments.all))
+            mark_seen(arguments, screen, store)
             _write_evidence(arguments, screen, record, store)
             raise
         screen.result |= report_object(report)
@@ -127,7 +138,9 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
         if report.gone:
             screen.say(GONE.format(number=report.gone))
-        show_alarms(screen, report.alarms)
+        where = where_in(record, report.entries, everything=arguments.all)
+        show_alarms(screen, report.alarms, where)
+        mark_seen(arguments, screen, store)
         if not report.alarms and unchecked is None:
             count = counted(len(report.entries), "entry", "entries")
             screen.say(HOLDS.format(count=count, size=report.size, time=moment(report.time)))
@@ -198,6 +211,12 @@ def entry_object(entry: "Entry") -> dict[str, Any]:
     }
 
 
+def where_in(record: "Patient", entries: "Sequence[Entry]", *, everything: bool) -> "Callable[[Alarm], str]":
+    """Says which of the lines that ``log_rows`` makes of ``entries`` an alarm is about."""
+    lines = folded(entries, everything=everything)
+    return lambda alarm: line_of_alarm(alarm, lines, record.own.identity)
+
+
 def log_rows(record: "Patient", entries: "Sequence[Entry]", *, everything: bool) -> list[tuple[str, ...]]:
     """The lines of ``entries`` as they are shown: when, who, what, which documents, why."""
     titles = {document.doc: document.descriptor.title for document in record.documents()}
@@ -211,15 +230,12 @@ def _row(
 ) -> tuple[str, ...]:
     """One line: an entry, or several that are folded, of which the last dates them."""
     entry = line[-1]
-    who = spoken(YOU) if entry.identity == own else entry.name
-    if not who:
-        who = short(entry.identity) if entry.identity is not None else spoken(UNKNOWN)
     # A listing is opened as a document of its own, which the record does not name.
     named = dict.fromkeys(doc for each in line if each.act != "list" for doc in each.documents)
     documents = several([called(doc, titles, deleted) for doc in named])
     why = " / ".join(dict.fromkeys(filter(None, (_why(each, PURPOSES) for each in line))))
     times = f" (×{len(line)})" if len(line) > 1 else ""
-    return (moment(entry.time), who, f"{deed(entry)}{times}", documents, why)
+    return (moment(entry.time), who(entry, own), f"{deed(entry)}{times}", documents, why)
 
 
 def _why(entry: "Entry", names: dict[str, str]) -> str:

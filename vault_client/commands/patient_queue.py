@@ -128,7 +128,7 @@ async def cancel(arguments: Namespace, screen: Screen) -> None:
     """Take back a change that waits. What cannot be taken back says why."""
     from vault_client.commands.profiles import unsent_patient
 
-    async with unsent_patient(arguments) as (record, store):
+    async with unsent_patient(arguments, screen) as (record, store):
         ids = [queued.id for queued in record.waiting()]
         queued = record.take_back(pick(store, WAITING, arguments.change, ids))
         screen.result |= described(record, queued)

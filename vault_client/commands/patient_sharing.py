@@ -180,7 +180,7 @@ async def revoke(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import unsent_patient
     from vault_client.commands.trust_line import show_trust
 
-    async with unsent_patient(arguments) as (record, store):
+    async with unsent_patient(arguments, screen) as (record, store):
         unanswered = [grant.entry.gid for grant in record.unanswered_grants()]
         gid = pick(store, GRANTS, arguments.grant, [*gids(record), *unanswered])
         with unless_kept(screen, record):

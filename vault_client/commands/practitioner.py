@@ -75,7 +75,7 @@ async def devices(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.devices import show_devices
     from vault_client.commands.profiles import practitioner
 
-    async with practitioner(arguments) as (reader, _):
+    async with practitioner(arguments, screen) as (reader, _):
         await show_devices(screen, reader)
 
 
@@ -84,7 +84,7 @@ async def card(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.cards import show_card
     from vault_client.commands.profiles import practitioner
 
-    async with practitioner(arguments) as (reader, _):
+    async with practitioner(arguments, screen) as (reader, _):
         shown = await reader.card()
         show_card(arguments, screen, reader.service, shown)
         screen.result["certificates"] = await _certificates(reader)
@@ -101,7 +101,7 @@ async def list_documents(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import practitioner
     from vault_client.commands.trust_line import show_trust
 
-    async with practitioner(arguments) as (reader, store):
+    async with practitioner(arguments, screen) as (reader, store):
         refused = await reader.sync()
         documents = in_order(newest(await reader.listing()))
         remember(store, GRANTED, map(name_of, documents))

@@ -101,7 +101,7 @@ async def _read(arguments: Namespace, screen: Screen, act: Any, said: str) -> No
     from vault_client.spool import KEPT_DAYS
 
     _check_typed(arguments)
-    async with practitioner(arguments) as (reader, store):
+    async with practitioner(arguments, screen) as (reader, store):
         documents = _chosen(arguments, store, reader.documents())
         wanted = _destinations(arguments, screen, documents)
         with (
@@ -119,7 +119,7 @@ async def prefetch(arguments: Namespace, screen: Screen) -> None:
     from vault_client.spool import KEPT_DAYS
 
     _check_chosen(arguments)
-    async with practitioner(arguments) as (reader, store):
+    async with practitioner(arguments, screen) as (reader, store):
         documents = _chosen(arguments, store, reader.documents())
         with (
             screen.progress(_called(documents)) as progress,
@@ -140,7 +140,7 @@ async def reopen(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import practitioner
 
     _check_typed(arguments)
-    async with practitioner(arguments) as (reader, store):
+    async with practitioner(arguments, screen) as (reader, store):
         documents = _chosen(arguments, store, reader.fetched_ahead())
         wanted = _destinations(arguments, screen, documents)
         with screen.progress(_called(documents)) as progress:
@@ -155,7 +155,7 @@ async def fetched(arguments: Namespace, screen: Screen) -> None:
     """What is kept on this device, and until when. Nobody is asked."""
     from vault_client.commands.profiles import practitioner
 
-    async with practitioner(arguments) as (reader, store):
+    async with practitioner(arguments, screen) as (reader, store):
         documents = in_order(reader.fetched_ahead())
         remember(store, GRANTED, map(name_of, documents))
         screen.result["documents"] = [described(each) for each in documents]

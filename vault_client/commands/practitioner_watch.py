@@ -4,7 +4,14 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vault_client.commands.alarms import add_evidence, alarm_object, show_alarms, write_evidence
+from vault_client.commands.alarms import (
+    add_evidence,
+    add_seen,
+    alarm_object,
+    mark_seen,
+    show_alarms,
+    write_evidence,
+)
 from vault_client.commands.names import short
 from vault_client.commands.output import Screen, counted, day
 from vault_client.commands.profiles import add_profile
@@ -35,7 +42,9 @@ def add(commands: "Subcommands") -> None:
     """``practitioner watch`` and ``practitioner alarms``."""
     add_profile(commands("watch", watch, "show what is granted as it comes, until Ctrl-C"))
     purpose = "show the alarms of this device, and write their evidence"
-    add_evidence(add_profile(commands("alarms", alarms, purpose)))
+    parser = add_profile(commands("alarms", alarms, purpose))
+    add_evidence(parser)
+    add_seen(parser)
 
 
 async def watch(arguments: Namespace, screen: Screen) -> None:
@@ -46,7 +55,7 @@ async def watch(arguments: Namespace, screen: Screen) -> None:
     from vault_client.notices import Notices
     from vault_client.watching import Watch
 
-    async with practitioner(arguments) as (reader, store):
+    async with practitioner(arguments, screen) as (reader, store):
         show_trust(screen, reader.service)
         screen.say(WATCHING)
 
@@ -69,10 +78,11 @@ async def alarms(arguments: Namespace, screen: Screen) -> None:
 
     if arguments.evidence is not None:
         check_free(arguments.evidence)
-    async with practitioner(arguments) as (reader, store):
+    async with practitioner(arguments, screen) as (reader, store):
         kept = kept_alarms(store)
         screen.result["alarms"] = [alarm_object(alarm) for alarm in kept]
         show_alarms(screen, kept)
+        mark_seen(arguments, screen, store)
         if not kept:
             screen.say(NONE)
         if arguments.evidence is not None:

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from vault_client.commands.alarms import remind
 from vault_client.commands.output import Screen
 from vault_client.commands.secrets_input import add_passphrase, passphrase
 from vault_client.spool import SPOOL
@@ -110,7 +111,7 @@ async def patient(arguments: Namespace, screen: Screen) -> "AsyncIterator[tuple[
     from vault_client.commands.patient_queue import went_on
     from vault_client.patient import Patient
 
-    async with _resumed(arguments, Patient) as (opened, store):
+    async with _resumed(arguments, screen, Patient) as (opened, store):
         if opened.is_restoring:
             screen.aside(BEING_RESTORED)
             yield opened, store
@@ -119,11 +120,13 @@ async def patient(arguments: Namespace, screen: Screen) -> "AsyncIterator[tuple[
             yield opened, store
 
 
-def unsent_patient(arguments: Namespace) -> "AbstractAsyncContextManager[tuple[Patient, DeviceStore]]":
+def unsent_patient(
+    arguments: Namespace, screen: Screen
+) -> "AbstractAsyncContextManager[tuple[Patient, DeviceStore]]":
     """``patient``, but what waits goes on waiting: it may be taken back."""
     from vault_client.patient import Patient
 
-    return _resumed(arguments, Patient)
+    return _resumed(arguments, screen, Patient)
 
 
 async def synced(record: "Patient", screen: "Screen") -> None:
@@ -153,16 +156,18 @@ def note_offline(screen: "Screen", record: "Patient", *, is_away: bool) -> None:
 
 
 def practitioner(
-    arguments: Namespace,
+    arguments: Namespace, screen: Screen
 ) -> "AbstractAsyncContextManager[tuple[Practitioner, DeviceStore]]":
     """The practitioner of the profile, with the store in which commands remember what they showed."""
     from vault_client.practitioner import Practitioner
 
-    return _resumed(arguments, Practitioner)
+    return _resumed(arguments, screen, Practitioner)
 
 
 @asynccontextmanager
-async def _resumed(arguments: Namespace, sdk: type[Member]) -> "AsyncIterator[tuple[Member, DeviceStore]]":
+async def _resumed(
+    arguments: Namespace, screen: Screen, sdk: type[Member]
+) -> "AsyncIterator[tuple[Member, DeviceStore]]":
     from crypto.errors import Unauthenticated
     from vault_client.clock_check import check_clock
 
@@ -174,6 +179,8 @@ async def _resumed(arguments: Namespace, sdk: type[Member]) -> "AsyncIterator[tu
             await check_clock(opened.service)
             await opened.own.check_not_removed(opened.service)
             raise
+        finally:
+            remind(arguments, screen, store)
 
 
 def _opened(arguments: Namespace) -> "DeviceStore":
