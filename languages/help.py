@@ -3,10 +3,12 @@
 import argparse
 import sys
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from languages.catalogue import spoken
 from languages.written import label
+
+Acting = TypeVar("Acting", bound=argparse.Action)
 
 
 class SpokenHelp(argparse.HelpFormatter):
@@ -40,6 +42,12 @@ class SpokenParser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=SpokenHelp, **options)
+
+    def _add_action(self, action: Acting) -> Acting:
+        # Every way to add an argument ends here, and usage, help and refusals take the word for its value from it.
+        if isinstance(action.metavar, str):
+            action.metavar = spoken(action.metavar)
+        return super()._add_action(action)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong with what was typed, and end with exit code 2."""

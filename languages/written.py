@@ -7,11 +7,17 @@ from languages.choice import language
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
 _DAY = re.compile(r"\A(\d{4})-(\d{2})-(\d{2})")
+_DAY_WITHIN = re.compile(r"(?<![\d-])(\d{4})-(\d{2})-(\d{2})(?![\d-])")
 
 
 def day(text: str) -> str:
     """``text``, which begins with a day as YYYY-MM-DD, as it is read. One that begins otherwise stays as it is."""
     return _DAY.sub(r"\3/\2/\1", text) if language() == "fr" else text
+
+
+def days_in(text: str) -> str:
+    """``text`` with every day in it, written as YYYY-MM-DD, as it is read."""
+    return _DAY_WITHIN.sub(lambda found: day(found[0]), text)
 
 
 def label(text: str) -> str:

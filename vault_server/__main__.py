@@ -90,10 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "serve", help="run the vault server, and one keeper beside it unless others are named"
     )
-    run.add_argument("--data", type=Path, required=True, help="the data folder; made when it is new")
+    run.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="the data folder; made when it is new"
+    )
     program.add_listening(run, DEFAULT)
     run.add_argument(
-        "--public-host", help="the host name clients use; stands in the logs for ever (default: HOST:PORT)"
+        "--public-host",
+        metavar="HOST",
+        help="the host name clients use; stands in the logs for ever (default: HOST:PORT)",
     )
     run.add_argument(
         "--keepers",
@@ -152,8 +156,8 @@ def _parser() -> argparse.ArgumentParser:
     acts = registrar.add_subparsers(dest="act", required=True)
     act = acts.add_parser("certify", help="certify that an identity belongs to a subject")
     _add_subject(act)
-    act.add_argument("--name", required=True, help="the name to certify")
-    act.add_argument("--profession", required=True, help="the profession to certify")
+    act.add_argument("--name", required=True, metavar="NAME", help="the name to certify")
+    act.add_argument("--profession", required=True, metavar="NAME", help="the profession to certify")
     act.add_argument(
         "--days",
         type=program.number(MAX_CERTIFICATE_DAYS, least=1),
@@ -173,9 +177,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_subject(act: argparse.ArgumentParser) -> None:
-    act.add_argument("card", type=Path, help="the identity's card, as a file")
-    act.add_argument("--subject", required=True, help="scheme:value, such as demo:10001234567")
-    act.add_argument("--data", type=Path, required=True, help="the instance's data folder")
+    act.add_argument("card", type=Path, metavar="CARD", help="the identity's card, as a file")
+    act.add_argument(
+        "--subject", required=True, metavar="SUBJECT", help="scheme:value, such as demo:10001234567"
+    )
+    act.add_argument("--data", type=Path, required=True, metavar="DIR", help="the instance's data folder")
     act.add_argument("--json", action="store_true", help="answer as JSON")
 
 

@@ -52,15 +52,18 @@ def number(most: int, *, least: int = 0) -> Callable[[str], int]:
 
 def add_listening(parser: argparse.ArgumentParser, default: Listening) -> None:
     """Add the options that ``listening`` reads."""
-    parser.add_argument("--host", default=default.host, help="where to listen (default: %(default)s)")
+    parser.add_argument(
+        "--host", default=default.host, metavar="HOST", help="where to listen (default: %(default)s)"
+    )
     parser.add_argument(
         "--port",
         type=number(65535),
         default=default.port,
+        metavar="PORT",
         help="where to listen; 0 takes a free port (default: %(default)s)",
     )
-    parser.add_argument("--tls-cert", type=Path, help="certificate chain, to speak TLS")
-    parser.add_argument("--tls-key", type=Path, help="its private key")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain, to speak TLS")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="its private key")
     parser.add_argument("--behind-proxy", action="store_true", help="a proxy in front speaks TLS")
 
 

@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     _add_yes(act)
 
     act = _act(acts, "cosign", _cosign, "sign a version that somebody else made, in its file")
-    act.add_argument("file", type=Path, help="the version to sign")
+    act.add_argument("file", type=Path, metavar="FILE", help="the version to sign")
     act.add_argument(
         "--after",
         type=Path,
@@ -44,11 +44,11 @@ def add(commands: Any) -> None:
     _add_yes(act)
 
     act = _act(acts, "publish", _publish, "put a version that enough have signed where the server reads it")
-    act.add_argument("file", type=Path, help="the version to publish")
+    act.add_argument("file", type=Path, metavar="FILE", help="the version to publish")
     _add_data(act)
 
     act = _act(acts, "key", _key, "make a root key for somebody who is to sign trust roots too")
-    act.add_argument("file", type=Path, help="where to write it; it is a secret")
+    act.add_argument("file", type=Path, metavar="FILE", help="where to write it; it is a secret")
 
 
 def _add_changes(act: argparse.ArgumentParser) -> None:
@@ -168,7 +168,7 @@ def _act(acts: Any, name: str, run: Any, purpose: str) -> argparse.ArgumentParse
 
 
 def _add_data(act: argparse.ArgumentParser) -> None:
-    act.add_argument("--data", type=Path, required=True, help="the instance's data folder")
+    act.add_argument("--data", type=Path, required=True, metavar="DIR", help="the instance's data folder")
 
 
 def _add_yes(act: argparse.ArgumentParser) -> None:

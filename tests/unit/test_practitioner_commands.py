@@ -30,9 +30,9 @@ def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("typed", "given", "said"),
     [
-        ("release", ("release", "list"), "release list"),
-        ("export,release", ("release", "list", "export"), "release list export"),
-        ("reopen,prefetch", ("prefetch", "list", "reopen"), "prefetch list reopen"),
+        ("release", ("release", "list"), "open, see the list"),
+        ("export,release", ("release", "list", "export"), "open, see the list, export"),
+        ("reopen,prefetch", ("prefetch", "list", "reopen"), "fetch ahead, see the list, open again"),
         ("release,prefetch,reopen,export", ACTS, "all"),
     ],
 )

@@ -13,6 +13,9 @@ from languages.help import SpokenParser
 from vault_client.commands.output import Screen, Usage
 from vault_client.version import VERSION
 
+# What people read
+COMMAND = "COMMAND"
+
 Command = Callable[[Namespace, Screen], Coroutine[Any, Any, None]]
 
 
@@ -47,7 +50,7 @@ def parser() -> ArgumentParser:
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"coffre {VERSION}")
-    nouns = top.add_subparsers(dest="noun", required=True, metavar="COMMAND")
+    nouns = top.add_subparsers(dest="noun", required=True, metavar=spoken(COMMAND))
     # Their words go to the server's own programs (``processes``); here they only stand in the help.
     purposes = {
         "serve": "run a vault server",
@@ -65,20 +68,21 @@ def parser() -> ArgumentParser:
     return top
 
 
+def _sentence(purpose: str) -> str:
+    said = spoken(purpose)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
 def _add(
     nouns: "_SubParsersAction[_Parser]", noun: str, purpose: str, add: Callable[[Subcommands], None]
 ) -> None:
-    of_noun = nouns.add_parser(
-        noun, help=purpose, description=f"{spoken(purpose).capitalize()}.", allow_abbrev=False
-    )
-    add(_commands(of_noun.add_subparsers(dest="verb", required=True, metavar="COMMAND")))
+    of_noun = nouns.add_parser(noun, help=purpose, description=_sentence(purpose), allow_abbrev=False)
+    add(_commands(of_noun.add_subparsers(dest="verb", required=True, metavar=spoken(COMMAND))))
 
 
 def _commands(verbs: "_SubParsersAction[_Parser]") -> Subcommands:
     def command(name: str, run: Command, purpose: str) -> ArgumentParser:
-        made = verbs.add_parser(
-            name, help=purpose, description=f"{spoken(purpose).capitalize()}.", allow_abbrev=False
-        )
+        made = verbs.add_parser(name, help=purpose, description=_sentence(purpose), allow_abbrev=False)
         made.add_argument(
             "--json", action="store_true", help="write one JSON object to stdout, and nothing else"
         )

@@ -12,8 +12,18 @@ if TYPE_CHECKING:
 
 # What people read
 ALL_ACTS = "all"
-NO_ACT = "“{word}” is no act: there are release, prefetch, reopen and export"
+NO_ACT = (
+    "“{word}” is no act. The acts are: release (to open), prefetch (to fetch ahead), reopen (to open what was fetched ahead), export (to take "
+    "into another system)"
+)
 NOT_BY_ITSELF = "prefetch and reopen go together: what is fetched ahead is opened again later"
+WORDS = {
+    "release": "open",
+    "prefetch": "fetch ahead",
+    "list": "see the list",
+    "reopen": "open again",
+    "export": "export",
+}
 
 CHOSEN: Final = ("release", "prefetch", "reopen", "export")
 
@@ -35,5 +45,5 @@ def chosen(text: str) -> "tuple[Act, ...]":
 
 
 def shown(acts: "Sequence[str]") -> str:
-    """What a grant allows, in the words that are typed."""
-    return spoken(ALL_ACTS) if set(acts) == set(ACTS) else " ".join(acts)
+    """What a grant allows, in plain words."""
+    return spoken(ALL_ACTS) if set(acts) == set(ACTS) else ", ".join(spoken(WORDS[act]) for act in acts)

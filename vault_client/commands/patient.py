@@ -24,7 +24,7 @@ from vault_client.commands.names import NAME, short
 from vault_client.commands.output import Screen, counted
 from vault_client.commands.passkeys import add_passkeys
 from vault_client.commands.profiles import add_output, add_profile
-from vault_client.commands.purpose_codes import purpose_code
+from vault_client.commands.purpose_codes import SOME_CODES, purpose_code
 from vault_client.commands.restoring import add_restore, restored
 from vault_client.commands.secrets_input import note_vault
 from vault_client.sharing_terms import ACTS, SHARING_DAYS
@@ -46,7 +46,7 @@ def add(commands: "Subcommands") -> None:
     """Every command of a patient."""
     parser = add_enrol(commands, enrol, "found a record")
     parser.add_argument(
-        "--name", default="", help="whose record it is: everybody you share with will be told"
+        "--name", default="", metavar="NAME", help="whose record it is: everybody you share with will be told"
     )
     add_restore(commands, restore, "get a lost record back with its recovery kit")
     add_devices(commands, devices)
@@ -92,12 +92,14 @@ def _add_sharing(commands: "Subcommands") -> None:
         "--days",
         type=int,
         default=SHARING_DAYS,
+        metavar="N",
         help=f"for how many days, {patient_sharing.MAX_DAYS} at most (default: %(default)s)",
     )
     add_acts(
         parser,
         ACTS,
-        "what it allows, of release, prefetch, reopen, export (default: all); the list comes with each",
+        "what it allows: release (to open), prefetch (to fetch ahead), reopen (to open what was fetched ahead), export (to take into "
+        "another system); all of it unless told, and the list comes with each",
     )
     parser.add_argument(
         "--met-again",
@@ -121,11 +123,14 @@ def _add_sharing(commands: "Subcommands") -> None:
     )
     parser.add_argument("grant", metavar="GRANT", help=NAME)
     parser.add_argument(
-        "--days", type=int, help=f"for how many days from now, {patient_sharing.MAX_DAYS} at most"
+        "--days",
+        type=int,
+        metavar="N",
+        help=f"for how many days from now, {patient_sharing.MAX_DAYS} at most",
     )
     add_acts(parser, None, "what it allows from now on")
     parser.add_argument(
-        "--purposes", nargs="+", type=purpose_code, metavar="CODE", help="for what from now on, such as TREAT"
+        "--purposes", nargs="+", type=purpose_code, metavar="CODE", help=f"for what from now on: {SOME_CODES}"
     )
 
     parser = add_profile(commands("grants", patient_grants.grants, "list who may open what"))

@@ -5,6 +5,7 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from languages.written import day as written_day
 from vault_client.commands.confirmation import add_yes, check_answerable, confirm
 from vault_client.commands.names import MIN_PREFIX, short
 from vault_client.commands.output import Screen, Usage, counted
@@ -67,7 +68,7 @@ async def erase(arguments: Namespace, screen: Screen) -> None:
     time = None if arguments.before is None else _day(arguments.before)
     async with patient(arguments, screen) as (record, _):
         if time is not None and time > record.service.now():
-            raise Usage(NOT_PAST.format(day=arguments.before))
+            raise Usage(NOT_PAST.format(day=written_day(arguments.before)))
         doc = _deleted(record, arguments.document) if time is None else b""
         report, erasing = await record.log(), record.erasing
         found = erasing.of_document(report, doc) if time is None else erasing.before(report, time)
@@ -89,7 +90,7 @@ async def erase(arguments: Namespace, screen: Screen) -> None:
 def _question(record: "Patient", arguments: Namespace, found: "Erasable", doc: bytes) -> str:
     count = counted(len(found.entries), "reading")
     if not doc:
-        what = BEFORE.format(count=count, day=arguments.before)
+        what = BEFORE.format(count=count, day=written_day(arguments.before))
     else:
         title = record.replica.deleted_titles()[doc] or short(doc)
         what = OF_DOCUMENT.format(count=count, title=title)

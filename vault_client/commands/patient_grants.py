@@ -9,6 +9,7 @@ from vault_client.commands.grant_standing import GRANTS, described, standing, ti
 from vault_client.commands.names import pick, remember, short
 from vault_client.commands.output import Screen, day
 from vault_client.commands.patient_queue import sentence
+from vault_client.commands.purpose_codes import purposes_shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ def _show(
         screen.say(NO_GRANTS)
         return
     screen.table(
-        ("", "Id", "For", "Subject", "Documents", "Acts", "Purposes", "Until", "Event", "State"),
+        ("", "Id", "For", "Subject", "Documents", "Acts", "Purposes", "Until", "Changes", "State"),
         [
             (
                 str(number) if is_numbered else "",
@@ -62,7 +63,7 @@ def _show(
                 grant.subject,
                 str(len(record.granted(grant.entry.gid))),
                 shown(grant.acts),
-                " ".join(grant.purposes),
+                purposes_shown(grant.purposes),
                 day(grant.expiry),
                 str(grant.entry.j),
                 spoken(standing(grant, record)),
@@ -84,15 +85,14 @@ def _show_history(screen: Screen, record: "Patient", grant: "LocalGrant") -> Non
     screen.say(GIVES.format(id=short(gid), titles=titles))
     if steps:
         screen.table(
-            ("Event", "Date", "What", "Documents", "Acts", "Purposes", "Until"),
+            ("Date", "What", "Documents", "Acts", "Purposes", "Until"),
             [
                 (
-                    "" if step.event is None else str(step.event),
                     day(step.time) if step.time else "",
                     " · ".join(map(spoken, _words(step))),
                     _changed(record, step),
                     "" if step.terms is None else shown(step.terms.acts),
-                    "" if step.terms is None else " ".join(step.terms.purposes),
+                    "" if step.terms is None else purposes_shown(step.terms.purposes),
                     "" if step.terms is None else day(step.terms.expiry),
                 )
                 for step in steps

@@ -81,8 +81,9 @@ async def import_record(arguments: Namespace, screen: Screen) -> None:
 async def history(arguments: Namespace, screen: Screen) -> None:
     """The log of the record that this one goes on from, checked once more."""
     from crypto.errors import NotProven
+    from vault_client.commands.alarm_lines import YOU
     from vault_client.commands.patient_export import described, show_alarms, show_findings
-    from vault_client.commands.patient_log import YOU, deed
+    from vault_client.commands.patient_log import deed
     from vault_client.commands.profiles import patient
     from vault_client.export_files import FolderFiles
 

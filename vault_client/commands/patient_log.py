@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from languages.catalogue import spoken
+from languages.written import days_in
 from vault_client.commands.alarm_lines import UNKNOWN, line_of_alarm, who
 from vault_client.commands.alarms import (
     add_evidence,
@@ -19,6 +20,7 @@ from vault_client.commands.log_folding import folded
 from vault_client.commands.names import short
 from vault_client.commands.output import Screen, Usage, counted, moment, several
 from vault_client.commands.profiles import add_profile
+from vault_client.commands.purpose_codes import purposes_shown
 from vault_client.commands.titles import called
 
 if TYPE_CHECKING:
@@ -58,7 +60,6 @@ CHANGES = {
 }
 REFUSED, GRANTED, ENDED = "was refused", "was given grant {grant}", "the end of grant {grant} is in force"
 TOLD = "was told how grant {grant} changed"
-PURPOSES = {"TREAT": "treatment"}
 HOLDS = (
     "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All was checked: each entry holds and follows from "
     "the one before."
@@ -206,7 +207,7 @@ def entry_object(entry: "Entry") -> dict[str, Any]:
         "grant": entry.grant.hex() if entry.grant is not None else None,
         "documents": [doc.hex() for doc in entry.documents],
         "text": ", ".join(entry.changes),
-        "purpose": _why(entry, {}),
+        "purpose": " · ".join(_purpose(entry)),
         "erased": list(entry.erased),
     }
 
@@ -233,16 +234,20 @@ def _row(
     # A listing is opened as a document of its own, which the record does not name.
     named = dict.fromkeys(doc for each in line if each.act != "list" for doc in each.documents)
     documents = several([called(doc, titles, deleted) for doc in named])
-    why = " / ".join(dict.fromkeys(filter(None, (_why(each, PURPOSES) for each in line))))
+    why = " / ".join(dict.fromkeys(filter(None, (_why(each) for each in line))))
     times = f" (×{len(line)})" if len(line) > 1 else ""
     return (moment(entry.time), who(entry, own), f"{deed(entry)}{times}", documents, why)
 
 
-def _why(entry: "Entry", names: dict[str, str]) -> str:
-    if entry.purpose is None:
-        return ""
-    code = entry.purpose.code
-    return " · ".join(filter(None, (spoken(names.get(code, code)), entry.purpose.role, entry.purpose.reason)))
+def _purpose(entry: "Entry") -> list[str]:
+    """Why somebody read, as it was stated: a code, who they are, and their reason."""
+    purpose = entry.purpose
+    return [] if purpose is None else [purpose.code, *filter(None, (purpose.role, purpose.reason))]
+
+
+def _why(entry: "Entry") -> str:
+    code, *others = _purpose(entry) or [""]
+    return " · ".join(filter(None, (purposes_shown([code]), *map(days_in, others))))
 
 
 def deed(entry: "Entry") -> str:

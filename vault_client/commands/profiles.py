@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Member = TypeVar("Member", "Patient", "Practitioner")
 
 # What people read
-NO_SCHEME = "{url} begins with neither https:// nor, for this computer, http://"
+NO_SCHEME = "“{url}” begins with neither https:// nor, for this computer, http://"
 UNREADABLE = "{path} could not be read ({why}). Nothing was done. Check the path."
 NOT_TEXT = "{path} is not a card. Nothing was done. Check the path."
 NOT_A_PERSON = "{path} is not a practitioner's card. Nothing was done. Ask them for the file of their card."

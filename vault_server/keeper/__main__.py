@@ -61,15 +61,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     init = commands.add_parser("init", help="make a keeper's keys, store and card; again: only the card")
-    init.add_argument("--data", type=Path, required=True, help="the keeper's folder")
-    init.add_argument("--url", required=True, help="where others will reach it")
-    init.add_argument("--name", help="the name it signs under")
-    init.add_argument("--operator", help="who runs it")
+    init.add_argument("--data", type=Path, required=True, metavar="DIR", help="the keeper's folder")
+    init.add_argument("--url", required=True, metavar="URL", help="where others will reach it")
+    init.add_argument("--name", metavar="NAME", help="the name it signs under")
+    init.add_argument("--operator", metavar="NAME", help="who runs it")
 
     run = commands.add_parser("serve", help="run a keeper")
-    run.add_argument("--data", type=Path, required=True, help="the keeper's folder")
-    run.add_argument("--server", required=True, help="the URL of the vault server")
-    run.add_argument("--card", type=Path, required=True, help="the service's instance card")
+    run.add_argument("--data", type=Path, required=True, metavar="DIR", help="the keeper's folder")
+    run.add_argument("--server", required=True, metavar="URL", help="the URL of the vault server")
+    run.add_argument("--card", type=Path, required=True, metavar="FILE", help="the service's instance card")
     program.add_listening(run, DEFAULT)
     run.add_argument(
         "--accept-lost-store",
