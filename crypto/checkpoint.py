@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Self, TypeVar
 
 from crypto.errors import BadSignature, Malformed, TooLarge
@@ -72,7 +73,7 @@ class LogKey(NoteKey):
 
     def check(self, text: str, signature: bytes) -> None:
         """Raises BadSignature unless ``signature`` is this key's over ``text``."""
-        self.key.check(text.encode(), signature)
+        _check_signature(self.key.raw, text.encode(), signature)
 
 
 class CosignerKey(NoteKey):
@@ -86,7 +87,7 @@ class CosignerKey(NoteKey):
         time = int.from_bytes(signature[:_TIME_SIZE], "big")
         if time > MAX_NUMBER:
             raise BadSignature("A cosignature was refused: its time is out of range.")
-        self.key.check(_cosigned(text, time), signature[_TIME_SIZE:])
+        _check_signature(self.key.raw, _cosigned(text, time), signature[_TIME_SIZE:])
         return time
 
 
@@ -149,6 +150,7 @@ class Checkpoint:
 AnyKey = TypeVar("AnyKey", bound=NoteKey)
 
 
+@lru_cache(maxsize=32)  # the newest head of a log comes with every proof of its entries
 def parse_note(note: bytes) -> Note:
     """Divide a note into its text and signature lines, checking the form and verifying nothing.
 
@@ -305,6 +307,11 @@ def _by(lines: Iterable[NoteSignature], keys: Iterable[AnyKey]) -> Iterator[tupl
 
 def _cosigned(text: str, time: int) -> bytes:
     return f"cosignature/v1\ntime {time}\n{text}".encode()
+
+
+@lru_cache(maxsize=64)  # only what fits is remembered: what raises is looked at each time
+def _check_signature(key: bytes, message: bytes, signature: bytes) -> None:
+    VerifyKey(key).check(message, signature)
 
 
 def _check_name(name: str) -> None:

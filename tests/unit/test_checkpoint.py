@@ -182,6 +182,23 @@ def test_one_key_under_two_names_counts_once():
     assert cosignatures(note, [FIRST, alias]) == {FIRST.key.key_id: TIME + 1}
 
 
+def test_what_was_verified_once_vouches_for_nothing_else():
+    """A signature that was found to fit is remembered with its key and its text; each of the three is still looked at."""
+    line = line_by(ONE, FIRST.name)
+    other_text = Checkpoint(ORIGIN, HEAD.size + 1, HEAD.root)
+    other_key = CosignerKey(FIRST.name, TWO.public)
+    parsed = parse_note(NOTE + line).signatures[1]
+    changed = bytes([*parsed.signature[:-1], parsed.signature[-1] ^ 1])
+    for _ in range(2):
+        assert cosignatures(NOTE + line, [FIRST]) == {FIRST.key.key_id: TIME}
+        with pytest.raises(BadSignature):
+            cosignatures(sign_checkpoint(other_text, KEY) + line, [FIRST])
+        with pytest.raises(BadSignature):
+            other_key.check(HEAD.text, parsed.signature)
+        with pytest.raises(BadSignature):
+            FIRST.check(HEAD.text, changed)
+
+
 def test_a_failing_cosignature_by_a_known_key_refuses_the_note():
     """Another text, another time, or an impossible time under a known name is not overlooked."""
     other = line_by(ONE, FIRST.name, head=Checkpoint(ORIGIN, 5, HEAD.root))

@@ -25,7 +25,8 @@ from vault_server.recent import Recent
 
 # The directory is asked for anew once in this many seconds, so that the answer is about now.
 WITHIN = 1
-# Folding a chain costs a few milliseconds; what a chain says at a size never changes.
+# Folding a chain costs a few milliseconds, and looking for its links in the directory some tenths of one. What a chain says
+# at a size never changes, nor whether it is complete under a head; and those who read, read again.
 MAX_FOLDED = 512
 
 
@@ -38,6 +39,7 @@ class IdentityHeads:
         self._key, self._clock = key, clock
         self._trust, self._logs, self._witness = trust, logs, witness
         self._folded = Recent[bytes, Known](MAX_FOLDED)
+        self._complete = Recent[bytes, Known](MAX_FOLDED)
 
     async def identity_head(self, query: IdentityHeadQuery) -> IdentityHeadAnswer:
         """A signed statement that the chain is complete at the newest directory head.
@@ -67,6 +69,15 @@ class IdentityHeads:
         Raises NotProven when a link is not where it is said to be, or is not the first in its place, or is dated
         when it was not there, or when the chain goes on; and as ``fold`` does.
         """
+        name = self._name(chain, directory.root)
+        known = self._complete.get(name)
+        if known is None:
+            await self._check_complete(directory, chain)
+            known = self.at(chain, directory.size)
+        self._complete[name] = known
+        return known
+
+    async def _check_complete(self, directory: LogRow, chain: Chain) -> None:
         identity = chain.identity
         expected, dated = [], []
         for n, link in enumerate(chain.links):
@@ -80,15 +91,17 @@ class IdentityHeads:
             raise NotProven(
                 "An identity has more links than are shown. Fetch its chain again and show it whole."
             )
-        return self.at(chain, directory.size)
 
     def at(self, chain: Chain, size: int) -> Known:
         """What ``chain`` said when the directory had ``size`` leaves. Raises as ``fold`` does."""
         part = chain.at(size)
-        current = self._trust.current
-        name = hashlib.sha256(current.ref.digest + encode(part)).digest()
+        name = self._name(part)
         known = self._folded.get(name)
         if known is None:
-            known = known_at(part, size, current.root.directory_origin, self._trust.registrars)
+            known = known_at(part, size, self._trust.newest.directory_origin, self._trust.registrars)
         self._folded[name] = known
         return known
+
+    def _name(self, chain: Chain, root: bytes = b"") -> bytes:
+        """By what is remembered of ``chain``: under the trust root of now, and under a head of the directory if it is of one."""
+        return hashlib.sha256(self._trust.current.ref.digest + root + encode(chain)).digest()

@@ -3,7 +3,9 @@
 Everything is verified from the keeper's own view of the logs. Any check that fails gives one and the same refusal.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import takewhile
 from math import comb
 
 from crypto.access_log import Leaf
@@ -36,7 +38,8 @@ class Released:
     """How many documents of each grant were released lately. The same request again counts once."""
 
     def __init__(self) -> None:
-        self._released: dict[bytes, dict[bytes, tuple[int, int]]] = {}
+        # By grant, the oldest first: a keeper's time never goes back.
+        self._released: dict[bytes, OrderedDict[bytes, tuple[int, int]]] = {}
         self._swept = 0
 
     def take(self, gid: bytes, digest: bytes, documents: int, rates: Sequence[Rate], now: int) -> None:
@@ -47,15 +50,18 @@ class Released:
         recent = self._recent(gid, now)
         if digest not in recent:
             for rate in rates:
-                within = sum(count for time, count in recent.values() if now - time < rate.seconds)
+                lately = takewhile(lambda entry: now - entry[0] < rate.seconds, reversed(recent.values()))  # noqa: B023
+                within = sum(count for _, count in lately)
                 if within + documents > rate.documents:
                     raise TooMany("A grant's number of documents for now is used up. Nothing was opened.")
             recent[digest] = (now, documents)
         self._released[gid] = recent
 
-    def _recent(self, gid: bytes, now: int) -> dict[bytes, tuple[int, int]]:
-        entries = self._released.get(gid, {})
-        return {digest: entry for digest, entry in entries.items() if now - entry[0] < DAY}
+    def _recent(self, gid: bytes, now: int) -> OrderedDict[bytes, tuple[int, int]]:
+        entries = self._released.get(gid, OrderedDict())
+        while entries and now - next(iter(entries.values()))[0] >= DAY:
+            entries.popitem(last=False)
+        return entries
 
 
 class Releases:

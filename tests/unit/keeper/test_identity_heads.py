@@ -59,6 +59,19 @@ async def test_a_link_the_keeper_has_not_followed_is_not(story: Story) -> None:
     assert await story.keeper.identity_head(IdentityHeadQuery(chain=story.reader.chain))
 
 
+async def test_each_head_is_asked_anew(story: Story) -> None:
+    """A chain that was complete under one head, and vouched for, is not complete under the next, where it goes on."""
+    before = story.reader.chain
+    for _ in range(2):
+        assert await story.keeper.identity_head(IdentityHeadQuery(chain=before))
+    story.service.certify(story.reader)
+    await story.service.publish_all(story.keeper)
+    for _ in range(2):
+        with pytest.raises(NotProven):
+            await story.keeper.identity_head(IdentityHeadQuery(chain=before))
+    assert await story.keeper.identity_head(IdentityHeadQuery(chain=story.reader.chain))
+
+
 async def test_a_changed_link_is_not(story: Story) -> None:
     """Salt, place, slot and signature each belong to the leaf and the link."""
     *others, last = story.reader.links

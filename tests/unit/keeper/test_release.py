@@ -10,7 +10,7 @@ import pytest
 from crypto import labels
 from crypto.checkpoint import cosign
 from crypto.encoding import encode
-from crypto.errors import NotFound, Unreachable
+from crypto.errors import NotFound, TooMany, Unreachable
 from crypto.identity_links import AddDevice, AddMember, Chain, Delegate, RemoveMember, RevokeDevice, Withdraw
 from crypto.locators import Locator
 from crypto.requests import read_request
@@ -23,7 +23,7 @@ from crypto.wire.keeper_api import ReleaseQuery
 from tests.support.keeper_story import Story, keeper_story
 from tests.support.people import DAY, LOG, NOW, Device, KeeperKeys, Person, fresh
 from tests.support.small_log import random_leaf
-from vault_server.keeper.release import Releases
+from vault_server.keeper.release import Released, Releases
 from vault_server.keeper.trust import Trust
 
 Questions = Callable[[Story], Awaitable[ReleaseQuery]]
@@ -44,6 +44,21 @@ async def test_the_same_request_may_be_asked_again(story: Story) -> None:
     query = msgspec.structs.replace(query, blob=story.blob(rates=(Rate(seconds=3600, documents=2),)))
     for _ in range(3):
         await story.keeper.release(query)
+
+
+def test_a_rate_looks_back_for_its_own_time() -> None:
+    """Each rate counts what was released within its seconds, and each grant's documents are its own."""
+    released, grant, other = Released(), fresh(), fresh()
+    rates = (Rate(seconds=60, documents=3), Rate(seconds=3600, documents=5))
+    released.take(grant, fresh(), 2, rates, NOW)
+    with pytest.raises(TooMany):
+        released.take(grant, fresh(), 2, rates, NOW + 59)
+    released.take(other, fresh(), 2, rates, NOW + 59)
+    released.take(grant, fresh(), 2, rates, NOW + 60)
+    with pytest.raises(TooMany):
+        released.take(grant, fresh(), 2, rates, NOW + 120)
+    released.take(grant, fresh(), 1, rates, NOW + 120)
+    released.take(grant, fresh(), 3, rates, NOW + 3660)
 
 
 async def test_a_listing_is_released_under_its_own_label(story: Story) -> None:
