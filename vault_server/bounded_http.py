@@ -7,6 +7,7 @@ that has said nothing for longest makes room for a new one.
 """
 
 import asyncio
+import gc
 import logging
 import socket
 import sys
@@ -44,6 +45,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to answer."""
+        # All that was loaded to get here stays for good; the collector need not walk through it time and again.
+        gc.freeze()
         await super().startup(sockets)
         self._listening()
 

@@ -20,7 +20,7 @@ def configure() -> None:
     """Send every event of this process through the allow-list to standard error."""
     structlog.configure(
         processors=lines(FIELDS),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),  # a line at once, not its end apart
         cache_logger_on_first_use=True,
     )
 

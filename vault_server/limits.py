@@ -5,6 +5,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from crypto.errors import TooMany
 from vault_server.recent import Recent
@@ -92,6 +93,7 @@ class Budget:
             raise TooMany("The server is busy and did not read all of this. Try again in a moment.") from None
 
 
+@lru_cache(maxsize=4096)  # those who ask, ask again
 def address_class(address: str) -> str:
     """The party an address stands for: itself, or for IPv6 its /64, which one subscriber has whole."""
     try:

@@ -107,7 +107,9 @@ class Uploads:
 
     async def _stream(self, vault: bytes, ver: bytes, length: int, start: int) -> AsyncIterator[bytes]:
         chunks = self._store.read(vault, ver, length, start)
-        while chunk := await asyncio.to_thread(next, chunks, b""):
+        while start < length:  # no thread is asked once more only to say that it was all
+            chunk = await asyncio.to_thread(next, chunks)
+            start += len(chunk)
             yield chunk
 
     async def _check_quota(self, query: m.PartUpload) -> None:

@@ -113,7 +113,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 
 async def test_the_whole_way_over_http(http: httpx.AsyncClient, running: InProcess, world: World) -> None:
     """Part in, link, request, ciphertext out, by the framed queries of the wire."""
-    stored = Stored.random(70_000)
+    stored = Stored.random(600_000)  # three chunks of the store
     record = await founded(world)
     holder = await bearer(running, record.holder)
     query = m.PartUpload(vault=record.id, ver=stored.ver, length=len(stored.data), number=0)
@@ -128,9 +128,10 @@ async def test_the_whole_way_over_http(http: httpx.AsyncClient, running: InProce
     submission = await record.submission(stored.step(), parts=stored.parts)
     answer = await ask(http, "append_link", submission, **holder)
     record.check(decode(answer.content, m.LinkAccepted), submission)
-    asked = m.CiphertextQuery(vault=record.id, request=None, ver=stored.ver, start=7)
-    answer = await http.post(f"{PREFIX}/ciphertext", content=encode(asked), headers=JSON | holder)
-    assert answer.content == stored.data[7:]
+    for start in (7, 300_000, 599_000, len(stored.data)):  # in as many chunks as are left, and in none
+        asked = m.CiphertextQuery(vault=record.id, request=None, ver=stored.ver, start=start)
+        answer = await http.post(f"{PREFIX}/ciphertext", content=encode(asked), headers=JSON | holder)
+        assert answer.content == stored.data[start:]
     asked = msgspec.structs.replace(asked, ver=fresh(16))
     answer = await http.post(f"{PREFIX}/ciphertext", content=encode(asked), headers=JSON | holder)
     assert isinstance(error_of(problem(answer)), NotFound)
