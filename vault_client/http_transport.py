@@ -99,7 +99,8 @@ class HttpTransport:
             async with await patience.wait(asked) as answer:
                 self._was_silent = False
                 await patience.wait(_check_answer(answer))
-                while chunk := await patience.wait(answer.content.read(CHUNK)):
+                while not answer.content.at_eof():
+                    chunk = await patience.wait(answer.content.read(CHUNK))
                     total += len(chunk)
                     if total > limit:
                         raise TooLarge(f"An answer was longer than {limit} bytes. It was not read.")

@@ -6,11 +6,12 @@ ended meanwhile.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
 from crypto.encoding import Body
 from crypto.grants import Act
-from crypto.requests import Purpose, RequestedDocument, read_request
+from crypto.requests import AccessRequest, Purpose, RequestedDocument, read_request
 from crypto.signing import Envelope
 from vault_client.device_store import DeviceStore
 from vault_client.received_grants import ReceivedGrant
@@ -28,7 +29,7 @@ class UnfinishedReading(Body, frozen=True):
 
 
 class UnfinishedReadings:
-    """Those of one profile, by the digest of the request."""
+    """Those of one profile, by the digest of the request. Nobody else writes them while the profile is open."""
 
     def __init__(self, store: DeviceStore) -> None:
         self._store = store
@@ -43,10 +44,9 @@ class UnfinishedReadings:
     ) -> Envelope | None:
         """A request that was signed not long before ``now`` for these documents at least. Older ones are forgotten."""
         found = None
-        for name, unfinished in list(self._store.scan("unfinished", UnfinishedReading)):
-            request = read_request(unfinished.request)
+        for digest, (request, unfinished) in list(self._kept.items()):
             if not 0 <= now - request.time <= REUSED:
-                self._store.delete(name)
+                self.end(digest)
             elif (
                 request.ghead == grant.state.digest
                 and set(request.documents) >= set(documents)
@@ -58,11 +58,22 @@ class UnfinishedReadings:
 
     def begin(self, purpose: Purpose, request: Envelope) -> None:
         """Keep a request, before it is sent."""
-        self._store.put(_name(request.digest), UnfinishedReading(request=request, purpose=purpose))
+        unfinished = UnfinishedReading(request=request, purpose=purpose)
+        self._store.put(_name(request.digest), unfinished)
+        self._kept[request.digest] = (read_request(request), unfinished)
 
     def end(self, digest: bytes) -> None:
         """Forget a request: its documents are released, or refused."""
         self._store.delete(_name(digest))
+        self._kept.pop(digest, None)
+
+    @cached_property
+    def _kept(self) -> dict[bytes, tuple[AccessRequest, UnfinishedReading]]:
+        """What the store holds, read once: every reading looks through all that others have under way."""
+        return {
+            unfinished.request.digest: (read_request(unfinished.request), unfinished)
+            for _, unfinished in self._store.scan("unfinished", UnfinishedReading)
+        }
 
 
 def _name(digest: bytes) -> str:
