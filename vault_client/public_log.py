@@ -2,11 +2,12 @@
 
 For each log: its head is signed, cosigned by a quorum of keepers and fresh; the leaves served hash to that head's root;
 every tile that proofs are made from holds just the hashes of those leaves; and the log goes on from that head, as it does
-from the head that an earlier check kept.
+from the head that an earlier check kept. Keepers are asked whether there is a log that the server does not show.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from crypto import trust_root
@@ -15,9 +16,12 @@ from crypto.errors import NotFound, NotProven
 from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash, root_of
 from crypto.tiles import WIDTH, Tile, decode_tile, tile_path, tiles_above
 from crypto.trust_root import InstanceCard, TrustRoot
+from crypto.wire.keeper_api import KeeperApi
 from crypto.wire.messages import TrustRootQuery
 from crypto.wire.vault_api import VaultApi
 from vault_client import trust
+from vault_client.hidden_logs import no_keeper_knows
+from vault_client.http_keeper import HttpKeeper
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import HttpVault
 from vault_client.kept_heads import KeptHeads
@@ -47,10 +51,11 @@ class PublicLog:
 
 @dataclass(frozen=True)
 class PublicLogs:
-    """Every log of a service, and the trust root they were judged by."""
+    """Every log of a service, the trust root they were judged by, and how many keepers know of no other log."""
 
     trust_root: TrustRoot
     logs: tuple[PublicLog, ...]
+    keepers: int
 
 
 async def verify_logs(
@@ -66,32 +71,39 @@ async def verify_logs(
     Each must continue its head in ``kept``, whose place it takes once all were found whole. Raises NotPermitted when the
     trust root is not the card's, NotProven, BadSignature or Stale when a log does not hold, Unreachable when nobody answers.
     """
-    async with HttpTransport(url) as transport:
-        api = HttpVault(transport)
+    async with AsyncExitStack() as stack:
+        api = HttpVault(await stack.enter_async_context(HttpTransport(url)))
         root = await _trust_root(api, card, clock())
-        return await verify_all(api, root, kept, clock, progress)
+        keepers = {
+            keeper.key_hash: HttpKeeper(await stack.enter_async_context(HttpTransport(keeper.url)))
+            for keeper in root.live_keepers
+        }
+        return await verify_all(api, root, keepers, kept, clock, progress)
 
 
 async def verify_all(
     api: VaultApi,
     root: TrustRoot,
+    keepers: Mapping[bytes, KeeperApi],
     kept: KeptHeads | None,
     clock: Callable[[], int],
     progress: Progress | None = None,
 ) -> PublicLogs:
     """As ``verify_logs``, of a server whose trust root is believed."""
     check = _Check(api, root, kept, clock, progress)
-    logs, shard = [await check.log(root.directory_origin)], 0
+    logs: list[PublicLog] = []
     while True:
+        origin = root.log_origin(len(logs) - 1) if logs else root.directory_origin
         try:
-            logs.append(await check.log(root.log_origin(shard)))
+            note = await api.checkpoint(origin)
         except NotFound:
             break
-        shard += 1
+        logs.append(await check.log(origin, note))
+    unknown = await no_keeper_knows(root, keepers, origin)
     if kept is not None:
         check.nothing_is_missing(logs)
         kept.keep({log.origin: log.note for log in logs})
-    return PublicLogs(trust_root=root, logs=tuple(logs))
+    return PublicLogs(trust_root=root, logs=tuple(logs), keepers=unknown)
 
 
 async def _trust_root(api: VaultApi, card: InstanceCard | None, now: int) -> TrustRoot:
@@ -120,10 +132,18 @@ class _Check:
         self._folder = kept
         self._kept = {} if kept is None else kept.of(root)
 
-    async def log(self, origin: str) -> PublicLog:
-        """Check one log. Raises NotFound when the server has none of this origin."""
+    async def log(self, origin: str, note: bytes) -> PublicLog:
+        """Check the log whose head the server shows by ``note``: to show a head and not what it is of is no answer."""
+        try:
+            return await self._whole(origin, note)
+        except NotFound:
+            raise NotProven(
+                f"The server signed a head of the log {origin} and does not show what it is of. Keep what you have, and "
+                "ask the operator why."
+            ) from None
+
+    async def _whole(self, origin: str, note: bytes) -> PublicLog:
         began, kept = time.monotonic(), self._kept.get(origin)
-        note = await self._api.checkpoint(origin)
         believed = trust.believe_note(self._root, origin, note, self._clock())
         begins = await self._begins(believed)
         at_kept = await self._check_tiles(believed, begins, 0 if kept is None else kept.size)

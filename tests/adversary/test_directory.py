@@ -28,7 +28,7 @@ async def forged(story: Story) -> ForgedLog:
 async def verified(story: Story) -> PublicLogs:
     """What ``coffre log verify`` finds."""
     service = story.patient.service
-    return await verify_all(story.patient_vault, service.root, None, service.now)
+    return await verify_all(story.patient_vault, service.root, service.keepers, None, service.now)
 
 
 async def test_a_place_is_taken_once(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ async def verified(running: InProcess, folder: Path | None, vault: LyingVault | 
     """What a check from outside finds."""
     api = vault or running.vault.for_session(None)
     kept = None if folder is None else KeptHeads(folder)
-    return await verify_all(api, running.root.root, kept, running.now)
+    return await verify_all(api, running.root.root, {}, kept, running.now)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 # What people read
 WHOLE = "Every log is whole: signed, cosigned, consistent, and every tile holds what its entries give."
+NO_OTHER = "Keepers that know of no log that the server leaves out: {known} of {asked}."
+NO_KEEPER = (
+    "No keeper answered: a whole log that the server leaves out would not be noticed, except with --keep."
+)
 FIRST_USE = "Checked against the trust root the server shows. With its card (--card) it cannot show another."
 
 
@@ -55,6 +59,7 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
         for log in checked.logs
     ]
     screen.result["keepers"] = keepers(checked.trust_root)
+    screen.result["know_no_other"] = checked.keepers
     screen.result["trust"] = "instance card" if card is not None else "first use"
     rows = [
         (log.origin, str(log.size), log.root.hex()[:16], moment(log.time), f"{log.seconds:.2f}")
@@ -75,6 +80,8 @@ async def verify(arguments: Namespace, screen: Screen) -> None:
         screen.say(
             f"The heads are kept in {arguments.keep}: the next check with it finds out whether the logs continue them."
         )
+    asked = checked.trust_root.policy.n
+    screen.say(NO_OTHER.format(known=checked.keepers, asked=asked) if checked.keepers else NO_KEEPER)
     screen.say(keepers_sentence(checked.trust_root))
     if card is None:
         screen.say(FIRST_USE)
