@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 
 from crypto import labels
 from crypto.durations import DAY
@@ -11,6 +12,7 @@ from crypto.grants import Act
 from crypto.locators import end_tag
 from crypto.quorum import dated_together
 from crypto.sealed import shares
+from crypto.sealed.policy_blob import seal_end_policy
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import read, verify_keys
 from crypto.trust_root import policy_of
@@ -123,7 +125,7 @@ class Sharing:
         grant = self.to_be_ended(gid)
         end_key = shares.end_key(SecretBytes(self._replica.epoch(grant.entry.epoch_first).secret), gid)
         tag = end_tag(end_key, self._replica.origin, gid)
-        steps = [self._tell_keepers(grant, tag)]
+        steps = [self._tell_keepers(grant, tag, end_key)]
         if not grant.entry.ended:
             steps.append(self._log_end(grant, tag))
         for result in await asyncio.gather(*steps, return_exceptions=True):
@@ -141,27 +143,38 @@ class Sharing:
         await self._replica.append(Intent(operations=(End(gid=gid),), tags=(tag,)))
         self._replica.keep_end_in_force(gid)  # by the receipt of its leaf
 
-    async def _tell_keepers(self, grant: LocalGrant, tag: bytes) -> None:
+    async def _tell_keepers(self, grant: LocalGrant, tag: bytes, end_key: SecretBytes) -> None:
         try:
-            acknowledged = await self._post_end(grant, tag)
+            acknowledged = await self._post_end(grant, tag, end_key)
         except CoffreError:
             return  # the keepers will find the end in the log
         if acknowledged:
             self._replica.keep_end_in_force(grant.entry.gid)
 
-    async def _post_end(self, grant: LocalGrant, tag: bytes) -> bool:
-        """Have the grant's keepers, also those that have retired since, acknowledge the end at once. Whether a quorum did."""
-        gid, origin = grant.entry.gid, self._replica.origin
+    async def _post_end(self, grant: LocalGrant, tag: bytes, end_key: SecretBytes) -> bool:
+        """Have the grant's keepers, also those that have retired since, acknowledge the end at once. Whether a quorum did.
+
+        So must a quorum of those that are live now: an event that names them may have been sent and not answered.
+        """
+        gid, origin, j = grant.entry.gid, self._replica.origin, grant.entry.j
+        with suppress(CoffreError):
+            await self._service.follow()
+        root = self._service.accepted
+        live = {keeper.key_hash: keeper.sealing_key for keeper in root.root.live_keepers}
         blobs = {blob.keeper: blob for blob in grant.blobs}
         needed = policy_of(len(blobs)).k
 
         async def post(name: bytes, keeper: KeeperApi) -> int:
-            answer = await keeper.end(EndPost(origin=origin, gid=gid, blob=blobs[name], tag=tag))
+            blob = blobs.get(name) or seal_end_policy(origin, gid, j, end_key, live[name], root.ref.digest)
+            answer = await keeper.end(EndPost(origin=origin, gid=gid, blob=blob, tag=tag))
             keys = verify_keys(self._service.keeper(name).cosigning_key)
             stated = read(answer.envelope, labels.END_ACKNOWLEDGEMENT, EndAcknowledgement, keys)
             if (stated.origin, stated.gid, stated.tag) != (origin, gid, tag):
                 raise NotProven("A keeper acknowledged the end of another grant. Its word did not count.")
             return stated.time
 
-        times = await self._service.ask_keepers(post, needed, named=blobs)
-        return dated_together(times.values(), needed) is not None
+        times = await self._service.ask_keepers(post, needed, named=blobs.keys() | live.keys())
+        return all(
+            dated_together([times[name] for name in names if name in times], k) is not None
+            for names, k in ((blobs, needed), (live, root.root.policy.k))
+        )

@@ -31,11 +31,11 @@ class HeldEnds(SecretBody, frozen=True):
     ends: Annotated[tuple[HeldEnd, ...], msgspec.Meta(max_length=8192)]
 
 
-def seal_ends(ends: HeldEnds, key: bytes, about: bytes) -> bytes:
-    """Seal ``ends`` to a keeper's sealing key. ``about``: the digest of the question they answer."""
-    return sealing.seal(key, pae(labels.HELD_ENDS, about), pad_record(encode(ends)))
+def seal_ends(ends: HeldEnds, key: bytes, *about: bytes) -> bytes:
+    """Seal ``ends`` to a keeper's sealing key. ``about``: the digest of the question they answer, and behind which tag."""
+    return sealing.seal(key, pae(labels.HELD_ENDS, *about), pad_record(encode(ends)))
 
 
-def open_ends(key: UnsealingKey, box: bytes, about: bytes) -> HeldEnds:
+def open_ends(key: UnsealingKey, box: bytes, *about: bytes) -> HeldEnds:
     """What was sealed to this keeper in answer to ``about``. Raises CannotOpen, or Malformed for what are no ends."""
-    return decode(unpad_record(key.open(pae(labels.HELD_ENDS, about), box)), HeldEnds, limit=MAX_HELD)
+    return decode(unpad_record(key.open(pae(labels.HELD_ENDS, *about), box)), HeldEnds, limit=MAX_HELD)

@@ -24,6 +24,7 @@ from crypto.errors import CannotOpen
 from crypto.grants import Act, SealedPolicy
 from crypto.padding import pad_record, unpad_record
 from crypto.sealed.unsealing import UnsealingKey
+from crypto.secret_bytes import SecretBytes
 
 
 class Seed(SecretBody, frozen=True):
@@ -67,6 +68,28 @@ def seal_policy(blob: PolicyBlob, keeper_key: bytes, trust_root: bytes) -> Seale
     info = _info(blob.origin, blob.gid, blob.j, keeper, trust_root)
     box = sealing.seal(keeper_key, info, pad_record(encode(blob)))
     return SealedPolicy(keeper=keeper, j=blob.j, trust_root=trust_root, box=box)
+
+
+def seal_end_policy(
+    origin: str, gid: bytes, j: int, end_key: SecretBytes, keeper_key: bytes, trust_root: bytes
+) -> SealedPolicy:
+    """A policy of event ``j`` that allows nothing, for a keeper that the event does not name: to post the grant's end with."""
+    blob = PolicyBlob(
+        origin=origin,
+        gid=gid,
+        j=j,
+        recipient=bytes(32),
+        excluded=(),
+        expiry=0,
+        acts=(),
+        rates=(Rate(seconds=1, documents=0),),
+        standing=(),
+        grant_key=bytes(32),
+        end_key=end_key.reveal(),
+        rekey=0,
+        seeds=(Seed(subset=bytes(32), seed=bytes(32)),),
+    )
+    return seal_policy(blob, keeper_key, trust_root)
 
 
 def open_policy(key: UnsealingKey, sealed: SealedPolicy, origin: str, gid: bytes) -> PolicyBlob:

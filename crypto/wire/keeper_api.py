@@ -120,10 +120,18 @@ class HeadsQuery(Body, frozen=True):
     envelope: Envelope
 
 
+class FurtherEndsQuery(Body, frozen=True):
+    """A signed ``HeadsQuestion``, for what follows in the order of tags on the end with the tag ``after``."""
+
+    envelope: Envelope
+    after: Bytes32
+
+
 class KnownHeads(Body, frozen=True):
     """What a keeper signs in answer to ``question``, a digest: its highest head of each log, as it cosigned it.
 
-    ``ends``: what it holds of ends that are not yet logged (``crypto.sealed.held_ends``), sealed to the asker.
+    ``ends``: the first that it holds of ends that are not yet logged (``crypto.sealed.held_ends``), by tag, sealed to the
+    asker. There are no more when there are none in it.
     """
 
     question: Bytes32
@@ -140,7 +148,7 @@ class HeadsAnswer(Body, frozen=True):
 class KeeperApi(Protocol):
     """What anyone can ask of a keeper. Every method raises errors of ``crypto.errors``.
 
-    ``known_heads`` is for keepers among themselves, and so is not here.
+    ``known_heads`` and ``further_ends`` are for keepers among themselves, and so are not here.
     """
 
     async def card(self, query: Empty) -> KeeperCard:
@@ -184,4 +192,5 @@ OPERATIONS = (
     KeeperOperation("release", ReleaseQuery, ReleaseAnswer, limit=MAX_CHAIN_QUESTION),
     KeeperOperation("end", EndPost, EndAnswer),
     KeeperOperation("known_heads", HeadsQuery, HeadsAnswer),
+    KeeperOperation("further_ends", FurtherEndsQuery, HeadsAnswer),
 )

@@ -1,21 +1,30 @@
 """Readers and servers that go around the log, with an honest keeper; and keepers that lie to honest readers."""
 
 import asyncio
+import time
 from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
 
 from crypto import labels
 from crypto.errors import CannotOpen, CoffreError, NotFound, NotPermitted, NotProven, Unreachable
+from crypto.locators import end_tag
 from crypto.requests import read_request
+from crypto.sealed.policy_blob import open_policy
 from crypto.sealed.release import open_release
-from crypto.signing import SigningKey, sign_encoded
+from crypto.secret_bytes import SecretBytes
+from crypto.signing import SigningKey, sign, sign_encoded
+from crypto.trust_root import TrustRoot
+from crypto.wire.keeper_api import EndAcknowledgement, EndAnswer, EndPost, KeeperApi
 from crypto.wire.messages import OpenRequest
 from tests.adversary.forged_log import ForgedLog
 from tests.adversary.modified_sdk import ask_keeper, fresh, logged, opened, request, wanted
 from tests.adversary.story import TEXTS, Story
 from tests.support.instance import Instance
+from tests.support.lying_keeper import LyingKeeper
+from tests.support.people import KeeperKeys
 from vault_client import opening, sharing
 from vault_client import service as service_module
 from vault_client.local_vault import GrantMade
@@ -287,3 +296,52 @@ async def test_a_refusal_ends_the_download(story: Story) -> None:
     with story.refused(NotFound):
         await story.read()
     assert len(asyncio.all_tasks()) == before
+
+
+class NamedLater:
+    """A keeper that a later trust root names, and that takes whatever end is posted to it rightly."""
+
+    def __init__(self) -> None:
+        self.keys = KeeperKeys()
+        self.posts: list[EndPost] = []
+
+    async def end(self, post: EndPost) -> EndAnswer:
+        """What a keeper would answer that follows the log."""
+        blob = open_policy(self.keys.unsealing, post.blob, post.origin, post.gid)
+        assert (blob.acts, blob.expiry, blob.grant_key) == ((), 0, bytes(32))
+        assert end_tag(SecretBytes(blob.end_key), post.origin, post.gid) == post.tag
+        self.posts.append(post)
+        stated = EndAcknowledgement(origin=post.origin, gid=post.gid, tag=post.tag, time=int(time.time()))
+        return EndAnswer(envelope=sign(labels.END_ACKNOWLEDGEMENT, stated, self.keys.cosigning))
+
+
+@pytest.mark.parametrize("is_twin", [False, True])
+async def test_an_end_reaches_keepers_that_were_named_later(
+    story: Story, monkeypatch: pytest.MonkeyPatch, is_twin: bool
+) -> None:
+    """A44: a server that holds back new keys for the keepers named meanwhile does not find one of them without the end.
+
+    The grant names the keeper of before only. The end is in force by the word of both; the twin tells those that the grant names.
+    """
+    service, later = story.patient.service, NamedLater()
+    old = service.root.live_keepers[0]
+    gone = msgspec.structs.replace(old, retired_until=service.now() + 400 * 24 * 3600)
+    keepers = (gone, later.keys.named("later"))
+    root = msgspec.structs.replace(service.root, keepers=keepers)
+    service.accepted = msgspec.structs.replace(service.accepted, root=root)
+    name = keepers[1].key_hash
+    service.keepers = {**service.keepers, name: LyingKeeper(cast("KeeperApi", later))}
+    service.keepers[name].tamper("end", cut)
+    story.patient_vault.withhold("append_link", Unreachable("gone"))
+    gid = story.grant.entry.gid
+    if is_twin:
+        monkeypatch.setattr(TrustRoot, "live_keepers", property(lambda _: (old,)))
+    with pytest.raises(Unreachable):
+        await story.patient.revoke(gid)
+    assert story.patient.grants()[0].end_in_force == is_twin
+    assert bool(later.posts) != is_twin
+    service.keepers[name].be_honest()
+    with pytest.raises(Unreachable):
+        await story.patient.revoke(gid)
+    assert story.patient.grants()[0].end_in_force
+    assert len(later.posts) == (0 if is_twin else 2)

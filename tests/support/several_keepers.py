@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crypto.errors import Unreachable
 from crypto.trust_root import Keeper as Named
-from crypto.wire.keeper_api import HeadsAnswer, HeadsQuery, KeeperCard
+from crypto.wire.keeper_api import FurtherEndsQuery, HeadsAnswer, HeadsQuery, KeeperCard
 from tests.support.keeper_story import Time
 from tests.support.people import LOG
 from tests.support.small_log import LoggedService
@@ -19,27 +19,28 @@ from vault_server.keeper.keeper import Keeper
 class SeveralKeepers:
     """Keepers by number; None is down. ``answers`` changes what one shows to another that lost its store."""
 
-    def __init__(self, folder: Path, cards: list[KeeperCard], k: int) -> None:
+    def __init__(self, folder: Path, cards: list[KeeperCard], k: int, n: int) -> None:
         self.folder, self.cards, self.time = folder, cards, Time()
-        self.service = LoggedService(cards[0], k, len(cards))
-        named = [
-            Named(
-                name=card.name,
-                cosigning_key=card.cosigning_key,
-                sealing_key=card.sealing_key,
-                url=card.url,
-                operator=card.operator,
-                independent=True,
-                retired_until=None,
-            )
-            for card in cards
-        ]
-        self.service.set_root(keepers=tuple(named))
+        self.service = LoggedService(cards[0], k, n)
+        self.service.set_root(keepers=tuple(map(self.named, range(n))))
         self.keepers: list[Keeper | None] = [None] * len(cards)
         self.answers: dict[int, Callable[[HeadsAnswer], HeadsAnswer]] = {}
-        self.asked: list[tuple[int, HeadsQuery]] = []
+        self.asked: list[tuple[int, HeadsQuery | FurtherEndsQuery]] = []
         self.output = [StringIO() for _ in cards]
         self._open = [AsyncExitStack() for _ in cards]
+
+    def named(self, number: int) -> Named:
+        """One keeper, as a trust root names it."""
+        card = self.cards[number]
+        return Named(
+            name=card.name,
+            cosigning_key=card.cosigning_key,
+            sealing_key=card.sealing_key,
+            url=card.url,
+            operator=card.operator,
+            independent=True,
+            retired_until=None,
+        )
 
     def data(self, number: int) -> Path:
         """The folder of one keeper."""
@@ -98,27 +99,34 @@ class _Reached:
 
     async def known_heads(self, query: HeadsQuery) -> HeadsAnswer:
         """What it shows."""
+        return await self._shown("known_heads", query)
+
+    async def further_ends(self, query: FurtherEndsQuery) -> HeadsAnswer:
+        """What else it shows."""
+        return await self._shown("further_ends", query)
+
+    async def _shown(self, operation: str, query: HeadsQuery | FurtherEndsQuery) -> HeadsAnswer:
         self._several.asked.append((self._number, query))
         keeper = self._several.keepers[self._number] if self._number >= 0 else None
         if keeper is None:
             raise Unreachable("It is down.")
-        answer = await keeper.known_heads(query)
+        answer: HeadsAnswer = await getattr(keeper, operation)(query)
         change = self._several.answers.get(self._number)
         return answer if change is None else change(answer)
 
 
 @asynccontextmanager
-async def several_keepers(folder: Path, k: int, n: int) -> AsyncIterator[SeveralKeepers]:
-    """``n`` keepers, all up, that follow the empty logs of one service."""
+async def several_keepers(folder: Path, k: int, n: int, *, more: int = 0) -> AsyncIterator[SeveralKeepers]:
+    """``n`` keepers, all up, that follow the empty logs of one service; and ``more``, which it does not name, not up yet."""
     cards = []
-    for number in range(n):
+    for number in range(n + more):
         url, name = f"http://127.0.0.1:{8800 + number}", f"keeper-{number}"
         cards.append(await found(folder / name, url=url, name=name, operator=f"operator {number}"))
-    several = SeveralKeepers(folder, cards, k)
+    several = SeveralKeepers(folder, cards, k, n)
     try:
         for number in range(n):
             await several.open(number)
         yield several
     finally:
-        for number in range(n):
+        for number in range(n + more):
             await several.close(number)

@@ -47,6 +47,11 @@ class FollowedLogs:
         """The log of this origin, if it is followed."""
         return self._logs.get(origin)
 
+    @property
+    def entries(self) -> int:
+        """How many leaves all logs have under their highest heads."""
+        return sum(log.row.size for log in self._logs.values())
+
     def note(self, name: str) -> bytes:
         """The highest cosigned checkpoint of the log whose origin has this SHA-256 in hexadecimal."""
         log = self._names.get(name)

@@ -59,6 +59,7 @@ class Keeper:
         self._identities, self._releases, self._ends = identities, releases, ends
         self._known_heads, self._returning = known_heads, returning
         self._lost, self._ordered, self._events = standing.lost is not None, standing.ordered, events
+        self._joined = standing.joined
 
     @classmethod
     @asynccontextmanager
@@ -126,6 +127,7 @@ class Keeper:
                     witness=witness,
                     ends=ends,
                     meet=meet,
+                    lost=standing.lost is not None,
                 ),
                 standing=standing,
                 events=events,
@@ -147,6 +149,16 @@ class Keeper:
 
     @property
     def is_silent(self) -> bool:
+        """Whether the heads that must not be contradicted are not here: lost, or not taken over yet."""
+        return self._is_without_store or self.is_new
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was named after others were, and has not yet taken over what those know."""
+        return not (self._lost or self._joined) and self._returning.before is not None
+
+    @property
+    def _is_without_store(self) -> bool:
         """Whether the store was lost and has not come back. The only keeper goes on by order; no other one does."""
         return self._lost and not (self._ordered and self._trust.known and self._is_only_keeper)
 
@@ -171,7 +183,7 @@ class Keeper:
 
     def check_return(self) -> None:
         """Raises Damaged when the store of a service's only keeper was lost, and its operator has not ordered it to go on."""
-        if self._trust.known and self.is_silent and self._is_only_keeper:
+        if self._trust.known and self._is_without_store and self._is_only_keeper:
             raise Damaged(
                 "This keeper's store is gone, but its keys are there. It answers nothing: without its heads it could sign a "
                 "log that contradicts what it signed before, and it has forgotten the ends that were posted to it. It is this "
@@ -180,9 +192,9 @@ class Keeper:
             )
 
     async def come_back(self) -> None:
-        """After the loss of the store, go on from what the other keepers know. Raises as ``Returning.come_back`` does."""
+        """After the loss of the store, or new, go on from what the others know. Raises as ``Returning.come_back`` does."""
         await self._returning.come_back()
-        self._lost = False
+        self._lost, self._joined = False, True
         self._events.write("came back")
 
     @property
@@ -225,6 +237,10 @@ class Keeper:
         """The heads and ends known here, for another keeper that lost its own."""
         return await self._counted(self._known_heads.known_heads(query))
 
+    async def further_ends(self, query: k.FurtherEndsQuery) -> k.HeadsAnswer:
+        """``known_heads``, with the ends that follow on one that was shown."""
+        return await self._counted(self._known_heads.further_ends(query))
+
     async def add_checkpoint(self, body: bytes) -> bytes:
         """Cosign a checkpoint (C2SP tlog-witness)."""
         answer = await self._counted(self._witness.add_checkpoint(body))
@@ -242,6 +258,11 @@ class Keeper:
             call.close()
 
     def _check_awake(self) -> None:
+        if self.is_new:
+            raise Unreachable(
+                "This keeper is new, and answers nothing until those before it have shown what they know. Nothing was done. "
+                "Ask the other keepers."
+            )
         if self.is_silent:
             raise Unreachable(
                 "This keeper has lost its store, and answers nothing until it has come back. Nothing was done. Ask the other "

@@ -1,22 +1,26 @@
-"""The return of one of several keepers after its store was lost, from what the others know.
+"""The return of one of several keepers after its store was lost, and the beginning of one that was named later, from what
+the others know.
 
-It may have cosigned a head or acknowledged an end that it has forgotten. Whatever it signed counts for ten minutes at
+The first may have cosigned a head or acknowledged an end that it has forgotten. Whatever it signed counts for ten minutes at
 most with what others sign; so it is silent for longer, and only then asks: what k others know holds everything that can
-count. They show their heads, of one log each, and their ends; it takes the highest and all, and is a keeper again.
+count. They show their heads, of one log each, and their ends; it takes the highest and all, and is a keeper again. The
+second has nothing to forget, so it asks at once: those that were keepers before it was, also where they have retired since.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from crypto import labels, trust_root
 from crypto.checkpoint import claimed_origin, cosignatures, open_checkpoint
 from crypto.encoding import decode
 from crypto.errors import BadSignature, CoffreError, NotFound, NotPermitted, NotProven, Refusal, Unreachable
+from crypto.locators import end_tag
 from crypto.sealed.held_ends import HeldEnd, open_ends
 from crypto.sealing import key_hash
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import sign, verify, verify_keys
-from crypto.trust_root import Keeper
-from crypto.wire.keeper_api import MAX_HEADS, HeadsQuery, HeadsQuestion, KnownHeads
+from crypto.trust_root import Keeper, TrustRoot
+from crypto.wire.keeper_api import MAX_HEADS, FurtherEndsQuery, HeadsQuery, HeadsQuestion, KnownHeads
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.ends import Ends
 from vault_server.keeper.evidence import Contradiction
@@ -32,14 +36,14 @@ SILENCE = 1800
 
 
 class Shown:
-    """What one other keeper showed, its signatures verified: the note of each head by its log, and the ends."""
+    """What one other keeper showed, its signatures verified: the note of each head by its log, and ends by their tags."""
 
-    def __init__(self, heads: dict[str, bytes], ends: tuple[HeldEnd, ...]) -> None:
+    def __init__(self, heads: dict[str, bytes], ends: dict[bytes, HeldEnd]) -> None:
         self.heads, self.ends = heads, ends
 
 
 class Returning:
-    """One run of a keeper without its heads. The silence begins anew with each."""
+    """One run of a keeper without its heads. The silence begins anew with each. ``lost``: it had heads before."""
 
     def __init__(
         self,
@@ -52,7 +56,9 @@ class Returning:
         witness: Witness,
         ends: Ends,
         meet: Meet,
+        lost: bool,
     ) -> None:
+        self._lost = lost
         self._keys, self._clock, self._trust, self._store = keys, clock, trust, store
         self._logs, self._witness, self._ends, self._meet = logs, witness, ends, meet
         self._own = key_hash(keys.sealing.public)
@@ -61,10 +67,15 @@ class Returning:
     @property
     def silent_for(self) -> float:
         """How many seconds are left before the others are asked."""
-        return max(0.0, self._since + SILENCE - self._clock.elapsed())
+        return max(0.0, self._since + SILENCE - self._clock.elapsed()) if self._lost else 0.0
+
+    @property
+    def before(self) -> TrustRoot | None:
+        """The newest trust root that did not name this keeper yet, if one that followed it does."""
+        return self._trust.before(self._own) if self._trust.known else None
 
     async def come_back(self) -> None:
-        """Ask the others, and go on from what they know.
+        """Ask the others, and go on, or begin, from what they know.
 
         Raises Unreachable before the time has come, or when too few answer; Contradiction when their heads are not of one
         log, and NotProven ever after under this trust root, or when the server does not show what they know; NotPermitted
@@ -84,28 +95,41 @@ class Returning:
                 "The other keepers' heads contradict each other. Nothing was signed. Only a new trust root brings this "
                 "keeper back."
             )
-        shown = await self._ask_all()
         try:
-            for origin in sorted({origin for each in shown for origin in each.heads}):
-                notes = [each.heads[origin] for each in shown if origin in each.heads]
-                await self._witness.resume(origin, notes)
+            shown = await self._ask_all(self._ask)
+            await self._resume(shown)
+            if any(each.ends for each in shown):
+                # An end that is logged before its turn comes is under a head that is shown with the last ones.
+                await self._resume(await self._ask_all(self._ask_for_ends))
         except Contradiction:
             await self._store.contradict(version)
             raise
-        held = [await self._held(end) for end in {end for each in shown for end in each.ends}]
         time = self._clock.now()
-        await self._store.come_back([end for end in held if end is not None], time)
+        await self._store.come_back(time)
         self._witness.stated(time)
 
-    async def _ask_all(self) -> list[Shown]:
-        """What the others show, of whom there are k."""
+    async def _resume(self, shown: list[Shown]) -> None:
+        for origin in sorted({origin for each in shown for origin in each.heads}):
+            notes = [each.heads[origin] for each in shown if origin in each.heads]
+            await self._witness.resume(origin, notes)
+
+    def _others(self) -> tuple[list[Keeper], int]:
+        """Whom to ask, and how many of them must answer. Raises NotPermitted when the trust root does not name this keeper."""
         root = self._trust.newest
-        others = [keeper for keeper in root.live_keepers if keeper.key_hash != self._own]
-        if len(others) == len(root.live_keepers):
+        if all(keeper.key_hash != self._own for keeper in root.live_keepers):
             raise NotPermitted(
                 "The trust root does not name this keeper. Nothing was signed. Ask the operator of the service."
             )
-        answers = await asyncio.gather(*map(self._ask, others), return_exceptions=True)
+        known = root if self._lost else self.before or root
+        live = {keeper.key_hash for keeper in known.live_keepers} - {self._own}
+        asked = [keeper for keeper in root.answering_keepers(self._clock.now()) if keeper.key_hash in live]
+        # Who answers no more, a year after retiring, can show nothing.
+        return asked, max(0, known.policy.k - (len(live) - len(asked)))
+
+    async def _ask_all(self, ask: Callable[[Keeper], Awaitable[Shown]]) -> list[Shown]:
+        """What the others show, of whom there are as many as must answer."""
+        others, needed = self._others()
+        answers = await asyncio.gather(*map(ask, others), return_exceptions=True)
         shown, silent = [], []
         for keeper, answer in zip(others, answers, strict=True):
             if isinstance(answer, Shown):
@@ -114,15 +138,19 @@ class Returning:
                 silent.append(keeper.name)
             else:
                 raise answer
-        if len(shown) < root.policy.k:
+        if len(shown) < needed:
             names = ", ".join(sorted(silent))
             raise Unreachable(
-                f"This keeper comes back when as many others as must sign a head ({root.policy.k}) have shown what they know. "
+                f"This keeper comes back when as many others as must sign a head ({needed}) have shown what they know. "
                 f"These do not answer, or not rightly: {names}. Nothing was signed. It asks again in a minute."
+                if self._lost
+                else f"This keeper is new, and begins when as many of those before it as had to sign a head ({needed}) have shown "
+                f"what they know. These do not answer, or not rightly: {names}. Nothing was signed. It asks again in a minute."
             )
         return shown
 
-    async def _ask(self, keeper: Keeper) -> Shown:
+    async def _ask(self, keeper: Keeper, after: bytes = b"") -> Shown:
+        """What ``keeper`` shows now, with the first ends that it holds, or those that follow on the tag ``after``."""
         question = HeadsQuestion(
             asker=self._own,
             asked=keeper.key_hash,
@@ -130,15 +158,41 @@ class Returning:
             nonce=SecretBytes.random(32).reveal(),
         )
         envelope = sign(labels.HEADS_QUESTION, question, self._keys.cosigning)
-        answer = await self._meet(keeper).known_heads(HeadsQuery(envelope=envelope))
+        other = self._meet(keeper)
+        answer = await (
+            other.further_ends(FurtherEndsQuery(envelope=envelope, after=after))
+            if after
+            else other.known_heads(HeadsQuery(envelope=envelope))
+        )
         verify(answer.envelope, labels.KNOWN_HEADS, verify_keys(keeper.cosigning_key))
         known = decode(answer.envelope.body, KnownHeads, limit=MAX_HEADS)
         if known.question != envelope.digest:
             raise NotProven(
                 "A keeper answered another question than the one it was asked. It was not believed."
             )
-        held = open_ends(self._keys.sealing, known.ends, envelope.digest)
-        return Shown(self._heads(keeper, known), held.ends)
+        about = (envelope.digest, after) if after else (envelope.digest,)
+        held = open_ends(self._keys.sealing, known.ends, *about)
+        tags = [end_tag(SecretBytes(end.end_key), end.origin, end.gid) for end in held.ends]
+        if tags != sorted({tag for tag in tags if tag > after}):
+            raise NotProven("A keeper shows ends that are not in their order. It was not believed.")
+        return Shown(self._heads(keeper, known), dict(zip(tags, held.ends, strict=True)))
+
+    async def _ask_for_ends(self, keeper: Keeper) -> Shown:
+        """Hold every valid end that ``keeper`` shows. The heads are those that it shows when there are no more."""
+        shown, count = await self._ask(keeper), 0
+        while shown.ends:
+            count += len(shown.ends)
+            if count > self._entries():
+                raise NotProven("A keeper shows more ends than there are entries. It was not believed.")
+            held = [await self._held(end) for end in shown.ends.values()]
+            await self._store.add_ends([end for end in held if end is not None])
+            shown = await self._ask(keeper, max(shown.ends))
+        return shown
+
+    def _entries(self) -> int:
+        """How many entries the logs have, also those whose place others took. Each end is of a grant that is in one."""
+        closed = sum(entry.last_head.size for entry in self._trust.newest.successors)
+        return closed + self._logs.entries
 
     def _heads(self, keeper: Keeper, known: KnownHeads) -> dict[str, bytes]:
         """Each head by its log, which signed it, as did the keeper. A log that is not the trust root's any more is left out."""

@@ -37,13 +37,14 @@ class Standing:
 
     ``lost``: when its former store was found to be gone, until it has come back; ``ordered``: whether its operator has
     ordered it to go on without. ``contradicted``: under which version of the trust root the others contradicted each
-    other when it asked them.
+    other when it asked them. ``joined``: whether it has taken over what the others know.
     """
 
     clock: int
     lost: int | None
     ordered: bool
     contradicted: int | None
+    joined: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,15 @@
 -- One row. key: SHA-256 of the cosigning key this store belongs to. clock: the newest time ever stated.
 -- lost: when its former store was found to be gone, until it has come back. ordered: whether the operator has ordered it
 -- to go on without. contradicted: the version of the trust root under which the others' heads contradicted each other.
+-- joined: whether it has taken over what the others know.
 CREATE TABLE keeper (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     key BLOB NOT NULL,
     clock INTEGER NOT NULL,
     lost INTEGER,
     ordered INTEGER NOT NULL DEFAULT 0,
-    contradicted INTEGER
+    contradicted INTEGER,
+    joined INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE trust_roots (
@@ -80,3 +82,6 @@ CREATE TABLE ends (
     post BLOB,
     PRIMARY KEY (log, tag)
 ) WITHOUT ROWID;
+
+-- For showing them in pages.
+CREATE INDEX ends_by_tag ON ends (tag);

@@ -22,6 +22,7 @@ STOPPING = 5
 AGAIN_EVERY = 60
 
 # What people read
+BEGINS = "This keeper has the heads of those that were keepers before it, and begins."
 CAME_BACK = "This keeper has its heads again, from the other keepers, and goes on."
 
 
@@ -78,13 +79,14 @@ async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
 
 
 async def _come_back(keeper: Keeper) -> None:
-    """As long as the keeper is silent for the loss of its store, see that it comes back, and say what is in the way."""
+    """As long as the keeper is silent for want of its heads, see that it gets them, and say what is in the way."""
     said = ""
     while True:
         if keeper.is_silent and keeper.has_trust_root:
+            is_new = keeper.is_new
             try:
                 await keeper.come_back()
-                words = CAME_BACK
+                words = BEGINS if is_new else CAME_BACK
             except (Refusal, Unreachable) as error:
                 words = str(error)
             if words != said:

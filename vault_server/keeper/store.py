@@ -17,6 +17,7 @@ from crypto.errors import Conflict, Damaged, Full
 from crypto.merkle import EMPTY_ROOT
 from crypto.signing import Envelope
 from crypto.tiles import WIDTH
+from vault_server.keeper.earlier_store import carry_over
 from vault_server.keeper.kept_logs import KeptLogs
 from vault_server.keeper.rows import HeldPost, LogRow, NewLeaves, Standing
 from vault_server.store.connection import Connection
@@ -58,7 +59,7 @@ class Store(KeptLogs):
                 opened.callback(writer.close)
                 if fresh or (founding and _is_empty(writer)):
                     writer.script(f"BEGIN IMMEDIATE;{_SCHEMA.read_text()}COMMIT;")
-                _carry_over(writer)
+                carry_over(writer)
                 writer.all(
                     "INSERT INTO keeper (one, key, clock, lost) VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING",
                     *(key, lost or 0, lost),
@@ -91,10 +92,10 @@ class Store(KeptLogs):
 
     async def standing(self) -> Standing:
         """Where the keeper stands."""
-        ((clock, lost, ordered, contradicted),) = self._reader.all(
-            "SELECT clock, lost, ordered, contradicted FROM keeper"
+        ((clock, lost, ordered, contradicted, joined),) = self._reader.all(
+            "SELECT clock, lost, ordered, contradicted, joined FROM keeper"
         )
-        return Standing(clock, lost, bool(ordered), contradicted)
+        return Standing(clock, lost, bool(ordered), contradicted, bool(joined))
 
     async def order(self) -> None:
         """Note the operator's order to go on without the store that was lost."""
@@ -106,12 +107,10 @@ class Store(KeptLogs):
         async with self._transaction() as db:
             db.all("UPDATE keeper SET contradicted = ?", version)
 
-    async def come_back(self, posts: Iterable[HeldPost], time: int) -> None:
-        """Take over the others' ends that are not logged here, and be a keeper like any other again, from ``time`` on."""
+    async def come_back(self, time: int) -> None:
+        """Be a keeper like any other, from ``time`` on, with the heads and ends that were taken from others."""
         async with self._transaction() as db:
-            for post in posts:
-                _add_end(db, post)
-            db.all("UPDATE keeper SET lost = NULL, ordered = 0, contradicted = NULL")
+            db.all("UPDATE keeper SET lost = NULL, ordered = 0, contradicted = NULL, joined = 1")
             _state_time(db, time)
 
     async def trust_roots(self) -> list[Envelope]:
@@ -177,8 +176,8 @@ class Store(KeptLogs):
                 db.all("DELETE FROM heads WHERE log = ? AND replaced < ?", old.log, time - HISTORY)
                 db.all(
                     "DELETE FROM ends WHERE log = ?1 "
-                    "AND EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ends.tag)",
-                    old.log,
+                    "AND tag IN (SELECT slot FROM slots WHERE log = ?1 AND place >= ?2)",
+                    *(old.log, old.size),
                 )
             db.all(
                 "INSERT INTO heads VALUES (?, ?, ?, NULL) ON CONFLICT DO NOTHING",
@@ -202,12 +201,21 @@ class Store(KeptLogs):
             _add_end(db, end)
             _state_time(db, time)
 
-    async def heads_and_ends(self) -> tuple[list[bytes], list[HeldPost]]:
-        """The note of every cosigned head, and every end that is held, as of one moment: an end is there until its log
-        shows it.
+    async def add_ends(self, ends: Iterable[HeldPost]) -> None:
+        """Hold ends that others showed until they are logged."""
+        async with self._transaction() as db:
+            for end in ends:
+                _add_end(db, end)
+
+    async def heads_and_ends(self, after: bytes, most: int) -> tuple[list[bytes], list[HeldPost]]:
+        """The note of every cosigned head, and the ``most`` first held ends whose tag is behind ``after``, by tag.
+
+        As of one moment: an end is there until its log shows it.
         """
         rows = self._reader.all(
-            "SELECT NULL, NULL, note FROM logs WHERE note != x'' UNION ALL SELECT log, tag, post FROM ends WHERE post IS NOT NULL"
+            "SELECT NULL, NULL, note FROM logs WHERE note != x'' UNION ALL SELECT * FROM "
+            "(SELECT log, tag, post FROM ends WHERE post IS NOT NULL AND tag > ? ORDER BY tag LIMIT ?)",
+            *(after, most),
         )
         heads = [note for log, _, note in rows if log is None]
         return heads, [HeldPost(log, tag, post) for log, tag, post in rows if log is not None]
@@ -259,21 +267,11 @@ def _drop_drafts(db: Connection, log: int) -> None:
 
 def _add_end(db: Connection, end: HeldPost) -> None:
     db.all(
-        "INSERT INTO ends (log, tag, post) SELECT ?1, ?2, ?3 "
-        "WHERE NOT EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ?2) ON CONFLICT DO NOTHING",
+        # A draft may be dropped again: an end is logged once the highest head has it.
+        "INSERT INTO ends (log, tag, post) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM slots WHERE log = ?1 AND slot = ?2 "
+        "AND +place < (SELECT size FROM logs WHERE logs.log = slots.log)) ON CONFLICT DO NOTHING",
         *(end.log, end.tag, end.post),
     )
-
-
-def _carry_over(db: Connection) -> None:
-    """Give the store of an earlier version what it lacks: there, a loss was known by the operator's order only."""
-    if not any(name == "post" for _, name, *_ in db.all("PRAGMA table_info(ends)")):
-        db.script(
-            "BEGIN IMMEDIATE; ALTER TABLE ends ADD COLUMN post BLOB; "
-            "ALTER TABLE keeper ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0; "
-            "ALTER TABLE keeper ADD COLUMN contradicted INTEGER; "
-            "UPDATE keeper SET ordered = lost IS NOT NULL; COMMIT;"
-        )
 
 
 def _is_empty(db: Connection) -> bool:

@@ -99,6 +99,15 @@ class Trust:
             versions = [accepted.ref.version for accepted in verified]
             await self._store.add_trust_roots(zip(versions, chain, strict=True))
 
+    def before(self, keeper: bytes) -> TrustRoot | None:
+        """The last trust root known here before the first that names the keeper with this key hash; none without one."""
+        earlier = None
+        for root in self._roots.values():
+            if any(named.key_hash == keeper for named in root.keepers):
+                return earlier
+            earlier = root
+        return None
+
     async def root(self, digest: bytes) -> TrustRoot:
         """The trust root with this digest. Raises NotPermitted when it is none of this service's."""
         if digest not in self._roots and self._clock.elapsed() - self._asked >= REFRESH:

@@ -124,7 +124,7 @@ async def test_a_lost_store_stops_the_only_keeper_until_ordered(tmp_path: Path) 
         await service.publish_all(keeper)
         assert await keeper.release(query)
     async with await Store.open(tmp_path, key_id(story.card.cosigning_key)) as store:
-        assert await store.standing() == Standing(NOW, NOW, ordered=True, contradicted=None)
+        assert await store.standing() == Standing(NOW, NOW, ordered=True, contradicted=None, joined=False)
 
 
 async def test_a_lost_store_of_one_of_several_keepers_is_not_replaced_by_order(tmp_path: Path) -> None:
@@ -158,14 +158,15 @@ async def test_the_store_of_an_earlier_version_is_carried_over(tmp_path: Path) -
     card = await _found(tmp_path)
     with sqlite3.connect(tmp_path / DATABASE) as store:
         store.executescript(
-            "ALTER TABLE ends DROP COLUMN post; ALTER TABLE keeper DROP COLUMN ordered; "
-            "ALTER TABLE keeper DROP COLUMN contradicted;"
+            "ALTER TABLE ends DROP COLUMN post; ALTER TABLE keeper DROP COLUMN ordered; DROP INDEX ends_by_tag; "
+            "ALTER TABLE keeper DROP COLUMN contradicted; ALTER TABLE keeper DROP COLUMN joined; "
+            "INSERT INTO logs (origin, size, root, note) VALUES ('log', 1, x'00', x'01');"
         )
         store.execute("UPDATE keeper SET lost = ?", (NOW,))
     store.close()
     async with await Store.open(tmp_path, key_id(card.cosigning_key)) as carried:
-        assert await carried.standing() == Standing(0, NOW, ordered=True, contradicted=None)
-        assert await carried.heads_and_ends() == ([], [])
+        assert await carried.standing() == Standing(0, NOW, ordered=True, contradicted=None, joined=True)
+        assert await carried.heads_and_ends(b"", 9) == ([b"\x01"], [])
 
 
 async def test_without_a_trust_root_nothing_is_answered(tmp_path: Path) -> None:
