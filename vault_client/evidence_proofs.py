@@ -91,10 +91,15 @@ def _two_heads(checked: CheckedEvidence) -> list[str]:
 
 
 def _another_log(checked: CheckedEvidence) -> list[str]:
-    """Somebody signed another head than what the log shown has at that size, or one that would hold what they signed."""
-    opening, beginning = _about(checked), checked.finding.beginning
+    """Somebody signed another head than what the log shown has at that size, or one that would hold what they signed, or one of
+    the directory that is longer than it was ten minutes after.
+    """
+    opening, beginning, last = _about(checked), checked.finding.beginning, checked.heads[-1]
     view = _signed_view(checked, opening.envelope)
-    in_directory = checked.heads[-1].head.origin == checked.root.directory_origin
+    in_directory = last.head.origin == checked.root.directory_origin
+    if in_directory and view.dir.size > last.head.size:
+        is_later = last.is_witnessed and min(last.quorum) > opening.part.time + TEN_MINUTES
+        return [ANOTHER_LOG] if is_later else []
     if not in_directory and view.seen.size > checked.finding.entries[0].index:
         return [ANOTHER_LOG]
     seen = view.dir if in_directory else view.seen

@@ -53,8 +53,9 @@ class SeenHeads:
     async def check(self, believed: BelievedHead) -> None:
         """Raise an alarm about each entry whose signer had seen another log or directory.
 
-        A head of the log that would hold the entry itself is another log's, however long that was. Raises NotProven when the
-        server's tiles are not those of its heads.
+        A head of the log that would hold the entry itself is another log's, however long that was; a head of the directory that
+        is longer than the one shown now, after the entry was logged, is another directory's. Raises NotProven when the server's
+        tiles are not those of its heads.
         """
         if not self._noted:
             return
@@ -70,7 +71,8 @@ class SeenHeads:
         beginnings = await self._beginnings(directory, [view.dir for _, _, view in self._noted])
         for leaf, opening, view in self._noted:
             found = beginnings.get(view.dir.size)
-            if found is not None and found.root != view.dir.root:
+            is_longer = view.dir.size > directory.head.size
+            if is_longer or (found is not None and found.root != view.dir.root):
                 self._alarms.add("DIR_FORK", leaf, ANOTHER_DIRECTORY, opening, beginning=found, notes=(note,))
 
     async def _beginnings(self, believed: BelievedHead, seen: list[Head]) -> dict[int, Beginning]:

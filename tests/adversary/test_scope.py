@@ -1,6 +1,7 @@
 """Readings that a server logs although the grant's terms do not allow them, and directories that only some were shown."""
 
 import secrets
+import time
 
 import msgspec
 import pytest
@@ -20,6 +21,8 @@ from tests.adversary.story import Story
 from tests.adversary.test_audit import slot_of
 from tests.adversary.test_evidence import judged, only, proven, rewritten, with_finding
 from vault_client import evidence_proofs as proofs
+from vault_client import trust
+from vault_client.audit_report import AuditReport
 from vault_client.audit_readings import Readings
 from vault_client.closed_documents import ClosedDocuments
 from vault_client.local_vault import LocalGrant
@@ -138,3 +141,45 @@ async def test_a_reader_who_saw_another_directory_is_heard(
     assert proven(story, "DIR_FORK") == [proofs.ANOTHER_LOG]
     data = only(story, "DIR_FORK")
     assert judged(rewritten(story, data, with_finding(beginning=None)), None).proven == []
+
+
+@pytest.mark.parametrize("minutes", [0, 12])
+async def test_a_reader_who_saw_a_longer_directory_is_heard(
+    story: Story, monkeypatch: pytest.MonkeyPatch, minutes: int
+) -> None:
+    """A30: a server that goes on showing the patient a directory from before the one that a reader signed is DIR_FORK.
+
+    It is proven where keepers confirmed the shorter one over ten minutes after the entry, and an observation else. The control is
+    shown the directory as it is; the twin takes no note of what others signed as seen.
+    """
+    origin = story.patient.service.root.directory_origin
+    short = await story.patient.service.api.checkpoint(origin)
+    async with await story.instance.practitioner(story.folder / "somebody", subject=None):
+        pass
+    story.reader.service.forget_directory()
+    asked = int(time.time()) - 60 * minutes
+    view = await story.reader.service.view(story.origin)
+    envelope = await request(story, view=view, time=asked)
+    entries = await ForgedEntries.begin(story)
+    entries.add(envelope, slot_two=slot_of(envelope), time=asked)
+    assert "DIR_FORK" not in codes(await entries.twin_sees("DIR_FORK"))
+
+    shown = story.patient_vault._lies["checkpoint"]
+
+    async def checkpoint(name: str) -> bytes:
+        return short if name == origin else await shown(name)
+
+    story.patient_vault.forge("checkpoint", checkpoint)
+    believed = trust.believe_note(story.patient.service.root, origin, short, int(time.time()))
+    story.patient._store.put(f"head/{origin}", believed)
+    story.patient.service.forget_directory()
+    with monkeypatch.context() as twin:
+        twin.setattr(SeenHeads, "note", lambda *_: None)
+        assert "DIR_FORK" not in codes(await entries.twin_sees("DIR_FORK"))
+    assert "DIR_FORK" in await entries.alarms()
+    assert proven(story, "DIR_FORK") == ([proofs.ANOTHER_LOG] if minutes else [])
+
+
+def codes(report: AuditReport) -> list[str]:
+    """The alarms of a report."""
+    return [alarm.code for alarm in report.alarms]

@@ -107,6 +107,10 @@ class Case:
         directory = self.heads[-1][0] == self.directory
         if not directory and view["seen"]["size"] > self.finding["entries"][0]["index"]:
             return {"another log"}
+        _, size, _, _, quorum = self.heads[-1]
+        if directory and view["dir"]["size"] > size:
+            later = quorum and min(quorum) > self._counts(0)["part"]["time"] + FAR
+            return {"another log"} if later else set()
         seen = view["dir"] if directory else view["seen"]
         beginning = self.finding["beginning"]
         differs = beginning and beginning["size"] == seen["size"] and beginning["root"] != seen["root"]
