@@ -106,6 +106,7 @@ class LoggedService(Service):
         self.cosigned: dict[str, int] = {}
         self.chain: list[Envelope] = []
         self.silent = False
+        self.pinned: InstanceCard | None = None
         self.questions = 0
         self.other_times = [NOW] * (n - 1)
         others = self.root.keepers[1:]
@@ -125,8 +126,10 @@ class LoggedService(Service):
 
     @property
     def card(self) -> InstanceCard:
-        """The instance card."""
-        return InstanceCard(suite=labels.SUITE, url="http://127.0.0.1:1", root=self.accepted.ref)
+        """The instance card: of the first trust root, unless ``pinned`` is another."""
+        return self.pinned or InstanceCard(
+            suite=labels.SUITE, url="http://127.0.0.1:1", root=self.accepted.ref
+        )
 
     @property
     def other_keepers(self) -> list[tuple[str, KeeperKeys]]:

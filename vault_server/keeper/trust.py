@@ -86,13 +86,16 @@ class Trust:
         They do not where they put another log in the place of one that goes further (``Successions``).
         """
         self._asked = self._clock.elapsed()
-        since = self._card.root.version - 1 if self._current is None else self._current.ref.version
+        # From the first on: who was a keeper before this one is not for whoever made the card to leave out.
+        since = 0 if self._current is None else self._current.ref.version
         shown = (await self._source.trust_roots(since)).chain
         async with self._believing:
             chain = [envelope for envelope in shown if envelope.digest not in self._roots]
             if not chain:
                 return
             verified = self._verified(chain)
+            if self._current is None:
+                _check_from_first(verified)
             known = () if self._current is None else self._current.root.successors
             async with self._successions.checked(known, verified[-1].root.successors, chain[-1]):
                 self._believe(verified, chain)
@@ -138,16 +141,23 @@ class Trust:
         return key
 
     def _verified(self, chain: list[Envelope]) -> list[Accepted]:
-        """Each of ``chain``, which goes on from what is believed."""
+        """Each of ``chain``, which goes on from what is believed, or else leads through the one that the card pins.
+
+        Raises NotPermitted when it does not.
+        """
         accepted = self._current
         verified = []
         for envelope in chain:
             accepted = (
-                trust_root.first(envelope, card=self._card.root)
+                trust_root.first(envelope, card=None)
                 if accepted is None
                 else trust_root.advance(accepted, [envelope])
             )
             verified.append(accepted)
+        if self._current is None and self._card.root not in [each.ref for each in verified]:
+            raise NotPermitted(
+                "The server's trust root is not the one on the instance card. Nothing was believed."
+            )
         return verified
 
     def _believe(self, verified: list[Accepted], chain: list[Envelope]) -> None:
@@ -158,3 +168,10 @@ class Trust:
         self._roots |= {accepted.ref.digest: accepted.root for accepted in verified}
         self._signed += tuple(chain)
         self._current = newest
+
+
+def _check_from_first(verified: list[Accepted]) -> None:
+    if verified[0].ref.version != 1:
+        raise NotPermitted(
+            "The server does not show its trust roots from the first on. Nothing was believed."
+        )

@@ -14,6 +14,7 @@ from crypto.locators import event_tag
 from crypto.sealed.held_ends import HeldEnd, HeldEnds, seal_ends
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import sign
+from crypto.statements import RootRef
 from crypto.trust_root import Policy
 from crypto.wire.keeper_api import HeadsAnswer, KnownHeads
 from crypto.wire.messages import Logged
@@ -23,6 +24,7 @@ from tests.support.several_keepers import SeveralKeepers, several_keepers
 from tests.support.small_log import random_leaf
 from vault_server.keeper import known_heads as known_heads_module
 from vault_server.keeper import store as store_module
+from vault_server.keeper import trust as trust_module
 from vault_server.keeper.keeper import Keeper
 from vault_server.keeper.keys import load_keys
 from vault_server.keeper.mirror import STEP
@@ -337,6 +339,36 @@ async def test_a_keeper_of_the_first_trust_root_asks_nobody(five: SeveralKeepers
         await on(five, number).refresh_trust()
         assert on(five, number).ready
     assert five.asked == []
+
+
+@pytest.mark.parametrize("is_twin", [False, True])
+async def test_a_later_card_makes_no_founder(
+    five: SeveralKeepers, monkeypatch: pytest.MonkeyPatch, is_twin: bool
+) -> None:
+    """A card that pins the version which first names the keeper leaves out nobody who was one before, nor does a server.
+
+    Shown the trust roots from its card's on only, it believes none; the twin takes itself for a founder.
+    """
+    name_the_fifth(five, 2)
+    newest = five.service.chain[-1]
+    pinned = msgspec.structs.replace(five.service.card, root=RootRef(version=2, digest=newest.digest))
+    five.service.pinned = pinned
+    shown, five.service.chain = five.service.chain, [newest]
+    if is_twin:
+        monkeypatch.setattr(trust_module, "_check_from_first", lambda _: None)
+    keeper = await five.open(4)
+    assert (keeper.has_trust_root, keeper.ready) == (is_twin, is_twin)
+    if not is_twin:
+        five.service.chain = shown
+        await keeper.refresh_trust()
+        assert (keeper.has_trust_root, keeper.ready) == (True, False)
+
+
+async def test_a_card_of_another_service_is_refused(five: SeveralKeepers) -> None:
+    """Trust roots that do not lead through the one that the card pins are not believed, however well they are signed."""
+    five.service.pinned = msgspec.structs.replace(five.service.card, root=RootRef(version=1, digest=fresh()))
+    keeper = await five.open(4)
+    assert not keeper.has_trust_root
 
 
 async def test_a_lost_store_of_a_new_keeper_is_a_lost_store(five: SeveralKeepers) -> None:
