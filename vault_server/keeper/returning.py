@@ -122,9 +122,7 @@ class Returning:
             )
         known = root if self._lost else self.before or root
         live = {keeper.key_hash for keeper in known.live_keepers} - {self._own}
-        asked = [keeper for keeper in root.answering_keepers(self._clock.now()) if keeper.key_hash in live]
-        # Who answers no more, a year after retiring, can show nothing.
-        return asked, max(0, known.policy.k - (len(live) - len(asked)))
+        return [keeper for keeper in root.keepers if keeper.key_hash in live], known.policy.k
 
     async def _ask_all(self, ask: Callable[[Keeper], Awaitable[Shown]]) -> list[Shown]:
         """What the others show, of whom there are as many as must answer."""
