@@ -1,28 +1,26 @@
-"""The heads of the server's logs, as this device believes them; and what is kept when two of them contradict.
+"""The heads of the server's logs, as this device believes them.
 
 They move in the store only after they have been verified whole, and never back. A head that does not fit the one before
 is refused; as it was signed, it is evidence, and stays on this device as an alarm.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
-from crypto import labels
 from crypto.access_log import Leaf, Outcome
 from crypto.encoding import Body, Bytes32
-from crypto.errors import CoffreError, NotProven, Refusal
+from crypto.errors import CoffreError, NotProven
 from crypto.evidence import Beginning, Finding
 from crypto.identity_chain import Known
 from crypto.receipt import Receipt
-from crypto.signing import Envelope, read, verify_keys
+from crypto.signing import Envelope
 from crypto.statements import Head, View
 from crypto.trust_root import Accepted, TrustRoot
-from crypto.wire.keeper_api import IdentityHead
 from crypto.wire.messages import Logged, ShownChain
 from crypto.wire.vault_api import VaultApi
-from vault_client import trust
+from vault_client import contradictions, trust
 from vault_client.alarms import Alarm, keep_alarm
 from vault_client.device_store import DeviceStore
 from vault_client.log_reader import LogReader
@@ -31,12 +29,6 @@ from vault_client.trust import BelievedHead
 # How long a verified directory head is named in what we sign before a newer one is fetched. The server and the
 # keepers accept one that was replaced at most ten minutes ago.
 DIRECTORY_AGE = 240
-
-# What people read
-FORK = "The service signed two versions of a log that contradict each other."
-UNSHOWN = "The service does not show that its log goes on from the one it showed before."
-ROLLBACK = "The service shows an older log than it showed before."
-DIR_FORK = "The directory of people's keys is shown in two versions that contradict each other."
 
 
 class KeptNote(Body, frozen=True):
@@ -196,23 +188,7 @@ class BelievedHeads:
     def _contradicted(
         self, known: BelievedHead, new: BelievedHead, note: bytes, beginning: Beginning | None
     ) -> None:
-        """Keep the alarm. ``beginning``: what the larger of the two has in the place of the smaller, if that is shown."""
-        is_older = new.head.size < known.head.size
-        small = new if is_older else known
-        differs = beginning is not None and beginning.root != small.head.root
-        is_forked = differs or (new.head.size == known.head.size and new.head.root != known.head.root)
-        ours = self._note(known)
-        pair: Sequence[bytes] = [note] if ours is None else [note, ours] if is_older else [ours, note]
-        finding = Finding(
-            code="FORK" if is_forked or not is_older else "ROLLBACK",
-            text=FORK if is_forked else ROLLBACK if is_older else UNSHOWN,
-            time=self.now(),
-            origin=new.origin,
-            notes=tuple(pair),
-            beginning=beginning if len(pair) == 2 else None,
-            entries=(),
-            people=(),
-        )
+        finding = contradictions.of_heads((known, self._note(known)), (new, note), beginning, self.now())
         self.keep_finding(finding, new.head.size)
 
     async def _beginning(self, small: BelievedHead, big: BelievedHead) -> Beginning | None:
@@ -229,27 +205,9 @@ class BelievedHeads:
     def directory_contradicted(self, shown: ShownChain) -> None:
         """Keep the alarm when keepers' answers about somebody name two directories of one size. Others prove nothing."""
         believed = self.believed(self.root.directory_origin)
-        roots = {believed.head.size: believed.head.root}
-        keys = verify_keys(*(keeper.cosigning_key for keeper in self.root.live_keepers))
-        try:
-            said = [read(envelope, labels.IDHEAD, IdentityHead, keys) for envelope in shown.heads]
-        except Refusal:
-            return
-        heads = [answer.head for answer in said if answer.origin == believed.origin]
-        if all(roots.setdefault(head.size, head.root) == head.root for head in heads):
-            return
-        note = self._note(believed)
-        finding = Finding(
-            code="DIR_FORK",
-            text=DIR_FORK,
-            time=self.now(),
-            origin=believed.origin,
-            notes=() if note is None else (note,),
-            beginning=None,
-            entries=(),
-            people=(shown,),
-        )
-        self.keep_finding(finding, believed.head.size)
+        finding = contradictions.of_directories(self.root, believed, self._note(believed), shown, self.now())
+        if finding is not None:
+            self.keep_finding(finding, believed.head.size)
 
     def keep_finding(self, finding: Finding, where: int) -> None:
         """Keep an alarm that is about a log as a whole, met at ``where`` of it."""
