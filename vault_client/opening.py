@@ -6,7 +6,7 @@ seen; the newest cosignature is less than ten minutes old. Any failure stops her
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
@@ -77,7 +77,6 @@ class Opener:
     def __init__(self, service: Service, own: OwnIdentity) -> None:
         self._service = service
         self._own = own
-        self.left_out: set[bytes] = set()
 
     async def request(
         self, grant: ReceivedGrant, wanted: Sequence[Wanted], act: Act, purpose: Purpose
@@ -110,8 +109,8 @@ class Opener:
         """Ask the keepers for their half and unwrap the keys of the request's documents, in order.
 
         All are asked, and none is waited for once the answers of k open every wrap. Where keepers' answers disagree, whole
-        keepers are left out, at most n-k, until every wrap opens; ``left_out``
-        names all that ever were. Raises NotFound when the keepers refuse, CannotOpen when nothing fits.
+        keepers are left out, at most n-k, until every wrap opens; the service's ``left_out`` names all that ever were.
+        Raises NotFound when the keepers refuse, CannotOpen when nothing fits.
         """
         policy = request.grant.state.event.policy
         index, chain = request.logged.disclosure.index, self._own.profile.chain
@@ -129,27 +128,25 @@ class Opener:
             answer = await keeper.release(query)
             return open_release(self._own.unsealing, answer.box, request.digest, index, name)
 
-        opened: list[_Opened] = []
-
         def opens(answers: dict[bytes, Release]) -> bool:
-            opened.extend(self._opened(request, answers))
-            return bool(opened)
+            return self._opened(request, answers) is not None
 
-        await self._service.ask_keepers(ask, policy.k, opens, named=policy.keepers)
-        if not opened:
+        answers = await self._service.ask_keepers(ask, policy.k, opens, named=policy.keepers)
+        opened = self._opened(request, answers)
+        if opened is None:
             raise CannotOpen("What was asked for")
-        self.left_out.update(opened[0].left_out)
-        return opened[0].keys
+        self._service.left_out.update(opened.left_out)
+        return opened.keys
 
-    def _opened(self, request: LoggedRequest, answers: dict[bytes, Release]) -> Iterator[_Opened]:
+    def _opened(self, request: LoggedRequest, answers: dict[bytes, Release]) -> _Opened | None:
         """What opens, if anything does, with as few keepers left out as possible."""
         policy = request.grant.state.event.policy
         for count in range(len(answers) - policy.k + 1):
             for left_out in combinations(sorted(answers), count):
                 remaining = {name: answer for name, answer in answers.items() if name not in left_out}
                 with suppress(CannotOpen):
-                    yield _Opened(self._unwrap(request, remaining), left_out)
-                    return
+                    return _Opened(self._unwrap(request, remaining), left_out)
+        return None
 
     def _unwrap(self, request: LoggedRequest, answers: dict[bytes, Release]) -> list[SecretBytes]:
         shares = combine(request.grant.state.event.policy, answers, len(request.wanted))

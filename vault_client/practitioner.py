@@ -175,9 +175,7 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
 
     def left_out(self) -> list[str]:
         """The keepers whose answers did not fit, since the profile was opened: what was opened, the others opened."""
-        return sorted(
-            self.service.keeper(name).name for name in self._opener.left_out | self.service.left_out
-        )
+        return sorted(self.service.keeper(name).name for name in self.service.left_out)
 
     async def read(
         self,

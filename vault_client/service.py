@@ -38,7 +38,7 @@ from crypto.identity_links import Chain
 from crypto.signing import Envelope, SigningKey, key_id
 from crypto.statements import Head
 from crypto.trust_root import InstanceCard, Keeper, TrustRoot
-from crypto.wire.keeper_api import IdentityHeadQuery, KeeperApi
+from crypto.wire.keeper_api import IdentityHeadAnswer, IdentityHeadQuery, KeeperApi
 from crypto.wire.messages import Empty, IdentityQuery, ShownChain
 from crypto.wire.sessions import RootSession
 from crypto.wire.vault_api import VaultApi
@@ -78,7 +78,7 @@ class Service(BelievedHeads):
         super().__init__(api, store, clock)
         self.keepers: dict[bytes, KeeperApi] = {}
         self.left_out: set[bytes] = set()
-        """The keepers that contradicted the others about the directory, by key hash."""
+        """The keepers whose answers did not fit those of the others, by key hash."""
         self._open = AsyncExitStack()
         self._following = asyncio.Lock()
         self._account: Account | None = None
@@ -251,13 +251,17 @@ class Service(BelievedHeads):
         trust_root.check_expiry(self.accepted, self.now())
         at, needed = self.believed(self.root.directory_origin).head, self.root.policy.k
 
+        query = IdentityHeadQuery(chain=chain)
+
         async def vouch(name: bytes, keeper: KeeperApi) -> Word:
-            answer = await keeper.identity_head(IdentityHeadQuery(chain=chain))
-            with suppress(NotProven):
+            def believed(answer: IdentityHeadAnswer) -> Word:
                 return trust.believe_word(self.root, self.keeper(name), answer.envelope, chain.ref, at)
+
+            answer = await keeper.identity_head(query)
+            with suppress(NotProven):
+                return believed(answer)
             await asyncio.sleep(CATCHING_UP)
-            answer = await keeper.identity_head(IdentityHeadQuery(chain=chain))
-            return trust.believe_word(self.root, self.keeper(name), answer.envelope, chain.ref, at)
+            return believed(await keeper.identity_head(query))
 
         words = await self.ask_keepers(
             vouch, needed, lambda words: trust.agreeing(words, at, needed) is not None

@@ -10,8 +10,10 @@ import msgspec
 
 from crypto import labels, sealing
 from crypto.encoding import Bytes32, Natural, SecretBody, ShortText, decode, encode, pae
+from crypto.locators import end_tag
 from crypto.padding import pad_record, unpad_record
 from crypto.sealed.unsealing import UnsealingKey
+from crypto.secret_bytes import SecretBytes
 
 MAX_HELD = 1 << 22
 
@@ -23,6 +25,11 @@ class HeldEnd(SecretBody, frozen=True):
     gid: Bytes32
     j: Natural
     end_key: Bytes32
+
+    @property
+    def tag(self) -> bytes:
+        """The end tag, which follows from the key."""
+        return end_tag(SecretBytes(self.end_key), self.origin, self.gid)
 
 
 class HeldEnds(SecretBody, frozen=True):

@@ -43,6 +43,7 @@ class Consultation:
             said_ended=False,
         )
         self.liars: set[bytes] = set()
+        self.left_out: set[bytes] = set()
         own = SimpleNamespace(
             unsealing=self.reader.device.unsealing, profile=SimpleNamespace(chain=self.reader.chain)
         )
@@ -95,17 +96,17 @@ def consultation(monkeypatch: pytest.MonkeyPatch) -> Consultation:
 async def test_a_keeper_that_lies_is_left_out_and_remembered(consultation: Consultation) -> None:
     """With one wrong answer of four the key is opened by the three others, and the one stays named afterwards."""
     assert await consultation.open() == [consultation.document.key.reveal()]
-    assert consultation.opener.left_out == set()
+    assert consultation.left_out == set()
     for place in (
         0,
         3,
     ):  # the first of the subsets it is in, and the last, whose answers may never be looked at
         consultation.liars = {consultation.policy.keepers[place]}
         assert await consultation.open() == [consultation.document.key.reveal()]
-    assert consultation.policy.keepers[0] in consultation.opener.left_out
+    assert consultation.policy.keepers[0] in consultation.left_out
     consultation.liars = set()
     await consultation.open()
-    assert consultation.opener.left_out == {consultation.policy.keepers[0]}
+    assert consultation.left_out == {consultation.policy.keepers[0]}
 
 
 async def test_with_two_keepers_that_lie_nothing_opens(consultation: Consultation) -> None:
@@ -113,4 +114,4 @@ async def test_with_two_keepers_that_lie_nothing_opens(consultation: Consultatio
     consultation.liars = set(consultation.policy.keepers[:2])
     with pytest.raises(CannotOpen):
         await consultation.open()
-    assert consultation.opener.left_out == set()
+    assert consultation.left_out == set()

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from crypto import labels
 from crypto.errors import NotPermitted, NotProven
-from crypto.locators import end_tag, event_tag
+from crypto.locators import event_tag
 from crypto.sealed.held_ends import HeldEnd, HeldEnds, seal_ends
 from crypto.sealed.policy_blob import open_policy
 from crypto.secret_bytes import SecretBytes
@@ -44,10 +44,9 @@ class Ends:
         """
         self._trust.log_key(post.origin)
         blob = open_policy(self._keys.sealing, post.blob, post.origin, post.gid)
-        end_key = SecretBytes(blob.end_key)
-        if not hmac.compare_digest(post.tag, end_tag(end_key, post.origin, post.gid)):
-            raise NotPermitted("An end was posted by somebody who may not end this grant. Nothing was ended.")
         end = HeldEnd(origin=post.origin, gid=post.gid, j=blob.j, end_key=blob.end_key)
+        if not hmac.compare_digest(post.tag, end.tag):
+            raise NotPermitted("An end was posted by somebody who may not end this grant. Nothing was ended.")
         held = await self._known(end) or await self.check(
             await self._witness.refresh(post.origin, WITHIN), end
         )
@@ -72,5 +71,5 @@ class Ends:
                 "The grant's event is not in the log that is followed here. Nothing was ended. Post an older policy "
                 "of the same grant, or try again when the event is logged."
             )
-        tag = end_tag(end_key, end.origin, end.gid)
+        tag = end.tag
         return HeldPost(log.log, tag, seal_ends(HeldEnds(ends=(end,)), self._keys.sealing.public, tag))

@@ -5,9 +5,11 @@ import pytest
 from crypto import labels, sealing
 from crypto.encoding import encode, pae
 from crypto.errors import CannotOpen, TooLarge
+from crypto.locators import end_tag
 from crypto.padding import pad_record
 from crypto.sealed.held_ends import MAX_HELD, HeldEnd, HeldEnds, open_ends, seal_ends
 from crypto.sealed.unsealing import UnsealingKey
+from crypto.secret_bytes import SecretBytes
 from tests.support.people import LOG, fresh
 
 ASKER, QUESTION = UnsealingKey.generate(), fresh()
@@ -18,6 +20,12 @@ def test_what_is_held_comes_to_the_keeper_that_asked():
     """All ends come back as they were, and so do none."""
     for ends in (ENDS, HeldEnds(ends=())):
         assert open_ends(ASKER, seal_ends(ends, ASKER.public, QUESTION), QUESTION) == ends
+
+
+def test_the_tag_follows_from_the_key():
+    """It is the end tag of just this grant in just this log."""
+    for end in ENDS.ends:
+        assert end.tag == end_tag(SecretBytes(end.end_key), LOG, end.gid)
 
 
 def test_another_keeper_or_question_opens_nothing():
