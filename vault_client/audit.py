@@ -8,6 +8,7 @@ this device.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import msgspec
 
@@ -32,7 +33,7 @@ from vault_client.believed_heads import KeptNote
 from vault_client.device_store import DeviceStore
 from vault_client.entries_gone import GONE, EntriesGone, PastEntriesGone
 from vault_client.evidence_gathering import EvidenceGathering
-from vault_client.grant_history import grant_history
+from vault_client.grant_history import keyed_anew
 from vault_client.keeper_heads import compare_with_keeper
 from vault_client.local_vault import AuditPlace, FoundAt, SharedDocuments
 from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, Tagged
@@ -351,13 +352,16 @@ class Audit:
         One with new keys gives nothing that was not given before: it takes out, or only keys anew.
         """
         if isinstance(step, Grant):
-            if step.rekey and any(
-                each.event == step.j and each.is_rekey for each in grant_history(self._store, step.gid)
-            ):
+            if step.rekey and step.event in self._keyed_anew:
                 return KEYED_ANEW
             shared = self._store.get(f"shared/{step.event.hex()}", SharedDocuments)
             return AMENDED if shared is not None and not shared.docs else change_of(step)
         return change_of(step)
+
+    @cached_property
+    def _keyed_anew(self) -> set[bytes]:
+        """Of the record as this run has synced it."""
+        return keyed_anew(self._store)
 
     def _documents(self, step: AnyOperation) -> tuple[bytes, ...]:
         match step:

@@ -34,7 +34,9 @@ def grant_history(store: DeviceStore, gid: bytes) -> list[GrantStep]:
     steps: list[GrantStep] = []
     given: set[bytes] = set()
     rekey, allowed = 0, None
-    for operation in _operations(store, gid):
+    for operation in _operations(store):
+        if operation.gid != gid:
+            continue
         if isinstance(operation, End):
             steps.append(GrantStep(None, _ended(store, gid), False, (), (), None, False))
             continue
@@ -58,12 +60,24 @@ def grant_history(store: DeviceStore, gid: bytes) -> list[GrantStep]:
     return steps
 
 
-def _operations(store: DeviceStore, gid: bytes) -> Iterator[Grant | End]:
-    """The operations of the record that are about a grant, in order."""
+def keyed_anew(store: DeviceStore) -> set[bytes]:
+    """The events that brought their grant new keys, of all grants, by digest: one walk along the record."""
+    found: set[bytes] = set()
+    rekeys: dict[bytes, int] = {}
+    for operation in _operations(store):
+        if isinstance(operation, Grant):
+            if operation.rekey != rekeys.get(operation.gid, 0):
+                found.add(operation.event)
+            rekeys[operation.gid] = operation.rekey
+    return found
+
+
+def _operations(store: DeviceStore) -> Iterator[Grant | End]:
+    """The operations of the record that are about grants, in order."""
     links = [decode(each.body, VaultLink) for _, each in store.scan("link", Envelope) if _is_link(each)]
     for link in sorted(links, key=lambda each: each.n):
         for operation in link.operations:
-            if isinstance(operation, Grant | End) and operation.gid == gid:
+            if isinstance(operation, Grant | End):
                 yield operation
 
 

@@ -250,7 +250,7 @@ async def test_a_keeper_that_exchanges_shares_is_left_out_of_a_batch(story: Cons
         for _, path in wanted:
             assert path.read_bytes() == TEXT
             path.unlink()
-    assert set(reader._opener.left_out) <= {name}
+    assert reader.service.left_out <= {name}
     entries = (await story.patient.log()).entries
     assert sum(entry.act == "release" and set(entry.documents) == set(docs) for entry in entries) == 3
 
