@@ -8,7 +8,7 @@ this device.
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 
 import msgspec
 
@@ -66,6 +66,7 @@ class Audit:
         self._own = own
         self._replica = replica
         self._alarms = Alarms()
+        self._keyed_anew = cache(lambda: keyed_anew(store))  # asked for once the record is synced
         self._readers = ReaderKeys(service)
         self._views = SeenHeads(service, own.device.public.key_id, self._alarms)
         self._erasures = Erasures(store, service, own, replica)
@@ -352,16 +353,11 @@ class Audit:
         One with new keys gives nothing that was not given before: it takes out, or only keys anew.
         """
         if isinstance(step, Grant):
-            if step.rekey and step.event in self._keyed_anew:
+            if step.rekey and step.event in self._keyed_anew():
                 return KEYED_ANEW
             shared = self._store.get(f"shared/{step.event.hex()}", SharedDocuments)
             return AMENDED if shared is not None and not shared.docs else change_of(step)
         return change_of(step)
-
-    @cached_property
-    def _keyed_anew(self) -> set[bytes]:
-        """Of the record as this run has synced it."""
-        return keyed_anew(self._store)
 
     def _documents(self, step: AnyOperation) -> tuple[bytes, ...]:
         match step:
