@@ -7,7 +7,7 @@ other signatures (``evidence_proofs``). Something shown that does not hold refus
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crypto import labels, trust_root
+from crypto import labels, trust_root_chain
 from crypto.access_log import Opening
 from crypto.checkpoint import Checkpoint, claimed_origin, cosignatures, open_checkpoint
 from crypto.errors import BadSignature, NotPermitted, NotProven, Refusal
@@ -145,10 +145,10 @@ def _trust(shown: Sequence[Envelope], card: RootRef | None) -> tuple[RootRef, li
                 "The evidence is about another service than the card's, or does not go back to that card. Nothing was "
                 "believed. Use the card of the service it names."
             )
-    accepted = trust_root.first(chain[0], card=card)
+    accepted = trust_root_chain.first(chain[0], card=card)
     begins, roots = accepted.ref, [accepted.root]
     for envelope in chain[1:]:
-        accepted = trust_root.advance(accepted, [envelope])
+        accepted = trust_root_chain.advance(accepted, [envelope])
         roots.append(accepted.root)
     return begins, roots
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from crypto import exports, labels, trust_root
+from crypto import exports, labels, trust_root_chain
 from crypto.checkpoint import Checkpoint, open_checkpoint
 from crypto.encoding import Body, encode
 from crypto.errors import Conflict, NotProven, Refusal, TooMany
@@ -121,7 +121,10 @@ class Export:
     async def _write_trust_roots(self, path: Path) -> None:
         accepted = self._service.accepted
         chain = (await self._service.api.trust_roots(TrustRootQuery(since=0))).chain[: accepted.ref.version]
-        if not chain or trust_root.advance(trust_root.first(chain[0], card=None), chain[1:]) != accepted:
+        if (
+            not chain
+            or trust_root_chain.advance(trust_root_chain.first(chain[0], card=None), chain[1:]) != accepted
+        ):
             raise NotProven(
                 "The service shows other trust roots than those it was believed by. Nothing was exported."
             )

@@ -10,7 +10,8 @@ from crypto.exports import CHAIN, IDENTITIES, TRUST_ROOTS
 from crypto.identity_chain import Known
 from crypto.signing import Envelope
 from crypto.statements import Head, IdentityRef, RootRef
-from crypto.trust_root import Accepted, TrustRoot, advance, first
+from crypto.trust_root import Accepted, TrustRoot
+from crypto.trust_root_chain import advance, first
 from crypto.vault_chain import Document, GrantEntry, VaultHead, VaultView, follow, found, latest_directory
 from crypto.vault_links import Genesis, Rotate, VaultLink
 from crypto.wire.messages import ShownChain

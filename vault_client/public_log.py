@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from crypto import trust_root
+from crypto import trust_root, trust_root_chain
 from crypto.access_log import LEAF, parse_leaf
 from crypto.errors import NotFound, NotProven
 from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash, root_of
@@ -110,8 +110,8 @@ async def _trust_root(api: VaultApi, card: InstanceCard | None, now: int) -> Tru
     chain = (await api.trust_roots(TrustRootQuery(since=0))).chain
     if not chain:
         raise NotProven("The server shows no trust root. No log was checked.")
-    first = trust_root.first(chain[0], card=card.root if card is not None else None)
-    accepted = trust_root.advance(first, chain[1:])
+    first = trust_root_chain.first(chain[0], card=card.root if card is not None else None)
+    accepted = trust_root_chain.advance(first, chain[1:])
     trust_root.check_expiry(accepted, now)
     trust.check_usable(accepted)
     return accepted.root

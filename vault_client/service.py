@@ -22,7 +22,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
-from crypto import trust_root
+from crypto import trust_root, trust_root_chain
 from crypto.errors import (
     CoffreError,
     Distrusted,
@@ -184,7 +184,7 @@ class Service(BelievedHeads):
         record, chain = await next_root(self.api, self.record)
         self.unusable = None
         try:
-            trust.check_usable(trust_root.first(record.envelope, card=None))
+            trust.check_usable(trust_root_chain.first(record.envelope, card=None))
         except NotPermitted as unusable:
             self.unusable = unusable
         else:
@@ -198,7 +198,7 @@ class Service(BelievedHeads):
 
     def _begin(self, record: TrustRecord, chain: Sequence[Envelope]) -> None:
         """Believe, from now on and for later, what the server has shown: ``chain``, of which ``record`` has the last."""
-        accepted = trust_root.first(record.envelope, card=None)
+        accepted = trust_root_chain.first(record.envelope, card=None)
         trust_root.check_expiry(accepted, self.now())
         trust.check_usable(accepted)
         # An address that no client uses is refused before it is stored for good.
@@ -211,7 +211,7 @@ class Service(BelievedHeads):
 
     def _believe(self, record: TrustRecord) -> None:
         self.record = record
-        self.accepted = trust_root.first(record.envelope, card=None)
+        self.accepted = trust_root_chain.first(record.envelope, card=None)
         if self._account is not None:
             self.use_account(self._account)
 

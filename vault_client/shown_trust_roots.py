@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from crypto import trust_root
+from crypto import trust_root_chain
 from crypto.encoding import Body
 from crypto.errors import NotPermitted, NotProven, Refusal, TooMany, Unavailable, Unreachable
 from crypto.signing import Envelope
@@ -36,8 +36,8 @@ async def first_root(api: VaultApi, url: str, card: InstanceCard | None) -> Show
     chain = (await api.trust_roots(TrustRootQuery(since=since))).chain
     if not chain:
         raise NotProven("The server shows no trust root. Nothing was believed.")
-    accepted = trust_root.first(chain[0], card=card.root if card is not None else None)
-    trust_root.advance(accepted, chain[1:])
+    accepted = trust_root_chain.first(chain[0], card=card.root if card is not None else None)
+    trust_root_chain.advance(accepted, chain[1:])
     return TrustRecord(url=url, envelope=chain[-1], pinned=card is not None), chain
 
 
@@ -47,7 +47,7 @@ async def next_root(api: VaultApi, record: TrustRecord) -> Shown:
     Raises Unreachable when it answers nothing, NotPermitted when it is another service, and NotProven or BadSignature for
     what was not signed by those who had to.
     """
-    accepted = trust_root.first(record.envelope, card=None)
+    accepted = trust_root_chain.first(record.envelope, card=None)
     try:
         shown = (await api.trust_roots(TrustRootQuery(since=accepted.ref.version - 1))).chain
     except (TooMany, Unavailable) as error:
@@ -59,5 +59,5 @@ async def next_root(api: VaultApi, record: TrustRecord) -> Shown:
             "Another service answers at this address than the one this profile belongs to. Nothing was done. Ask its "
             "operator where your service is now."
         )
-    trust_root.advance(accepted, shown[1:])
+    trust_root_chain.advance(accepted, shown[1:])
     return msgspec.structs.replace(record, envelope=shown[-1]), shown

@@ -7,7 +7,7 @@ the keepers' cosignatures prove it.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from crypto import trust_root
+from crypto import trust_root_chain
 from crypto.access_log import Disclosure
 from crypto.checkpoint import open_checkpoint
 from crypto.encoding import Body, decode, encode
@@ -81,8 +81,8 @@ async def connected(card: InstanceCard) -> AsyncIterator[DirectoryClient]:
         chain = decode(answer, TrustRootChain, limit=MAX_ANSWER).chain
         if not chain:
             raise Malformed("The server showed no trust root. Nothing was published.")
-        first = trust_root.first(chain[0], card=card.root)
-        yield DirectoryClient(client, trust_root.advance(first, chain[1:]))
+        first = trust_root_chain.first(chain[0], card=card.root)
+        yield DirectoryClient(client, trust_root_chain.advance(first, chain[1:]))
     finally:
         await client.close()
 

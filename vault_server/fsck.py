@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from crypto import trust_root
+from crypto import trust_root_chain
 from crypto.checkpoint import open_checkpoint
 from crypto.errors import Damaged, NotPermitted, Refusal
 from crypto.trust_root import TrustRoot
@@ -68,7 +68,7 @@ async def check(settings: Settings, tell: Callable[[CheckedLog], None] = lambda 
     if not instance.exists(settings) or not (settings.server_folder / FILE).exists():
         raise NotPermitted(f"There is no server in {settings.data}, so there is nothing to check.")
     chain = instance.trust_roots(settings)
-    root = trust_root.advance(trust_root.first(chain[0], card=None), chain[1:]).root
+    root = trust_root_chain.advance(trust_root_chain.first(chain[0], card=None), chain[1:]).root
     with _reading(settings) as db:
         logs = {log.origin: log for log in await rows.logs(db)}
         _check_names(root, logs)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crypto import labels, trust_root
+from crypto import labels, trust_root, trust_root_chain
 from crypto.durations import DAY
 from crypto.encoding import decode, encode
 from crypto.errors import Conflict, Damaged, Malformed, NotPermitted
@@ -93,7 +93,7 @@ def found(settings: Settings, keepers: Sequence[Keeper], port: int, now: int) ->
         threshold=1,
     )
     envelope = sign(labels.TRUST_ROOT, body, root)
-    trust_root.first(envelope, card=None)
+    trust_root_chain.first(envelope, card=None)
     write_durably(_trust_root_file(settings, 1), encode(envelope))
 
 
@@ -117,8 +117,8 @@ def check_keepers(instance: Instance, keepers: Sequence[Keeper]) -> None:
 def load(settings: Settings, port: int, now: int) -> Instance:
     """Read the instance and write its card for the address it is served at. Raises Damaged, NotPermitted, Stale."""
     chain = trust_roots(settings)
-    first = trust_root.first(chain[0], card=None)
-    accepted = trust_root.advance(first, chain[1:])
+    first = trust_root_chain.first(chain[0], card=None)
+    accepted = trust_root_chain.advance(first, chain[1:])
     trust_root.check_expiry(accepted, now)
     log, directory = read_key(_keys(settings) / "log.key"), read_key(_keys(settings) / "directory.key")
     if (log.public.raw, directory.public.raw) != (accepted.root.log_key, accepted.root.directory_key):

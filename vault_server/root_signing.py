@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from crypto import labels, trust_root
+from crypto import labels, trust_root_chain
 from crypto.encoding import decode, encode
 from crypto.errors import BadSignature, Conflict, NotPermitted
 from crypto.signing import Envelope, SigningKey, sign, sign_encoded
@@ -79,7 +79,7 @@ def propose(
 
 def cosign(path: Path, after: Path, key: Path, *, now: int, yes: bool, as_json: bool) -> None:
     """Sign the proposal in the file ``path``, which follows the trust root in the file ``after``, and write it back."""
-    known = trust_root.first(read(after), card=None)
+    known = trust_root_chain.first(read(after), card=None)
     envelope = read(path)
     _missing(known, envelope)
     signing = instance.read_key(key)
@@ -101,7 +101,7 @@ def publish(settings: Settings, envelope: Envelope, *, as_json: bool) -> None:
         raise BadSignature(
             f"{max(missing)} more must sign this trust root. It was not published. Have them sign its file."
         )
-    accepted = trust_root.advance(known, [envelope])
+    accepted = trust_root_chain.advance(known, [envelope])
     said, version = differences(known.root, accepted.root), accepted.ref.version
     with in_words("The trust root was not published."):
         instance.add_trust_root(settings, version, envelope)
@@ -134,7 +134,7 @@ def newest(settings: Settings) -> Accepted:
             f"There is no server in {settings.data}. Nothing was signed. Name the data folder of one that was started."
         )
     chain = instance.trust_roots(settings)
-    return trust_root.advance(trust_root.first(chain[0], card=None), chain[1:])
+    return trust_root_chain.advance(trust_root_chain.first(chain[0], card=None), chain[1:])
 
 
 def read(path: Path) -> Envelope:
@@ -145,7 +145,7 @@ def read(path: Path) -> Envelope:
 def _missing(known: Accepted, envelope: Envelope) -> tuple[int, int]:
     """As ``missing_signatures``, and a key that signs for neither version is refused in words of its own."""
     try:
-        return trust_root.missing_signatures(known, envelope)
+        return trust_root_chain.missing_signatures(known, envelope)
     except BadSignature:
         raise BadSignature(
             "This trust root is signed by a key that neither it nor the one before names, or a signature does not fit. "

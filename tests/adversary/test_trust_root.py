@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from crypto import labels, trust_root
+from crypto import labels, trust_root, trust_root_chain
 from crypto.encoding import decode
 from crypto.errors import BadSignature, BrokenChain, Distrusted, Full, NotPermitted, NotProven, Stale
 from crypto.secret_bytes import SecretBytes
@@ -61,8 +61,8 @@ async def test_a_server_is_the_one_on_its_card(
         assert store.get("trust", TrustRecord) is None
 
         with monkeypatch.context() as twin:
-            real = trust_root.first
-            twin.setattr(trust_root, "first", lambda envelope, *, card: real(envelope, card=None))
+            real = trust_root_chain.first
+            twin.setattr(trust_root_chain, "first", lambda envelope, *, card: real(envelope, card=None))
             async with await Service.connect(store, card=card) as service:
                 assert service.accepted.ref == instance.card.root
 
@@ -128,7 +128,7 @@ async def test_a_server_cannot_name_its_own_keepers(
 
         with monkeypatch.context() as twin:
             show(twin, first, forged)
-            twin.setattr(trust_root, "_check_signed", lambda *_: None)
+            twin.setattr(trust_root_chain, "_check_signed", lambda *_: None)
             async with await Service.connect(store) as service:
                 assert service.accepted.ref.version == 2
 
@@ -147,7 +147,9 @@ async def test_a_trust_root_that_cannot_be_gone_on_with_is_not_stored(
         before, mine = store.get("trust", TrustRecord), SigningKey.generate()
         named = next_root(first, mine, keepers=(msgspec.structs.replace(keeper, url="ftp://keeper.example"),))
         show(monkeypatch, first, named)
-        monkeypatch.setattr(trust_root, "_check_signed", lambda *_: None)  # as if its operator had signed it
+        monkeypatch.setattr(
+            trust_root_chain, "_check_signed", lambda *_: None
+        )  # as if its operator had signed it
         if is_twin:
             assert before is not None
             store.put("trust", msgspec.structs.replace(before, envelope=named))
@@ -252,9 +254,9 @@ async def test_a_keeper_is_not_dropped_without_retiring(
                 show(lie, first, *chain)
                 assert isinstance(await distrusted(store, before), NotPermitted)
         with monkeypatch.context() as twin:
-            twin.setattr(trust_root, "_check_continuity", lambda *_: None)
+            twin.setattr(trust_root_chain, "_check_continuity", lambda *_: None)
             show(twin, first, dropped)
-            assert len(trust_root.advance(accepted(first), [dropped]).root.keepers) == 1
+            assert len(trust_root_chain.advance(accepted(first), [dropped]).root.keepers) == 1
         show(monkeypatch, first, retired)
         async with await Service.connect(store) as service:
             assert service.accepted.ref.version == 2
@@ -263,7 +265,7 @@ async def test_a_keeper_is_not_dropped_without_retiring(
 
 def accepted(envelope: Envelope) -> trust_root.Accepted:
     """A first root as it is believed."""
-    return trust_root.first(envelope, card=None)
+    return trust_root_chain.first(envelope, card=None)
 
 
 async def test_too_few_signatures_of_either_version_are_too_few(

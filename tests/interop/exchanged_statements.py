@@ -14,7 +14,7 @@ from crypto.receipt import Receipt
 from crypto.requests import Purpose, check_request, purpose_info
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import SigningKey, sign, verify_keys
-from crypto.trust_root import first
+from crypto.trust_root_chain import first
 from crypto.vault_chain import found
 from crypto.vault_links import person_commitment, scan_key_commitment, vault_id
 from tests.interop import entries_second, log_second, sealing_second, wraps_second

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from crypto import trust_root
+from crypto import trust_root_chain
 from crypto.signing import Envelope
 from crypto.trust_root import TrustRoot, read_card
 from crypto.vault_chain import VaultView, follow, found
@@ -13,7 +13,7 @@ def trust_root_(i: Values) -> Values:
     """Believe a first trust root by its card, or without one, and follow the others."""
     chain = [body(text, Envelope) for text in i["chain"]]
     ref = read_card(i["card"]).root if i["card"] else None
-    accepted = trust_root.advance(trust_root.first(chain[0], card=ref), chain[1:])
+    accepted = trust_root_chain.advance(trust_root_chain.first(chain[0], card=ref), chain[1:])
     return {"value": plain(accepted.ref)}
 
 

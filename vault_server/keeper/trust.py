@@ -5,7 +5,7 @@ The server hands them over; it cannot change them. Verified ones are stored, so 
 
 import asyncio
 
-from crypto import trust_root
+from crypto import trust_root, trust_root_chain
 from crypto.checkpoint import CosignerKey, LogKey
 from crypto.errors import NotFound, NotPermitted, Unreachable
 from crypto.identity_chain import Registrars
@@ -149,9 +149,9 @@ class Trust:
         verified = []
         for envelope in chain:
             accepted = (
-                trust_root.first(envelope, card=None)
+                trust_root_chain.first(envelope, card=None)
                 if accepted is None
-                else trust_root.advance(accepted, [envelope])
+                else trust_root_chain.advance(accepted, [envelope])
             )
             verified.append(accepted)
         if self._current is None and self._card.root not in [each.ref for each in verified]:

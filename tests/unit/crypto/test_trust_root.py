@@ -19,14 +19,13 @@ from crypto.trust_root import (
     Policy,
     Registrar,
     Successor,
-    advance,
     card_text,
     check_client,
     check_expiry,
-    first,
-    missing_signatures,
+    policy_of,
     read_card,
 )
+from crypto.trust_root_chain import advance, first, missing_signatures
 from tests.support.people import HOST, NOW, KeeperKeys, Service, fresh
 
 SERVICE = Service(k=3, n=4)
@@ -105,6 +104,15 @@ def test_an_unsound_one_is_refused(changes):
     if "previous" not in changes:
         with pytest.raises((Malformed, BadSignature)):
             advance(SERVICE.accepted, [signed(following(**changes))])
+
+
+def test_a_number_of_keepers_has_one_policy():
+    """One of one, three of four, four of five, five of seven; no other number has any."""
+    made = {n: policy_of(n) for n in (1, 4, 5, 7)}
+    assert made == {n: Policy(k=k, n=n) for n, k in ((1, 1), (4, 3), (5, 4), (7, 5))}
+    for count in (0, 2, 3, 6, 8):
+        with pytest.raises(NotPermitted, match=f"number of keepers: {count}"):
+            policy_of(count)
 
 
 def test_only_the_policies_of_the_suite_are_sound():

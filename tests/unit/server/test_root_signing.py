@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from crypto import labels, trust_root
+from crypto import labels, trust_root_chain
 from crypto.encoding import decode, encode
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.trust_root import Policy, TrustRoot
@@ -268,7 +268,7 @@ def test_a_strangers_signature_is_refused(settings: Settings, type_: Type, tmp_p
     body = msgspec.structs.replace(known.root, version=2, previous=known.ref.digest)
     file.write_bytes(encode(sign(labels.TRUST_ROOT, body, instances.read_key(key))))
     assert type_("publish", str(file))[0] == 1
-    assert newest(settings).ref == trust_root.first(instances.trust_roots(settings)[0], card=None).ref
+    assert newest(settings).ref == trust_root_chain.first(instances.trust_roots(settings)[0], card=None).ref
 
 
 def test_what_it_says_now_is_shown(settings: Settings, type_: Type, tmp_path: Path) -> None:
