@@ -7,7 +7,6 @@ requests: the third way, the owner's, fetches and decrypts as many at a time wit
 import asyncio
 import os
 import random
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from statistics import median
 from typing import Any, Final
 
 from bench.bare import fetch_and_decrypt
-from bench.people import people, server_process
+from bench.people import people, served_folder
 from vault_client.reading import AT_ONCE
 
 SIZE: Final = 64 << 10
@@ -27,10 +26,8 @@ Row = dict[str, Any]
 
 def run(quick: bool) -> list[Row]:
     """One row: the medians of shuffled rounds. Keepers release 2,048 documents of a grant an hour, which bounds them."""
-    with tempfile.TemporaryDirectory(prefix="coffre-bench-") as name:
-        folder = Path(name)
-        with server_process(folder / "data") as card:
-            return [asyncio.run(_measure(folder, card, 5 if quick else 20))]
+    with served_folder() as (folder, card):
+        return [asyncio.run(_measure(folder, card, 5 if quick else 20))]
 
 
 async def _measure(folder: Path, card: Any, rounds: int) -> Row:

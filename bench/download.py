@@ -11,7 +11,6 @@ import random
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from bench.people import people, server_process
+from bench.people import people, served_folder
 from crypto.encoding import encode
 from crypto.wire.messages import CiphertextQuery
 from vault_client.http_vault import HttpVault
@@ -35,10 +34,8 @@ Way = Callable[[], AsyncIterator[bytes]]
 
 def run(quick: bool) -> list[Row]:
     """One row: the medians of shuffled pairs."""
-    with tempfile.TemporaryDirectory(prefix="coffre-bench-") as name:
-        folder = Path(name)
-        with server_process(folder / "data") as card:
-            return asyncio.run(_measure(folder, card, SIZE // 8 if quick else SIZE, 5 if quick else 15))
+    with served_folder() as (folder, card):
+        return asyncio.run(_measure(folder, card, SIZE // 8 if quick else SIZE, 5 if quick else 15))
 
 
 async def _measure(folder: Path, card: Any, size: int, rounds: int) -> list[Row]:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,16 @@ def server_process(data: Path) -> Iterator[InstanceCard]:
             yield read_card(Path(json.loads(line)["card"]).read_text(encoding="utf-8"))
         finally:
             process.terminate()
+
+
+@contextmanager
+def served_folder() -> Iterator[tuple[Path, InstanceCard]]:
+    """A folder that disappears with the block, and a server whose data is in its ``data``."""
+    with (
+        tempfile.TemporaryDirectory(prefix="coffre-bench-") as name,
+        server_process(Path(name) / "data") as card,
+    ):
+        yield Path(name), card
 
 
 @asynccontextmanager

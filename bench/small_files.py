@@ -8,14 +8,13 @@ after each file. In the end as many documents are in the record, and some are op
 import asyncio
 import os
 import random
-import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 from bench.one_file import peak_kib
-from bench.people import people, server_process
+from bench.people import people, served_folder
 
 SIZE: Final = 4096
 COMPARED: Final = 10
@@ -25,10 +24,8 @@ Row = dict[str, Any]
 
 def run(quick: bool) -> list[Row]:
     """One row."""
-    with tempfile.TemporaryDirectory(prefix="coffre-bench-") as name:
-        folder = Path(name)
-        with server_process(folder / "data") as card:
-            return asyncio.run(_measure(folder, card, 100 if quick else 1000))
+    with served_folder() as (folder, card):
+        return asyncio.run(_measure(folder, card, 100 if quick else 1000))
 
 
 async def _measure(folder: Path, card: Any, count: int) -> list[Row]:

@@ -11,7 +11,6 @@ import random
 import secrets
 import subprocess
 import sys
-import tempfile
 from argparse import ArgumentParser, _SubParsersAction
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from bench.people import ROOT, server_process
+from bench.people import ROOT, served_folder
 from vault_client.commands import parser as client_parser
 from vault_server.__main__ import _parser as server_parser
 from vault_server.keeper.__main__ import _parser as keeper_parser
@@ -44,15 +43,13 @@ def run(quick: bool) -> list[Row]:
     coffre = str(Path(sys.executable).with_name("coffre"))
     commands = {" ".join(words): [coffre, *words[1:], "--help"] for words in _all_words()}
     commands[NOTHING] = [sys.executable, "-c", "pass"]
-    with tempfile.TemporaryDirectory(prefix="coffre-bench-") as name:
-        folder = Path(name)
-        with server_process(folder / "data") as card:
-            (folder / "passphrase").write_text(secrets.token_hex(16))
-            home = ["--home", str(folder / "patient"), "--passphrase-fd", "0"]
-            enrol = [coffre, "patient", "enrol", "--server", card.url, "--kit", str(folder / "kit"), *home]
-            _started(enrol, folder / "passphrase")
-            commands[LIST] = [coffre, "patient", "list", *home]
-            return _measure(commands, folder / "passphrase", 1 if quick else 7)
+    with served_folder() as (folder, card):
+        (folder / "passphrase").write_text(secrets.token_hex(16))
+        home = ["--home", str(folder / "patient"), "--passphrase-fd", "0"]
+        enrol = [coffre, "patient", "enrol", "--server", card.url, "--kit", str(folder / "kit"), *home]
+        _started(enrol, folder / "passphrase")
+        commands[LIST] = [coffre, "patient", "list", *home]
+        return _measure(commands, folder / "passphrase", 1 if quick else 7)
 
 
 def _measure(commands: dict[str, list[str]], typed: Path, rounds: int) -> list[Row]:
