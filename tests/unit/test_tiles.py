@@ -21,6 +21,7 @@ from crypto.tiles import (
     tile_path,
     tiles_above,
     tiles_of,
+    tiles_read,
 )
 
 SIZE = 256 * 256 + 700
@@ -194,3 +195,18 @@ def test_a_damaged_tile_makes_no_proof():
     hash_of_subtree = subtree_reader(700, lambda tile: bytes(32 * tile.width - 1))
     with pytest.raises(Malformed):
         hash_of_subtree(0, 3)
+
+
+@pytest.mark.parametrize(("index", "size"), [(0, 1), (255, 256), (300, 700), (0, SIZE), (SIZE - 1, SIZE)])
+def test_the_tiles_of_a_proof_are_known_before_any_is_read(index, size):
+    """Just those that making the proof reads, each once and in that order, whatever stands in them."""
+    tiles = Tiles(size)
+    inclusion_path(index, size, subtree_reader(size, tiles))
+    wanted = tiles_read(size, lambda subtree: inclusion_path(index, size, subtree))
+    assert wanted == list(dict.fromkeys(tiles.read))
+    assert bool(wanted) == (size > 1)
+
+
+def test_no_tiles_are_wanted_where_none_is_read():
+    """What asks for nothing needs nothing."""
+    assert tiles_read(SIZE, lambda subtree: None) == []
