@@ -22,8 +22,8 @@ from tests.adversary.test_audit import slot_of
 from tests.adversary.test_evidence import judged, only, proven, rewritten, with_finding
 from vault_client import evidence_proofs as proofs
 from vault_client import trust
-from vault_client.audit_report import AuditReport
 from vault_client.audit_readings import Readings
+from vault_client.audit_report import AuditReport
 from vault_client.closed_documents import ClosedDocuments
 from vault_client.local_vault import LocalGrant
 from vault_client.seen_heads import SeenHeads
