@@ -48,7 +48,7 @@ class HttpKeeper:
             raise Unreachable("A keeper's answer was not one.") from None
         if behind:
             raise Behind(size)
-        if answer.status == 409:
+        if answer.status in (409, 422):  # another head of this size; or one from which ours does not go on
             raise OtherRoot
         if answer.status != 200:
             raise Unreachable(f"A keeper answered with status {answer.status}.")

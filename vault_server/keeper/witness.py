@@ -7,6 +7,7 @@ asking the server instead of being asked.
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 from crypto.checkpoint import (
     Checkpoint,
@@ -73,8 +74,8 @@ class Witness:
         """The signature line for the checkpoint in ``body``.
 
         Raises Malformed (400), NotFound for an unknown log (404), BadSignature when the log has not signed (403),
-        OtherHead (409) with the size known here, Contradiction (409) for a head that cannot stand beside the one known
-        here, whose evidence is then kept, NotProven (422).
+        OtherHead (409) with the size known here, Contradiction (409) for another head of that size, NotProven (422): of any
+        head that cannot stand beside the one known here the evidence is kept, whatever is answered.
         """
         request = AddCheckpoint.decode(body)
         key = self._trust.log_key(claimed_origin(request.note))
@@ -86,14 +87,18 @@ class Witness:
         self._observe(request.note)
         log = await self._logs.follow(key.name)
         async with log.lock:
-            if checkpoint.size <= log.row.size:
-                await self._check_not_contradicting(log, checkpoint, request.note)
             if request.old != log.row.size:
+                if checkpoint.size <= log.row.size:
+                    with suppress(Contradiction):
+                        await self._check_not_contradicting(log, checkpoint, request.note)
                 raise OtherHead(log.row.size)
+            if checkpoint.size == log.row.size:
+                await self._check_not_contradicting(log, checkpoint, request.note)
             try:
                 verify_consistency(log.row.size, log.row.root, checkpoint.size, checkpoint.root, request.path)
             except NotProven:
-                await self._check_not_contradicting(log, checkpoint, request.note)
+                with suppress(Contradiction):
+                    await self._check_not_contradicting(log, checkpoint, request.note)
                 raise
             return await self._advance(log, checkpoint, request.note, key)
 

@@ -538,7 +538,7 @@ async def test_three_of_four_cosignatures_of_different_times(tmp_path: Path, oth
         query = await story.query()
         with pytest.raises(NotFound) as refusal:
             await story.keeper.release(query)
-        assert "lacks cosignatures" in str(refusal.value.__context__)
+        assert "lacks the keepers' signatures" in str(refusal.value.__context__)
 
 
 async def test_cosignatures_by_others_than_keepers_do_not_count(tmp_path: Path) -> None:
@@ -548,7 +548,7 @@ async def test_cosignatures_by_others_than_keepers_do_not_count(tmp_path: Path) 
         query = await story.query()
         with pytest.raises(NotFound) as refusal:
             await story.keeper.release(query)
-        assert "lacks cosignatures" in str(refusal.value.__context__)
+        assert "lacks the keepers' signatures" in str(refusal.value.__context__)
 
 
 async def test_cosignatures_of_retired_keepers_do_not_count(tmp_path: Path) -> None:
@@ -563,7 +563,7 @@ async def test_cosignatures_of_retired_keepers_do_not_count(tmp_path: Path) -> N
         await story.keeper.refresh_trust()
         with pytest.raises(NotFound) as refusal:
             await story.keeper.release(query)
-        assert "lacks cosignatures" in str(refusal.value.__context__)
+        assert "lacks the keepers' signatures" in str(refusal.value.__context__)
         for name, keys in new[:2]:
             service.published[LOG] += cosign(service.shard.checkpoint(), name, keys.cosigning, NOW)
         logged = story.proof(query.logged.disclosure)
@@ -649,7 +649,7 @@ async def test_a_retired_keeper_answers_for_what_was_granted_before(story: Story
     _, other = await retire(story)
     with pytest.raises(NotFound) as refusal:
         await story.keeper.release(query)
-    assert "lacks cosignatures" in str(refusal.value.__context__)
+    assert "lacks the keepers' signatures" in str(refusal.value.__context__)
     assert await story.keeper.release(await cosigned_by(story, query, other))
 
 

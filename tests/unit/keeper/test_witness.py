@@ -159,7 +159,7 @@ REFUSED = {
     _other_old: (OtherHead, 409),
     _from_nothing: (OtherHead, 409),
     _same_size_other_root: (Contradiction, 409),
-    _other_history: (Contradiction, 409),
+    _other_history: (NotProven, 422),
     _no_proof: (NotProven, 422),
     _other_leaves_served: (NotProven, 422),
     _leaves_withheld: (Unreachable, 503),
