@@ -31,8 +31,17 @@ T = TypeVar("T", bound=msgspec.Struct)
 class DeviceStore:
     """An open profile. It may be opened in one thread and used in another, never in two at once."""
 
-    def __init__(self, database: sqlite3.Connection, records: LocalRecords, held: ExitStack) -> None:
-        """Used by the four constructors below; ``held`` closes the file and gives back the lock."""
+    def __init__(
+        self,
+        folder: Path,
+        key: SecretBytes,
+        database: sqlite3.Connection,
+        records: LocalRecords,
+        held: ExitStack,
+    ) -> None:
+        """Used by the constructors below; ``held`` closes the file and gives back the lock."""
+        self._folder = folder
+        self._key = key
         self._database = database
         self._records = records
         self._held = held
@@ -54,11 +63,11 @@ class DeviceStore:
         return cls._create(folder, key, lambda: None)
 
     @classmethod
-    def open(cls, folder: Path, passphrase: str) -> Self:
+    def open(cls, folder: Path, passphrase: str, *, patience: float = 0) -> Self:
         """Open the profile in ``folder``.
 
-        Raises CannotOpen for a wrong passphrase or a damaged key blob, Conflict while another process has the profile,
-        Damaged when the file is missing or not whole, NotPermitted when the profile was made without a passphrase.
+        Raises CannotOpen for a wrong passphrase or a damaged key blob, Conflict when another process has the profile for
+        longer than ``patience`` seconds, Damaged when the file is missing or not whole, NotPermitted when the profile was made without a passphrase.
         """
 
         def unseal(sealed_key: bytes | None) -> SecretBytes:
@@ -68,12 +77,16 @@ class DeviceStore:
                 )
             return open_key(passphrase, sealed_key)
 
-        return cls._open(folder, unseal)
+        return cls._open(folder, unseal, patience)
 
     @classmethod
     def open_with_key(cls, folder: Path, key: SecretBytes) -> Self:
         """Open the profile in ``folder`` with the key itself. Raises as ``open`` does."""
         return cls._open(folder, lambda _: key)
+
+    def reopened(self) -> Self:
+        """The same profile, opened again after it was closed, with the key it had. Raises as ``open`` does."""
+        return self._open(self._folder, lambda _: self._key)
 
     def get(self, name: str, kind: type[T]) -> T | None:
         """The record called ``name``, or None when there is none. Raises Damaged when it cannot be read."""
@@ -152,20 +165,23 @@ class DeviceStore:
             return cls._keep(folder, lambda _: key, held)
 
     @classmethod
-    def _open(cls, folder: Path, key_from: Callable[[bytes | None], SecretBytes]) -> Self:
+    def _open(
+        cls, folder: Path, key_from: Callable[[bytes | None], SecretBytes], patience: float = 0
+    ) -> Self:
         with profile_file.plainly(), ExitStack() as held:
             profile_file.recognise(folder)
-            held.enter_context(profile_file.only_process(folder))
+            held.enter_context(profile_file.only_process(folder, patience))
             return cls._keep(folder, key_from, held)
 
     @classmethod
     def _keep(cls, folder: Path, key_from: Callable[[bytes | None], SecretBytes], held: ExitStack) -> Self:
         database = held.enter_context(closing(profile_file.connect(folder)))
         key_check, sealed_key = profile_file.read(database)
-        records = LocalRecords(key_from(sealed_key))
+        key = key_from(sealed_key)
+        records = LocalRecords(key)
         if records.check != key_check:
             raise CannotOpen("Wrong key or damaged profile")
-        return cls(database, records, held.pop_all())
+        return cls(folder, key, database, records, held.pop_all())
 
     def _group(self, group: str) -> Iterator[tuple[str, bytes]]:
         if "/" in group:

@@ -80,6 +80,19 @@ class HttpVault:
         """Log in as ``account`` from now on."""
         self.account, self._session = account, None
 
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._transport.close()
+
+    @property
+    def session(self) -> s.Session | s.RootSession | None:
+        """The session under way, which another connection to the same server may go on with."""
+        return self._session
+
+    def go_on(self, session: s.Session | s.RootSession | None) -> None:
+        """Ask in ``session`` from now on, as long as it lasts."""
+        self._session = session
+
     async def version(self, query: m.Empty) -> m.Version:
         """Name, version and suite."""
         return await self._ask("version", query, m.Version)

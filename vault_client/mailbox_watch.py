@@ -23,36 +23,40 @@ class Refused(NamedTuple):
 
 
 class MailboxWatch:
-    """The mailbox of ``reader``. No list is opened by it: that stands in the patient's log, and is the reader's to do."""
+    """One reader's mailbox. No list is opened by it: that stands in the patient's log, and is the reader's to do."""
 
-    def __init__(self, reader: Practitioner, store: DeviceStore) -> None:
-        self.origin = reader.service.root.directory_origin
-        self._reader = reader
-        self._store = store
-        self._known = self._grants()
+    def __init__(self) -> None:
+        self._known: dict[bytes, ReceivedGrant] | None = None
         self._refused: list[str] = []
         self._raised: list[Alarm] = []
 
-    async def look(self) -> None:
-        """Take in certificates and grants. Raises what ``Practitioner.sync`` does."""
-        await self._reader.service.refresh(self.origin)
-        self._refused += await self._reader.sync()
+    def origin(self, owner: Practitioner) -> str:
+        """The directory: it is of people's keys that a mailbox tells."""
+        return owner.service.root.directory_origin
 
-    def news(self) -> Sequence[Delivered | Refused | Alarm]:
+    async def look(self, owner: Practitioner, store: DeviceStore) -> None:
+        """Take in certificates and grants. Raises what ``Practitioner.sync`` does."""
+        if self._known is None:
+            self._known = _grants(owner)
+        await owner.service.refresh(self.origin(owner))
+        self._refused += await owner.sync()
+
+    def news(self, owner: Practitioner, store: DeviceStore) -> Sequence[Delivered | Refused | Alarm]:
         """What was delivered, refused and raised, each once."""
-        known, self._known = self._known, self._grants()
+        known, self._known = self._known or {}, _grants(owner)
         changed = [
             Delivered(_what(known.get(gid), grant), grant)
             for gid, grant in self._known.items()
             if gid not in known or _state(known[gid]) != _state(grant)
         ]
-        alarms = [alarm for alarm in kept_alarms(self._store) if alarm not in self._raised]
+        alarms = [alarm for alarm in kept_alarms(store) if alarm not in self._raised]
         self._raised += alarms
         refused, self._refused = self._refused, []
         return [*changed, *map(Refused, refused), *alarms]
 
-    def _grants(self) -> dict[bytes, ReceivedGrant]:
-        return {grant.gid: grant for grant in self._reader.grants.all()}
+
+def _grants(owner: Practitioner) -> dict[bytes, ReceivedGrant]:
+    return {grant.gid: grant for grant in owner.grants.all()}
 
 
 def _state(grant: ReceivedGrant) -> tuple[int, bool]:

@@ -3,15 +3,16 @@
 The store is taken over and closed last, whatever happens: while it is open, no other process has the profile.
 """
 
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Required, Self, TypedDict
 
-from crypto.errors import NotPermitted
+from crypto.errors import NotPermitted, Unauthenticated
 from crypto.sealed.recovery import Kit, KitFile
 from crypto.trust_root import InstanceCard
 from vault_client.account_passkeys import AccountPasskeys
+from vault_client.clock_check import check_clock
 from vault_client.device_store import DeviceStore
 from vault_client.identity_enrolment import begun, enrol_identity, forget, resumed
 from vault_client.identity_recovery import recover_identity
@@ -148,6 +149,17 @@ class OpenProfile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+@asynccontextmanager
+async def login_explained(service: Service, own: OwnIdentity) -> AsyncIterator[None]:
+    """Where nobody is logged in, raise what explains it: a clock that is wrong, or the removal of this device."""
+    try:
+        yield
+    except Unauthenticated:
+        await check_clock(service)
+        await own.check_not_removed(service)
+        raise
 
 
 def _begin_anew(store: DeviceStore, role: Role, server: str | None) -> None:

@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -49,6 +50,7 @@ _WRITE_REFUSED: Final = {
     sqlite3.SQLITE_IOERR_DIR_FSYNC,
     sqlite3.SQLITE_IOERR_TRUNCATE,
 }
+_AGAIN: Final = 0.05  # seconds until a lock that another process has is tried again
 _NOT_LET: Final = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
 
 
@@ -150,16 +152,29 @@ def read(database: sqlite3.Connection) -> tuple[bytes, bytes | None]:
 
 
 @contextmanager
-def only_process(folder: Path) -> Iterator[None]:
-    """Hold the profile's lock, which the system drops if this process dies. Raises Conflict when another has it."""
+def only_process(folder: Path, patience: float = 0) -> Iterator[None]:
+    """Hold the profile's lock, which the system drops if this process dies.
+
+    Raises Conflict when another process has it for longer than ``patience`` seconds.
+    """
     with open(folder / LOCK, "ab", opener=_opened) as lock:
-        try:
-            _lock(lock.fileno())
-        except (BlockingIOError, PermissionError):
-            raise Conflict(
-                f"The profile in {folder} is open in another program. Nothing was opened. Close that one and try again."
-            ) from None
+        until = time.monotonic() + patience
+        while not _is_locked(lock.fileno()):
+            if time.monotonic() >= until:
+                raise Conflict(
+                    f"The profile in {folder} is open in another program. Nothing was opened. Close that one and try again."
+                )
+            time.sleep(_AGAIN)
         yield
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Whether the lock could be taken."""
+    try:
+        _lock(descriptor)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
 
 
 def _opened(path: str, flags: int) -> int:

@@ -40,7 +40,7 @@ from crypto.statements import Head
 from crypto.trust_root import InstanceCard, Keeper, TrustRoot
 from crypto.wire.keeper_api import IdentityHeadAnswer, IdentityHeadQuery, KeeperApi
 from crypto.wire.messages import Empty, IdentityQuery, ShownChain
-from crypto.wire.sessions import RootSession
+from crypto.wire.sessions import RootSession, Session
 from crypto.wire.vault_api import VaultApi
 from vault_client import kept_trust_roots, trust
 from vault_client.asking_keepers import AskedKeepers, Enough, Question
@@ -233,6 +233,16 @@ class Service(BelievedHeads):
         self.api.use_account(RootAccount(root=root, hosts=self.root.hosts))
         session = await self.api.log_in()
         return session.identity if isinstance(session, RootSession) else b""
+
+    @property
+    def session(self) -> Session | RootSession | None:
+        """The session with the server that is under way."""
+        return self.api.session if isinstance(self.api, HttpVault) else None
+
+    def go_on(self, session: Session | RootSession | None) -> None:
+        """Go on with a session that was begun over another connection, as long as it lasts."""
+        if isinstance(self.api, HttpVault):
+            self.api.go_on(session)
 
     def use_authenticator(self, authenticator: Authenticator) -> None:
         """Show a passkey by ``authenticator`` when the server asks for one."""

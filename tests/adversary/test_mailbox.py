@@ -345,7 +345,7 @@ async def test_a_document_is_named_with_its_record(
         await hostile.authorise(await story.reader.card(), [doc])
 
     @asynccontextmanager
-    async def opened(_: Namespace) -> AsyncIterator[Any]:
+    async def opened(*_: Any) -> AsyncIterator[Any]:
         yield story.reader, story.reader._store
 
     async def read(word: str) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
@@ -56,10 +57,11 @@ class Watching:
         self.notices = Listened(story.patient.service.api)
         self.said: list[Any] = []
         self._said = asyncio.Event()
-        watched = RecordWatch(story.patient, story.patient._store)
-        self.watch = Watch(story.patient.service, watched, self.notices, self._say)
+        service = story.patient.service
+        visit = partial(nullcontext, (story.patient, story.patient._store))
+        self.watch = Watch(visit, RecordWatch(), self.notices, self._say, service.now)
 
-    def _say(self, said: Sequence[Any]) -> None:
+    def _say(self, _: object, said: Sequence[Any]) -> None:
         self.said += said
         self._said.set()
 

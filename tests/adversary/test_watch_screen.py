@@ -4,7 +4,8 @@ import asyncio
 import json
 from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,20 @@ class Seen(Screen):
                 await self._shown.wait()
 
 
+class Visits:
+    """Finds the profile open, and leaves it so."""
+
+    def __init__(self, owner: Any, store: Any) -> None:
+        self.visit = partial(nullcontext, (owner, store))
+        self.api = owner.service.api
+
+    async def __aenter__(self) -> "Visits":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """It is the story's to close."""
+
+
 @pytest.fixture(autouse=True)
 def opened(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands find the profiles of the story open, and look at nothing that they were not told of."""
@@ -57,6 +72,10 @@ def opened(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     async def practitioner(*_: Any) -> AsyncIterator[Any]:
         yield story.reader, story.reader._store
 
+    def visits(_: Namespace, owner: Any, store: Any) -> Any:
+        return Visits(owner, store)
+
+    monkeypatch.setattr(profiles, "visits", visits)
     monkeypatch.setattr(profiles, "patient", patient)
     monkeypatch.setattr(profiles, "practitioner", practitioner)
     monkeypatch.setattr(watching, "POLLED", (1 << 20, 1 << 20))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vault_client.alarms import Alarm
     from vault_client.commands import Subcommands
     from vault_client.mailbox_watch import Delivered, Refused
+    from vault_client.practitioner import Practitioner
     from vault_client.watching import Remark
 
 # What people read
@@ -49,7 +50,9 @@ def add(commands: "Subcommands") -> None:
 
 async def watch(arguments: Namespace, screen: Screen) -> None:
     """Watch until stopped. With --json, one object a line: a delivery, an alarm or a remark."""
-    from vault_client.commands.profiles import practitioner
+    import time
+
+    from vault_client.commands.profiles import practitioner, visits
     from vault_client.commands.trust_line import show_trust
     from vault_client.mailbox_watch import MailboxWatch
     from vault_client.notices import Notices
@@ -58,13 +61,14 @@ async def watch(arguments: Namespace, screen: Screen) -> None:
     async with practitioner(arguments, screen) as (reader, store):
         show_trust(screen, reader.service)
         screen.say(WATCHING)
+        to_come = visits(arguments, reader, store)
 
-        def show(said: "Sequence[Delivered | Refused | Alarm | Remark]") -> None:
-            for each in said:
-                _show(screen, each)
+    def show(_: "Practitioner | None", said: "Sequence[Delivered | Refused | Alarm | Remark]") -> None:
+        for each in said:
+            _show(screen, each)
 
-        async with Notices(reader.service.api) as notices:
-            await Watch(reader.service, MailboxWatch(reader, store), notices, show).run()
+    async with to_come, Notices(to_come.api) as notices:
+        await Watch(to_come.visit, MailboxWatch(), notices, show, lambda: int(time.time())).run()
 
 
 async def alarms(arguments: Namespace, screen: Screen) -> None:

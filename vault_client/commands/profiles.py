@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from vault_client.device_store import DeviceStore
     from vault_client.patient import Patient
     from vault_client.practitioner import Practitioner
+    from vault_client.profile_visits import ProfileVisits
 
 Member = TypeVar("Member", "Patient", "Practitioner")
+
+# Seconds for which another program may have the profile: one that watches has it for moments only.
+PATIENCE = 30
 
 # What people read
 NO_SCHEME = "“{url}” begins with neither https:// nor, for this computer, http://"
@@ -168,19 +172,24 @@ def practitioner(
 async def _resumed(
     arguments: Namespace, screen: Screen, sdk: type[Member]
 ) -> "AsyncIterator[tuple[Member, DeviceStore]]":
-    from crypto.errors import Unauthenticated
-    from vault_client.clock_check import check_clock
+    from vault_client.open_profile import login_explained
 
     store = _opened(arguments)
-    async with await sdk.resume(store, folder(arguments)) as opened:
+    async with (
+        await sdk.resume(store, folder(arguments)) as opened,
+        login_explained(opened.service, opened.own),
+    ):
         try:
             yield opened, store
-        except Unauthenticated:
-            await check_clock(opened.service)
-            await opened.own.check_not_removed(opened.service)
-            raise
         finally:
             remind(arguments, screen, store)
+
+
+def visits(arguments: Namespace, opened: Member, store: "DeviceStore") -> "ProfileVisits[Member]":
+    """Further visits to the profile that is ``opened`` now, once it is closed."""
+    from vault_client.profile_visits import ProfileVisits
+
+    return ProfileVisits(opened, store, folder(arguments))
 
 
 def _opened(arguments: Namespace) -> "DeviceStore":
@@ -193,7 +202,7 @@ def _opened(arguments: Namespace) -> "DeviceStore":
     if not (place / profile_file.FILE).exists():
         raise Unavailable(NO_PROFILE.format(place=place, noun=arguments.noun))
     try:
-        return DeviceStore.open(place, passphrase(arguments))
+        return DeviceStore.open(place, passphrase(arguments), patience=PATIENCE)
     except CannotOpen as error:
         error.args = (NOT_OPENED,)
         raise

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from vault_client.watching import Remark
 
 # What people read
-WATCHING = "Watching: what is new is shown as it comes. Ctrl-C ends it. Until then no other command can use this profile."
+WATCHING = "Watching: what is new is shown as it comes. Ctrl-C ends it. Other commands can use this profile meanwhile."
 FAILED = "{why} It is tried again."
 SILENT = "The service has been silent since {time} UTC: no head of the log was confirmed after that. What happens meanwhile cannot be seen."
 STALE = (
