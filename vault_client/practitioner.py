@@ -18,7 +18,16 @@ from typing import Self, Unpack
 import msgspec
 
 from crypto.descriptors import MAX_LISTING, ListedDocument, listing_context, read_listing
-from crypto.errors import CannotOpen, CoffreError, NotFound, NotPermitted, Refusal, TooLarge, Unreachable
+from crypto.errors import (
+    CannotOpen,
+    CoffreError,
+    NotFound,
+    NotPermitted,
+    Refusal,
+    TooLarge,
+    Unavailable,
+    Unreachable,
+)
 from crypto.grants import Act, Listing
 from crypto.pieces import ct_root
 from crypto.requests import MAX_DOCUMENTS, Purpose
@@ -50,6 +59,7 @@ NO_REOPENING = (
     "The patient's grant does not allow opening again, and that is what fetching ahead is for. Nothing was fetched. Read "
     "it instead."
 )
+NOT_LISTED = "The list was not opened. The patient's log shows that it was asked for, and will show it again next time."
 
 
 class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
@@ -297,7 +307,10 @@ class Practitioner(AbstractAsyncContextManager["Practitioner", None]):
             Wanted(doc=entry.doc, ver=entry.ver, ct_root=entry.ct_root, wrap=entry.wrap) for entry in pending
         ]
         logged = await self._opener.request(grant, wanted, "list", purpose)
-        keys = await self._released(logged)
+        try:
+            keys = await self._released(logged)
+        except Unavailable as error:
+            raise type(error)(f"{error} {NOT_LISTED}") from None
         now, event = self.service.now(), grant.state.event
         opened: list[tuple[str, ListedDocument]] = []
         for entry, key in zip(pending, keys, strict=True):

@@ -53,11 +53,15 @@ class Opening(NamedTuple):
 
 
 class KeptBack(NamedTuple):
-    """A document that was not opened. ``whole_request``: because the request that named it came to nothing."""
+    """A document that was not opened. ``whole_request``: because the request that named it came to nothing.
+
+    ``in_log``: that request is proved to be in the patient's log, as allowed.
+    """
 
     document: GrantedDocument
     why: CoffreError
     whole_request: bool
+    in_log: bool = False
 
 
 async def write(fetched: Fetched, destination: Path, progress: Progress | None) -> None:
@@ -119,10 +123,15 @@ class Reading:
                     kept_back.append(KeptBack(opening.document, why, silent is not None))
             if not allowed:
                 continue
+            docs = dict.fromkeys(opening.document.document.doc for opening in allowed)
+            logged: LoggedRequest | None = None
             try:
-                kept_back += await self._under_one_request(grant, allowed, act, purpose, report)
+                wanted = [self._wanted(grant, doc) for doc in docs]
+                logged = await self._logged(grant, wanted, act, purpose)
+                kept_back += await self._under_one_request(logged, allowed, report)
             except CoffreError as error:
-                kept_back += [KeptBack(opening.document, error, True) for opening in allowed]
+                in_log = logged is not None
+                kept_back += [KeptBack(opening.document, error, True, in_log) for opening in allowed]
                 silent = error if isinstance(error, Unavailable) else None
         return kept_back
 
@@ -152,15 +161,8 @@ class Reading:
         return None
 
     async def _under_one_request(
-        self,
-        grant: ReceivedGrant,
-        openings: Sequence[Opening],
-        act: Act,
-        purpose: Purpose,
-        report: "_Report",
+        self, logged: LoggedRequest, openings: Sequence[Opening], report: "_Report"
     ) -> list[KeptBack]:
-        docs = dict.fromkeys(opening.document.document.doc for opening in openings)
-        logged = await self._logged(grant, [self._wanted(grant, doc) for doc in docs], act, purpose)
         try:
             kept_back = await self._opened(logged, openings, report)
         except Refusal:
@@ -213,7 +215,7 @@ class Reading:
                         releasing.result()  # raises what the keepers refused: nothing more is fetched then
                     await self._open_one(logged, place, opening, releasing, report.of(opening))
             except CoffreError as error:
-                return KeptBack(opening.document, error, False)
+                return KeptBack(opening.document, error, False, in_log=True)
             return None
 
         at_work = [asyncio.create_task(open_one(opening)) for opening in openings]

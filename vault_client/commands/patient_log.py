@@ -66,6 +66,10 @@ HOLDS = (
 )
 UNCHECKED = "The log was not checked now."
 LAST = "What is shown is what the last check on this device found, up to {time} UTC."
+COUNTS_AS_OPENED = (
+    "Who opened something here asked for it and was allowed to: the log is written before anything is handed out. Whether the keepers "
+    "answered then stands in no log, so take it as opened."
+)
 NEVER = "It was never checked on this device."
 ALARMED = (
     "The log does not hold: {alarms}. Keep this profile as it is: it holds the evidence. Do not add "
@@ -137,6 +141,8 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         columns = ("", "When (UTC)", "Who", "What", "Documents", "Why")
         rows = log_rows(record, report.entries, everything=arguments.all)
         screen.table(columns, [(str(number), *row) for number, row in enumerate(rows, 1)])
+        if any(entry.kind == "access" for entry in report.entries):
+            screen.say(COUNTS_AS_OPENED)
         if report.gone:
             screen.say(GONE.format(number=report.gone))
         where = where_in(record, report.entries, everything=arguments.all)

@@ -43,6 +43,8 @@ REFUSED = (
     "NOT OPENED: {documents}. The request for all of them was refused: one that may not be opened refuses all, and nobody says "
     "which one or why. The patient's log shows it. Show the list again, or ask for fewer."
 )
+IN_LOG = "The request is in the patient's log all the same."
+GOES_ON = "Within five minutes the same command goes on with this request, and that log has one entry for both; later it makes another."
 NOT_ALL = "Of {documents} not all were opened: see above."
 NOTHING = "Nothing is kept on this device."
 REMOVED = {
@@ -278,12 +280,17 @@ def _end(
     kept_back: "Sequence[KeptBack]",
 ) -> None:
     """Name what was kept back, then all that is said of the service; raise what went wrong, if anything did."""
-    from crypto.errors import NotFound, NotProven, Unavailable
+    from crypto.errors import CoffreError, NotFound, NotProven, Unavailable
     from vault_client.commands.practitioner import say_left_out
     from vault_client.commands.trust_line import show_trust
 
     screen.result["kept_back"] = [
-        {**described(each.document), "error": type(each.why).__name__, "message": str(each.why)}
+        {
+            **described(each.document),
+            "error": type(each.why).__name__,
+            "message": str(each.why),
+            "in_log": each.in_log,
+        }
         for each in kept_back
     ]
     say_left_out(reader, screen)
@@ -291,17 +298,30 @@ def _end(
     show_trust(screen, reader.service)
     if len(kept_back) == len(documents) == 1:
         (only,) = kept_back
-        if isinstance(only.why, NotFound):
-            raise NotFound(GONE.format(title=only.document.document.title)) from None
-        raise only.why
+        why: CoffreError = only.why
+        if isinstance(why, NotFound):
+            why = NotFound(GONE.format(title=only.document.document.title))
+        why.args = (" ".join([str(why), *_asked(kept_back)]),)
+        raise why from None
     refused = [each for each in kept_back if each.whole_request and isinstance(each.why, NotFound)]
     if refused:
         screen.say(REFUSED.format(documents=counted(len(refused), "document")))
     for each in kept_back:
         if each not in refused:
             screen.say(ALONE.format(title=each.document.document.title, why=each.why))
+    for sentence in _asked(kept_back):
+        screen.say(sentence)
     if kept_back:
         was_away = all(isinstance(each.why, Unavailable) for each in kept_back)
         raise (Unavailable if was_away else NotProven)(
             NOT_ALL.format(documents=counted(len(documents), "document"))
         )
+
+
+def _asked(kept_back: "Sequence[KeptBack]") -> list[str]:
+    """What the patient's log has of what was not opened, and whether asking again adds to it."""
+    from crypto.errors import Unavailable
+
+    asked = [each for each in kept_back if each.in_log]
+    is_gone_on_with = any(isinstance(each.why, Unavailable) for each in asked)
+    return [*([IN_LOG] if asked else []), *([GOES_ON] if is_gone_on_with else [])]
