@@ -62,6 +62,7 @@ class Erasures:
             changes=(ERASED,),
             purpose=None,
             erased=erasure.entries,
+            device=envelope.signers[0],
         )
 
     def names(self, entry: Entry) -> bool:

@@ -52,7 +52,8 @@ class Entry(Body, frozen=True, omit_defaults=True):
     ``identity``: who did it, or whom it was done for. ``name``: of the reader it is about. ``grant``: the grant it is
     about, where it is one of the record's. ``changes``: what a change does, each once, in words of ``change_of``,
     and whether an event that was given changes a grant.
-    ``purpose``: why someone read, where it can be opened. ``erased``: the entries that an erasure had destroyed.
+    ``purpose``: why someone read, where it can be opened. ``erased``: the entries that an erasure had destroyed, and
+    ``device``: the id of the device that asked for it.
     """
 
     index: Natural
@@ -66,6 +67,7 @@ class Entry(Body, frozen=True, omit_defaults=True):
     changes: tuple[str, ...]
     purpose: Purpose | None
     erased: tuple[Natural, ...] = ()
+    device: Bytes32 | None = None
 
 
 class AuditReport(Body, frozen=True):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from crypto import labels
 from crypto.erasures import MAX_ENTRIES, Erasure
-from crypto.errors import NotPermitted
+from crypto.errors import NotPermitted, Refusal
 from crypto.signing import sign
 from crypto.wire.messages import EraseRequest, LogQuery
 from vault_client.audit_erasures import READINGS, forget_reading
@@ -43,6 +43,8 @@ class Erasing:
         self._service = service
         self._own = own
         self._replica = replica
+        self.is_in_doubt = False
+        """Whether the server was asked, and its answer is not proved: it may have erased what it was asked for."""
 
     def of_document(self, report: AuditReport, doc: bytes) -> Erasable:
         """The readings that name ``doc`` alone, which is deleted. Raises NotPermitted when it is not."""
@@ -81,9 +83,15 @@ class Erasing:
                 view=view,
             )
             envelope = sign(labels.ERASURE, erasure, self._own.device)
-            logged = await self._service.api.erase(EraseRequest(erasure=envelope))
+            self.is_in_doubt = True
+            try:
+                logged = await self._service.api.erase(EraseRequest(erasure=envelope))
+            except Refusal:
+                self.is_in_doubt = False
+                raise
             await self._service.believe_logged(origin, logged, envelope, "accepted")
             self._forget(indexes)
+            self.is_in_doubt = False
 
     def _forget(self, indexes: Sequence[int]) -> None:
         with self._store.transaction():

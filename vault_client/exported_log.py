@@ -161,7 +161,7 @@ class ExportedLog:
             raise NotProven("It names what came after it.")
         self._erased |= set(erasure.entries)
         shown = self._shown(entry, "change", None, documents=(), changes=(ERASED,))
-        return msgspec.structs.replace(shown, erased=erasure.entries)
+        return msgspec.structs.replace(shown, erased=erasure.entries, device=envelope.signers[0])
 
     def _find_place(self, envelope: Envelope) -> None:
         """Go on at the link that is ``envelope``, or behind the one that announced it."""

@@ -38,6 +38,7 @@ COPIES = (
 )
 ALARMED = "Left as they are, being evidence: {count} about which there is an alarm."
 OTHERS = "Left as they are: {count} that named other documents too."
+IN_DOUBT = "Whether the service erased them is not known: coffre patient log shows it, and the same command erases what is left."
 ERASED = "Erased: {count}."
 REMAINS = (
     "What stays of each in the public log is 97 bytes, random to whoever has no key of yours, and nobody can open them any more. "
@@ -80,7 +81,8 @@ async def erase(arguments: Namespace, screen: Screen) -> None:
             screen.say(NOTHING)
             return
         confirm(arguments, _question(record, arguments, found, doc))
-        await erasing.run(found.entries)
+        with screen.unless_done(lambda: IN_DOUBT if erasing.is_in_doubt else ""):
+            await erasing.run(found.entries)
         screen.result["erased"] = len(found.entries)
         screen.say(ERASED.format(count=counted(len(found.entries), "reading")))
         await _show_remains(screen, record, found.entries[-1].index)

@@ -56,7 +56,7 @@ CHANGES = {
     "ruled": "changed the rules",
     "described": "changed the profile",
     "summed up": "kept a summary of the record",
-    "erased": "had traces erased: {erased}",
+    "erased": "had traces erased: {erased}, asked for by device {device}",
 }
 REFUSED, GRANTED, ENDED = "was refused", "was given grant {grant}", "the end of grant {grant} is in force"
 TOLD = "was told how grant {grant} changed"
@@ -215,6 +215,7 @@ def entry_object(entry: "Entry") -> dict[str, Any]:
         "text": ", ".join(entry.changes),
         "purpose": " · ".join(_purpose(entry)),
         "erased": list(entry.erased),
+        "device": entry.device.hex() if entry.device is not None else None,
     }
 
 
@@ -271,7 +272,10 @@ def deed(entry: "Entry") -> str:
     name = entry.name or UNKNOWN
     documents = counted(len(entry.documents), "document") if entry.documents else "documents"
     erased = counted(len(entry.erased), "reading")
+    device = short(entry.device) if entry.device is not None else UNKNOWN
     return ", ".join(
-        spoken(CHANGES[change].format(name=name, documents=documents, grant=grant, erased=erased))
+        spoken(
+            CHANGES[change].format(name=name, documents=documents, grant=grant, erased=erased, device=device)
+        )
         for change in entry.changes
     )
