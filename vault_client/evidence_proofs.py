@@ -12,6 +12,7 @@ from crypto import labels
 from crypto.access_log import Opening
 from crypto.checkpoint import TEN_MINUTES
 from crypto.encoding import decode
+from crypto.erasures import Erasure, read_erasure
 from crypto.errors import BadSignature, Malformed, NotProven, Refusal
 from crypto.grants import GrantEvent
 from crypto.locators import Locator
@@ -21,6 +22,8 @@ from crypto.signing import Envelope, VerifyKey, verify
 from crypto.statements import Head, View
 from crypto.vault_links import End, Genesis, Rotate, VaultLink, scan_key_commitment, vault_id
 from vault_client.evidence_check import CheckedEvidence, ShownHead
+
+Statement = Genesis | VaultLink | GrantEvent | Erasure
 
 # What people read
 TWO_HEADS = (
@@ -119,8 +122,8 @@ def _signed_view(checked: CheckedEvidence, envelope: Envelope) -> View:
     return statement.view
 
 
-def _statement(envelope: Envelope) -> Genesis | VaultLink | GrantEvent:
-    """A change, whose signatures are still to be checked."""
+def _statement(envelope: Envelope) -> Statement:
+    """A change, whose signatures are still to be checked. Raises Malformed, and NotProven for a deposit: nobody here judges one."""
     match envelope.type:
         case labels.GENESIS:
             return decode(envelope.body, Genesis)
@@ -128,13 +131,15 @@ def _statement(envelope: Envelope) -> Genesis | VaultLink | GrantEvent:
             return decode(envelope.body, VaultLink)
         case labels.GRANT_EVENT:
             return decode(envelope.body, GrantEvent)
+        case labels.ERASURE:
+            return read_erasure(envelope)
+        case labels.DEPOSIT:
+            raise NotProven("A deposit is shown, of which this version judges nothing.")
         case _:
             raise Malformed("An entry is of no kind that a record's log holds.")
 
 
-def _signing_keys(
-    checked: CheckedEvidence, statement: Genesis | VaultLink | GrantEvent
-) -> dict[bytes, VerifyKey]:
+def _signing_keys(checked: CheckedEvidence, statement: Statement) -> dict[bytes, VerifyKey]:
     """The keys of whoever ``statement`` names as its signers."""
     keys: dict[bytes, VerifyKey] = {}
     for ref in statement.signers:

@@ -9,7 +9,12 @@ from tests.interop.records_second import RefusedError, decode, demand, digest, o
 
 LIMIT = 1 << 25
 FAR = 600
-KINDS = {"genesis": "Genesis", "vault-link": "VaultLink", "grant-event": "GrantEvent"}
+KINDS = {
+    "genesis": "Genesis",
+    "vault-link": "VaultLink",
+    "grant-event": "GrantEvent",
+    "erasure": "Erasure",
+}
 
 
 def judge(data, card=None):
@@ -120,9 +125,9 @@ class Case:
         opening = self._counts(0)
         if opening["part"]["outcome"] != "accepted" or self.heads[0][0] == self.directory:
             return set()
+        demand(_kind(opening["envelope"]) != "deposit", "nothing is said of deposits")
         try:
-            name = _name(opening["envelope"])
-            body = decode(name, opening["envelope"]["body"])
+            name, body = _statement(opening["envelope"])
         except RefusedError:
             return {"not theirs"}
         keys = self._keys(body)
@@ -162,6 +167,7 @@ class Case:
             if name == "GrantEvent":
                 vaults |= {body["vault"]} if body["gid"] == request["gid"] else set()
             elif other["index"] < entry["index"]:
+                demand(name != "Erasure", "an erasure gives no key")
                 genesis = name == "Genesis"
                 vault = hashlib.sha256(pae("vault", envelope["body"])).digest() if genesis else body["vault"]
                 steps = [body["keyring"]] if genesis else body["operations"]
@@ -253,8 +259,7 @@ class Case:
     def _signed(self, envelope):
         """The body of a statement that those it names signed."""
         if _kind(envelope) != "access-request":
-            name = _name(envelope)
-            body = decode(name, envelope["body"])
+            name, body = _statement(envelope)
             open_envelope(envelope, _kind(envelope), name, self._keys(body))
             return body
         body = decode("AccessRequest", envelope["body"])
@@ -304,6 +309,16 @@ def _devices(state):
 
 def _kind(envelope):
     return envelope["type"].removeprefix("coffre-1/")
+
+
+def _statement(envelope):
+    name = _name(envelope)
+    body = decode(name, envelope["body"])
+    if name == "Erasure":
+        entries = body["entries"]
+        demand(entries == sorted(set(entries)), "entries out of order")
+        demand(entries[-1] < body["view"]["seen"]["size"], "entries not seen")
+    return name, body
 
 
 def _name(envelope):
