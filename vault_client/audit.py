@@ -6,7 +6,7 @@ What does not hold becomes an alarm with a name and with the evidence it rests o
 this device.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,8 +17,6 @@ from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
 from crypto.checkpoint import TEN_MINUTES
 from crypto.encoding import decode
 from crypto.errors import NotFound, Refusal
-from crypto.locators import Locator, end_tag, event_tag
-from crypto.sealed import shares
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
@@ -35,13 +33,15 @@ from vault_client.entries_gone import GONE, EntriesGone, PastEntriesGone
 from vault_client.evidence_gathering import EvidenceGathering
 from vault_client.grant_history import keyed_anew
 from vault_client.keeper_heads import compare_with_keeper
-from vault_client.local_vault import AuditPlace, FoundAt, SharedDocuments
-from vault_client.log_scan import FoundLeaf, ScanKeys, Scanned, Tagged
+from vault_client.local_vault import AuditPlace, FoundAt, LocalGrant, SharedDocuments
+from vault_client.log_scan import FoundLeaf, Scanned, Tagged
 from vault_client.own_identity import OwnIdentity
 from vault_client.reader_keys import ReaderKeys
+from vault_client.scan_keys import scan_keys
 from vault_client.sealed_openings import sealed_openings
 from vault_client.seen_heads import SeenHeads
 from vault_client.service import Service
+from vault_client.sought_grants import SoughtGrants, not_seen_before
 from vault_client.trust import BelievedHead
 from vault_client.vault_replica import VaultReplica
 
@@ -70,7 +70,8 @@ class Audit:
         self._readers = ReaderKeys(service)
         self._views = SeenHeads(service, own.device.public.key_id, self._alarms)
         self._erasures = Erasures(store, service, own, replica)
-        self._readings = Readings(store, replica, self._readers, self._views, self._alarms)
+        self._sought = SoughtGrants(store, replica)
+        self._readings = Readings(store, replica, self._sought, self._readers, self._views, self._alarms)
 
     async def run(self) -> AuditReport:
         """Scan and judge what is new, keep it, and report everything."""
@@ -127,39 +128,44 @@ class Audit:
         await compare_with_keeper(self._service, self._store, believed, note)
         await self._replica.sync()
         place = self._store.get("audit", AuditPlace) or AuditPlace(
-            scanned=log_scan.begin(origin), last=FIRST, next_link=0
+            scanned=log_scan.begin(origin), last=FIRST, next_link=0, grants=()
         )
+        grants, late = self._sought.all(), self._sought.late(place)
         try:
-            blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
+            scanned = await self._scan_begin(place, late, believed)
+            blocks = [block async for block in self._leaves(scanned, believed.head.size)]
         except NotFound:  # gone, as those over three years old may be
             place = await PastEntriesGone(self._store, self._service, self._replica).go_on(place, believed)
-            blocks = [block async for block in self._leaves(place.scanned, believed.head.size)]
-        result = log_scan.scan(place.scanned, blocks, self._keys(), believed.head)
-        answers = sealed_openings(
-            self._service.api, self._replica.vault, place.scanned.size, believed.head.size
-        )
+            scanned = place.scanned
+            blocks = [block async for block in self._leaves(scanned, believed.head.size)]
+        result = log_scan.scan(scanned, blocks, scan_keys(self._replica, grants), believed.head)
+        found = not_seen_before(result.found, place, late)
+        since = min([place.scanned.size, *found])
+        answers = sealed_openings(self._service.api, self._replica.vault, since, believed.head.size)
         openings = {opening.index: opening async for opening in answers}
-        place = msgspec.structs.replace(place, scanned=result.scanned)
-        return _Shown(believed, note, place, result.found, openings)
+        gids = tuple(sorted(grant.entry.gid for grant in grants))
+        place = msgspec.structs.replace(place, scanned=result.scanned, grants=gids)
+        return _Shown(believed, note, place, found, openings)
+
+    async def _scan_begin(
+        self, place: AuditPlace, late: Iterable[LocalGrant], believed: BelievedHead
+    ) -> Scanned:
+        """Where to scan from: for grants that the scan so far did not look for, from where the first of them can begin.
+
+        The hashes it rests on then are believed only when they lead to the root of ``believed``, which is for the scan to find.
+        """
+        gone = self._store.get("gone", EntriesGone)
+        begun = min((grant.begun for grant in late), default=place.scanned.size)
+        size = max(begun, gone.until if gone is not None else 0)
+        if size >= place.scanned.size:
+            return place.scanned
+        subtrees = await self._service.reader.subtrees(believed.origin, size, believed.head.size)
+        return Scanned(origin=believed.origin, size=size, subtrees=tuple(subtrees))
 
     async def _leaves(self, scanned: Scanned, end: int) -> AsyncIterator[bytes]:
         for start in range(scanned.size, end, log_scan.BLOCK):
             stop = min(start + log_scan.BLOCK, end)
             yield await self._service.reader.leaves(scanned.origin, start, stop)
-
-    def _keys(self) -> ScanKeys:
-        origin, local = self._replica.origin, self._replica.local
-        grants, tags = {}, {}
-        for grant in self._replica.grants():
-            gid = grant.entry.gid
-            first = SecretBytes(self._replica.epoch(grant.entry.epoch_first).secret)
-            grants[gid] = Locator(shares.grant_key(first, gid), origin)
-            end_key = shares.end_key(first, gid)
-            for j in range(grant.entry.j + 1):
-                tags[event_tag(end_key, origin, gid, j)] = Tagged(gid, j)
-            tags[end_tag(end_key, origin, gid)] = Tagged(gid, None)
-        vault = tuple(Locator(SecretBytes(keys.scan_key), origin) for keys in local.keyring.epochs)
-        return ScanKeys(vault=vault, grants=grants, tags=tags)
 
     async def _judge_all(self, shown: _Shown) -> tuple[list[Entry], AuditPlace]:
         place, entries, missing = shown.place, list[Entry](), list[FoundLeaf]()
@@ -252,7 +258,8 @@ class Audit:
     ) -> None:
         """An entry is not older than a head that did not hold it, nor newer than one that does."""
         said = opening.part.time
-        if audited is not None and said < audited.time - TEN_MINUTES:
+        is_later = audited is not None and leaf.index >= audited.head.size
+        if audited is not None and is_later and said < audited.time - TEN_MINUTES:
             kept = self._store.get("audited-note", KeptNote)
             notes = (kept.note,) if kept is not None and kept.root == audited.head.root else ()
             text = "The service dated an entry earlier than a head of the log that did not hold it yet."

@@ -22,6 +22,7 @@ from vault_client.local_vault import EventTerms, FoundAt, LocalGrant, SharedDocu
 from vault_client.log_scan import FoundLeaf
 from vault_client.reader_keys import ReaderKeys
 from vault_client.seen_heads import SeenHeads
+from vault_client.sought_grants import SoughtGrants
 from vault_client.vault_replica import VaultReplica
 
 
@@ -32,12 +33,14 @@ class Readings:
         self,
         store: DeviceStore,
         replica: VaultReplica,
+        sought: SoughtGrants,
         readers: ReaderKeys,
         views: SeenHeads,
         alarms: Alarms,
     ) -> None:
         self._store = store
         self._replica = replica
+        self._sought = sought
         self._readers = readers
         self._views = views
         self._alarms = alarms
@@ -56,7 +59,7 @@ class Readings:
         if not refused and self._is_replayed(leaf, opening, request):
             return None
         proven = await self._check_reader(leaf, opening, request, refused)
-        grant = self._replica.grant(request.gid) if proven else None
+        grant = self._sought.grant(request.gid) if proven else None
         if proven:
             self._views.note(leaf, opening)
             self._check_reading(leaf, opening, request, grant, refused)
@@ -175,8 +178,12 @@ class Readings:
     def _gave(self, gid: bytes, documents: Sequence[bytes], index: int) -> bool:
         """Whether the events of a grant before ``index`` gave ``documents``, and none had taken one out by then.
 
-        Whether any of its events ever did, where this device does not have what each of them gave.
+        Whether any of its events ever did, where this device does not have what each of them gave; and whether its first did, of a
+        grant that is not in the record.
         """
+        sent = self._sought.sent_only(gid)
+        if sent is not None:
+            return {version.doc for version in sent}.issuperset(documents)
         found = [each for _, each in self._store.scan(f"event-{gid.hex()}", FoundAt)]
         before = sorted((event for event in found if event.index < index), key=lambda event: event.index)
         given: set[bytes] = set()

@@ -125,6 +125,7 @@ class GrantSending:
             made=self._service.now(),
             blobs=made.blobs,
             end_in_force=False,
+            begun=made.event.view.seen.size,
         )
         given = tuple(GrantedVersion(doc=each.doc, ver=each.ver, current=True) for each in versions)
         digest = made.envelope.digest

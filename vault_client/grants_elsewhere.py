@@ -65,6 +65,7 @@ class GrantsElsewhere:
             # Fewer would say that fewer keepers are to be told of the end.
             blobs=stored.blobs if event.policy.keepers == tuple(blob.keeper for blob in stored.blobs) else (),
             end_in_force=False,
+            begun=event.view.seen.size,
         )
         versions = tuple(
             GrantedVersion(doc=row.doc, ver=row.ver, current=True)

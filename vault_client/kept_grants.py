@@ -1,11 +1,12 @@
 """What this device keeps of the grants of a vault: their state in the chain, what it knows of each, what each gives."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import msgspec
 
 from crypto.errors import NotPermitted
 from crypto.vault_chain import GrantEntry
+from crypto.vault_links import Grant
 from vault_client.device_store import DeviceStore
 from vault_client.local_vault import (
     EventTerms,
@@ -13,6 +14,7 @@ from vault_client.local_vault import (
     GrantIntent,
     GrantMade,
     LocalGrant,
+    OvertakenGrant,
     SharedDocuments,
 )
 
@@ -75,6 +77,19 @@ class KeptGrants:
             if intent.event not in besides:
                 self._store.delete(name)
 
+    def keep_overtaken(self, steps: Iterable[Grant]) -> None:
+        """Remember the grants that ``steps``, which another link overtook, would have begun, to look for them in the log."""
+        for step in steps:
+            intent = self._store.get(intent_name(step.gid, step.event), GrantIntent)
+            if not step.j and intent is not None and self._entry(step.gid) is None:
+                self._store.put(f"overtaken-grant/{step.gid.hex()}", OvertakenGrant(step=step, intent=intent))
+
+    def overtaken(self) -> Iterator[OvertakenGrant]:
+        """The grants that were sent and overtaken, and have not come into the record since."""
+        for _, grant in self._store.scan("overtaken-grant", OvertakenGrant):
+            if self._entry(grant.step.gid) is None:
+                yield grant
+
     def keep_made(self, gid: bytes, event: bytes, time: int) -> None:
         """Remember when an event was made that another device made: only the log tells. The first is the grant's."""
         if (made := self._store.get(_grant_name(gid), GrantMade)) is not None and not made.made:
@@ -102,7 +117,7 @@ class KeptGrants:
         terms = EventTerms(acts=made.acts, expiry=made.expiry, purposes=made.purposes, made=made.made)
         self._store.put(terms_name(intent.event), terms)
         if entry.j and (before := self._store.get(_grant_name(entry.gid), GrantMade)) is not None:
-            made = msgspec.structs.replace(made, made=before.made)
+            made = msgspec.structs.replace(made, made=before.made, begun=before.begun)
         self._store.put(_grant_name(entry.gid), made)
         for kept, other in list(self._store.scan("intent", GrantIntent)):
             if other.gid == entry.gid:

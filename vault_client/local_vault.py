@@ -10,7 +10,7 @@ from crypto.sealed.keyring import VaultKeyring
 from crypto.signing import Envelope
 from crypto.statements import IdentityRef
 from crypto.vault_chain import Document, GrantEntry, VaultHead, Version
-from crypto.vault_links import Continues
+from crypto.vault_links import Continues, Grant
 from vault_client.log_scan import Scanned
 
 
@@ -43,11 +43,13 @@ class LocalDocument(SecretBody, frozen=True):
     descriptor: Descriptor
 
 
-class GrantMade(Body, frozen=True):
+class GrantMade(Body, frozen=True, omit_defaults=True):
     """What this device alone knows of a grant it made: whom it is for, what it allows, and the keepers' newest blobs.
 
     ``made``: when its first event was, 0 until that is known.
     ``end_in_force``: its end is proved, by keepers' acknowledgements, a receipt, or the log; being sent is not enough.
+    ``begun``: the size of the log that was seen when its first event was signed: none of its entries is before that. Earlier
+    versions of this program did not keep it.
     """
 
     recipient: IdentityRef
@@ -60,9 +62,10 @@ class GrantMade(Body, frozen=True):
     made: int
     blobs: tuple[SealedPolicy, ...]
     end_in_force: bool
+    begun: Natural = 0
 
 
-class LocalGrant(GrantMade, frozen=True):
+class LocalGrant(GrantMade, frozen=True, kw_only=True):
     """A grant as this device has it: what it knows, joined with the grant's state in the chain. Not stored."""
 
     entry: GrantEntry
@@ -95,12 +98,26 @@ class GrantIntent(Body, frozen=True):
     whole: bool
 
 
-class AuditPlace(Body, frozen=True):
-    """How far the audit came: the scan, the last entry's commitment, and the next link expected."""
+class OvertakenGrant(Body, frozen=True):
+    """A grant that was sent, and whose link another one overtook: ``step`` of that link, and what is known of it.
+
+    It is not in the record; in the log it can be all the same.
+    """
+
+    step: Grant
+    intent: GrantIntent
+
+
+class AuditPlace(Body, frozen=True, omit_defaults=True):
+    """How far the audit came: the scan, the last entry's commitment, and the next link expected.
+
+    ``grants``: those that the scan looked for, in order. Earlier versions of this program did not keep it.
+    """
 
     scanned: Scanned
     last: Bytes32
     next_link: Natural
+    grants: tuple[Bytes32, ...] | None = None
 
 
 class FoundAt(Body, frozen=True):

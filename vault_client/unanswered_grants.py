@@ -26,20 +26,7 @@ class UnansweredGrants:
     def grant(self, gid: bytes) -> LocalGrant | None:
         """One of them as it stands in the record, should it be there."""
         found = next(self._events(gid), None)
-        if found is None:
-            return None
-        step, intent = found
-        entry = GrantEntry(
-            gid=gid,
-            recipient=step.recipient,
-            j=step.j,
-            event=step.event,
-            rekey=step.rekey,
-            epoch_first=step.epoch,
-            epoch=step.epoch,
-            ended=False,
-        )
-        return LocalGrant(entry=entry, **msgspec.structs.asdict(intent.grant))
+        return None if found is None else _as_in_the_record(*found)
 
     def grants(self) -> Iterator[LocalGrant]:
         """All of them."""
@@ -50,6 +37,15 @@ class UnansweredGrants:
     def granted(self, gid: bytes) -> tuple[GrantedVersion, ...]:
         """The versions that one of them gives, should it be in the record."""
         return next((intent.versions for _, intent in self._events(gid)), ())
+
+    def ever_sent(self) -> Iterator[LocalGrant]:
+        """All of them, and those that another link overtook since: a server can have logged these too."""
+        yield from {step.gid: _as_in_the_record(step, intent) for step, intent in self._ever_sent()}.values()
+
+    def ever_granted(self, gid: bytes) -> tuple[GrantedVersion, ...] | None:
+        """The versions that one of ``ever_sent`` gives; None for another grant."""
+        given = [intent.versions for step, intent in self._ever_sent() if step.gid == gid]
+        return tuple(version for versions in given for version in versions) if given else None
 
     async def settle(self, grant: LocalGrant) -> bool:
         """Whether ``grant`` is in the record. If not, it can not come into it any more, however late its link arrives.
@@ -74,3 +70,22 @@ class UnansweredGrants:
             intent = self._store.get(intent_name(step.gid, step.event), GrantIntent)
             if intent is not None and self._replica.grant(step.gid) is None:
                 yield step, intent
+
+    def _ever_sent(self) -> Iterator[tuple[Grant, GrantIntent]]:
+        yield from ((each.step, each.intent) for each in self._replica.overtaken())
+        yield from self._events()
+
+
+def _as_in_the_record(step: Grant, intent: GrantIntent) -> LocalGrant:
+    """A grant as it would stand there with its first event."""
+    entry = GrantEntry(
+        gid=step.gid,
+        recipient=step.recipient,
+        j=step.j,
+        event=step.event,
+        rekey=step.rekey,
+        epoch_first=step.epoch,
+        epoch=step.epoch,
+        ended=False,
+    )
+    return LocalGrant(entry=entry, **msgspec.structs.asdict(intent.grant))

@@ -43,11 +43,13 @@ class UnansweredLinks:
         for group in (_UNANSWERED, _REFUSED):
             self._store.delete(_name(group, envelope))
 
-    def forget_overtaken(self, head: VaultHead) -> None:
-        """Forget the links that were sent on an earlier head and are not the newest: another has their place."""
-        for envelope, link in [*self._sent(_UNANSWERED), *self._sent(_REFUSED)]:
-            if not _may_be_in(head, envelope, link):
-                self.forget(envelope)
+    def forget_overtaken(self, head: VaultHead) -> tuple[AnyOperation, ...]:
+        """Forget the links that were sent on an earlier head and are not the newest: another has their place. What they did."""
+        sent = [*self._sent(_UNANSWERED), *self._sent(_REFUSED)]
+        overtaken = [each for each in sent if not _may_be_in(head, *each)]
+        for envelope, _ in overtaken:
+            self.forget(envelope)
+        return tuple(operation for _, link in overtaken for operation in link.operations)
 
     def find(
         self, head: VaultHead, operations: tuple[AnyOperation, ...], *, besides: Collection[bytes] = ()

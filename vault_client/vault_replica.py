@@ -140,7 +140,7 @@ class VaultReplica(KeptVault):
                     await vault_parts.of_link(self._service, link, intent.parts),
                 )
             self._unanswered.forget(envelope)
-            self._unanswered.forget_overtaken(self.local.head)
+            self._forget_overtaken()
             self.forget_intents({step.event for step in self.sent() if isinstance(step, Grant)})
             return indexes
         raise Conflict("Other devices kept writing to this record. Nothing was added. Try again in a moment.")
@@ -152,6 +152,12 @@ class VaultReplica(KeptVault):
     def sent(self) -> tuple[AnyOperation, ...]:
         """``unanswered``, and what was refused: a server can do later what it said that it would not."""
         return self.unanswered() + self._unanswered.operations(self.local.head, refused=True)
+
+    def _forget_overtaken(self) -> None:
+        """What another link overtook comes into the record no more; the grants among it can be in the log all the same."""
+        with self._store.transaction():
+            overtaken = self._unanswered.forget_overtaken(self.local.head)
+            self.keep_overtaken(step for step in overtaken if isinstance(step, Grant))
 
     async def view(self) -> View:
         """What a body of this record says of the world, signed now: it names no older directory than the record has."""
@@ -199,7 +205,7 @@ class VaultReplica(KeptVault):
                 taken += 1
             if not answer.more:
                 await self._take_in_withheld()
-                self._unanswered.forget_overtaken(self.local.head)
+                self._forget_overtaken()
                 return taken
             if not answer.links:
                 raise NotProven("The server announces changes that it does not show. Try again later.")

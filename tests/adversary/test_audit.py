@@ -1,5 +1,8 @@
 """A server that hides, forges or changes entries of a patient's log, and readers who hide their readings."""
 
+from dataclasses import replace
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -24,6 +27,7 @@ from vault_client.audit_report import AuditReport
 from vault_client.local_vault import GrantMade
 from vault_client.log_scan import ScanKeys
 from vault_client.reader_keys import ReaderKeys
+from vault_client.scan_keys import scan_keys
 from vault_client.vault_replica import Intent
 
 
@@ -75,13 +79,12 @@ async def test_an_entry_under_a_wrong_locator_is_found(story: Story, monkeypatch
     entries = await ForgedEntries.begin(story)
     envelope = await request(story)
     entries.add(envelope, slot_one=fresh(), slot_two=slot_of(envelope))
-    keys = audit.Audit._keys
 
-    def scan_key_only(self: audit.Audit) -> ScanKeys:
-        return ScanKeys(vault=keys(self).vault, grants={}, tags=keys(self).tags)
+    def scan_key_only(*found: Any) -> ScanKeys:
+        return replace(scan_keys(*found), grants={})
 
     with monkeypatch.context() as twin:
-        twin.setattr(audit.Audit, "_keys", scan_key_only)
+        twin.setattr(audit, "scan_keys", scan_key_only)
         assert readings(await entries.twin_sees("HIDDEN_BY_SERVER")) == ["list"]
     assert await entries.alarms() == ["HIDDEN_BY_SERVER"]
     assert readings(await story.patient.log()) == ["list", "release"]

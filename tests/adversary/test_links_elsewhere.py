@@ -168,11 +168,12 @@ async def test_what_was_refused_can_be_kept_out(story: Story) -> None:
     assert codes(await story.patient.log()) == []
 
 
-async def test_of_a_grant_that_never_came_in_nothing_is_kept(story: Story) -> None:
-    """What was kept of a refused grant for the case that it comes in goes once another link has its place."""
+async def test_of_a_grant_that_never_came_in_its_keys_are_kept(story: Story) -> None:
+    """What was kept of a refused grant for the case that it comes in goes once another link has its place; it is looked for on."""
     store = story.patient._store
-    await refused_grant(story)
+    gid, _ = await refused_grant(story)
     assert len(store.names("intent")) == 1
     await story.patient.mask(story.documents[0].doc)
     assert (store.names("intent"), store.names("refused-link")) == ([], [])
+    assert store.names("overtaken-grant") == [f"overtaken-grant/{gid.hex()}"]
     assert story.patient.unanswered_grants() == []

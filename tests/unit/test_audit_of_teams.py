@@ -54,7 +54,7 @@ async def test_a_reading_for_a_team_is_its_members(
     readers: Any = Shown(*shown)
     request = request_for(reader, MADE, DOCUMENT, team=team)
     opening: Any = SimpleNamespace(envelope=sign(labels.ACCESS_REQUEST, request, reader.device.signing))
-    judging = Readings(unused, unused, readers, unused, raised)
+    judging = Readings(unused, unused, unused, readers, unused, raised)
     assert await judging._check_reader(_leaf(), opening, request, False) is (alarms == [])
     assert [each.alarm.code for each in raised.raised] == alarms
 
