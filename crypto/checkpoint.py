@@ -30,6 +30,8 @@ _DECIMAL = re.compile("0|[1-9][0-9]{0,18}")
 # Halves of characters too: text from a terminal can hold them, and they have no encoding.
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _TIME_SIZE = 8
+# The newest head of a log comes with every proof of its entries.
+_REMEMBERED = 32
 
 
 class NoteKey:
@@ -150,7 +152,7 @@ class Checkpoint:
 AnyKey = TypeVar("AnyKey", bound=NoteKey)
 
 
-@lru_cache(maxsize=32)  # the newest head of a log comes with every proof of its entries
+@lru_cache(maxsize=_REMEMBERED)
 def parse_note(note: bytes) -> Note:
     """Divide a note into its text and signature lines, checking the form and verifying nothing.
 
@@ -309,7 +311,7 @@ def _cosigned(text: str, time: int) -> bytes:
     return f"cosignature/v1\ntime {time}\n{text}".encode()
 
 
-@lru_cache(maxsize=64)  # only what fits is remembered: what raises is looked at each time
+@lru_cache(maxsize=_REMEMBERED)  # only what fits: what raises is looked at each time
 def _check_signature(key: bytes, message: bytes, signature: bytes) -> None:
     VerifyKey(key).check(message, signature)
 
