@@ -13,7 +13,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.at_work import AtWork
-from bench.people import ROOT, enrolled, people, server_process
+from bench.people import ROOT, enrolled, people, served_folder
 from crypto.secret_bytes import SecretBytes
 
 SIZE: Final = 64 << 10
@@ -34,14 +33,12 @@ Row = dict[str, Any]
 
 def run(quick: bool) -> list[Row]:
     """One row for each number of readers: the run of median speed, of several in turns."""
-    with tempfile.TemporaryDirectory(prefix="coffre-bench-") as name:
-        folder = Path(name)
-        with server_process(folder / "data") as card:
-            profiles = asyncio.run(_prepare(folder, card))
-            found: dict[int, list[Row]] = {readers: [] for readers in READERS}
-            for _ in range(1 if quick else 3):
-                for readers in random.sample(READERS, len(READERS)):
-                    found[readers].append(_measure(folder, profiles, readers, 4 if quick else 10))
+    with served_folder() as (folder, card):
+        profiles = asyncio.run(_prepare(folder, card))
+        found: dict[int, list[Row]] = {readers: [] for readers in READERS}
+        for _ in range(1 if quick else 3):
+            for readers in random.sample(READERS, len(READERS)):
+                found[readers].append(_measure(folder, profiles, readers, 4 if quick else 10))
     rows = [sorted(each, key=lambda row: row["a_second"])[len(each) // 2] for each in found.values()]
     return [row | {"times_one": row["a_second"] / rows[0]["a_second"]} for row in rows]
 
