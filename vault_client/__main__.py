@@ -18,7 +18,6 @@ DONE, REFUSED, USAGE, UNAVAILABLE, STOPPED = 0, 1, 2, 3, 130
 
 # What people read
 INTERRUPTED = "Stopped. What was finished before is kept."
-NOT_TYPED = "The question was not answered. Nothing was done."
 UNUSABLE = (
     "{path} could not be used ({why}). What was asked for was not done. Check the path and who may use it."
 )
@@ -50,6 +49,8 @@ def _run(words: "Sequence[str]") -> int:
         screen.refuse("Usage", str(usage))
         return USAGE
     except EOFError:
+        from languages.asking import NOT_TYPED
+
         screen.refuse("Usage", NOT_TYPED)
         return USAGE
     except KeyboardInterrupt:

@@ -8,15 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from crypto.errors import Refusal, Unavailable
+from languages.asking import NOT_TYPED, NobodyToAskError
 from languages.catalogue import spoken
 from languages.wrapping import wrapped
 from vault_server.listening import Listening
 
 
 def exit_code(program: str, command: Callable[[], None]) -> int:
-    """Run ``command``: 0 done, 1 refused by a check, 3 something could not be reached, read or stored, 130 stopped."""
+    """Run ``command``: 0 done, 1 refused by a check, 2 it needs a yes and nobody gave one, 3 something could not be reached,
+    read or stored, 130 stopped.
+    """
     try:
         command()
+    except (NobodyToAskError, EOFError) as error:
+        said = NOT_TYPED if isinstance(error, EOFError) else str(error)
+        print(wrapped(f"{program}: {spoken(said)}", sys.stderr), file=sys.stderr)
+        return 2
     except Refusal as error:
         print(wrapped(f"{program}: {spoken(str(error))}", sys.stderr), file=sys.stderr)
         return 1

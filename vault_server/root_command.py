@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from crypto.errors import NotPermitted
+from crypto.errors import Malformed
 from crypto.signing import VerifyKey
+from languages.asking import add_yes
 from vault_server import program
 from vault_server.root_changes import LEAST_RETIRED_FOR, RETIRED_FOR, TWO_YEARS, Changes
 from vault_server.settings import Settings
@@ -29,7 +30,7 @@ def add(commands: Any) -> None:
     act.add_argument(
         "--to", type=Path, metavar="FILE", help="write it to FILE for others to sign; do not publish it"
     )
-    _add_yes(act)
+    add_yes(act)
 
     act = _act(acts, "cosign", _cosign, "sign a version that somebody else made, in its file")
     act.add_argument("file", type=Path, metavar="FILE", help="the version to sign")
@@ -41,7 +42,7 @@ def add(commands: Any) -> None:
         help="the trust root before it, to see what changes",
     )
     act.add_argument("--key", type=Path, required=True, metavar="FILE", help="the root key to sign with")
-    _add_yes(act)
+    add_yes(act)
 
     act = _act(acts, "publish", _publish, "put a version that enough have signed where the server reads it")
     act.add_argument("file", type=Path, metavar="FILE", help="the version to publish")
@@ -87,19 +88,29 @@ def _add_changes(act: argparse.ArgumentParser) -> None:
     act.add_argument("--not-independent", nargs="+", default=(), metavar="NAME", help="keepers that you run")
     act.add_argument(
         "--registrar",
+        type=_registrar,
         nargs="+",
         default=(),
         metavar="KEY:SCHEME,…",
         help="registrars to add, or schemes to add to one",
     )
-    act.add_argument("--retire-registrar", nargs="+", default=(), metavar="KEY", help="registrars that stop")
+    act.add_argument(
+        "--retire-registrar", type=_public, nargs="+", default=(), metavar="KEY", help="registrars that stop"
+    )
     act.add_argument(
         "--minimum-client", metavar="VERSION", help="the oldest version of Coffre that clients may have"
     )
     act.add_argument(
-        "--root-key", nargs="+", default=(), metavar="KEY", help="root keys to add, by their public half"
+        "--root-key",
+        type=_public,
+        nargs="+",
+        default=(),
+        metavar="KEY",
+        help="root keys to add, by their public half",
     )
-    act.add_argument("--drop-root-key", nargs="+", default=(), metavar="KEY", help="root keys to take away")
+    act.add_argument(
+        "--drop-root-key", type=_public, nargs="+", default=(), metavar="KEY", help="root keys to take away"
+    )
     act.add_argument(
         "--threshold", type=program.number(16, least=1), metavar="N", help="how many root keys must sign"
     )
@@ -122,11 +133,11 @@ def _sign(options: argparse.Namespace) -> None:
         retired_days=options.retire_days,
         independent=tuple(options.independent),
         dependent=tuple(options.not_independent),
-        registrars=tuple(map(_registrar, options.registrar)),
-        retired_registrars=tuple(map(_public, options.retire_registrar)),
+        registrars=tuple(options.registrar),
+        retired_registrars=tuple(options.retire_registrar),
         minimum_client=options.minimum_client,
-        root_keys=tuple(map(_public, options.root_key)),
-        dropped_root_keys=tuple(map(_public, options.drop_root_key)),
+        root_keys=tuple(options.root_key),
+        dropped_root_keys=tuple(options.drop_root_key),
         threshold=options.threshold,
     )
     propose(
@@ -171,23 +182,18 @@ def _add_data(act: argparse.ArgumentParser) -> None:
     act.add_argument("--data", type=Path, required=True, metavar="DIR", help="the instance's data folder")
 
 
-def _add_yes(act: argparse.ArgumentParser) -> None:
-    act.add_argument("--yes", action="store_true", help="sign without asking")
-
-
 def _registrar(text: str) -> tuple[bytes, tuple[str, ...]]:
+    """Reads KEY:SCHEME,…, as the ``type`` of an option."""
     key, _, schemes = text.partition(":")
     named = tuple(scheme for scheme in schemes.split(",") if scheme)
     if not named:
-        raise NotPermitted(
-            f"{text} names no scheme. Nothing was signed. Write KEY:SCHEME, such as ab12…:rpps."
-        )
+        raise argparse.ArgumentTypeError(f"{text} names no scheme. Write KEY:SCHEME, such as ab12…:rpps")
     return _public(key), named
 
 
 def _public(text: str) -> bytes:
-    """A public key in hexadecimal. Raises NotPermitted, or Malformed when it is none."""
+    """Reads a public key in hexadecimal, as the ``type`` of an option."""
     try:
         return VerifyKey(bytes.fromhex(text)).raw
-    except ValueError:
-        raise NotPermitted(f"{text} is not a public key in hexadecimal. Nothing was signed.") from None
+    except (ValueError, Malformed):
+        raise argparse.ArgumentTypeError(f"{text} is not a public key in hexadecimal") from None

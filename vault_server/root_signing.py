@@ -6,7 +6,6 @@ are, and the operator publishes it. Each signer sees in words what it changes.
 
 import json
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -16,6 +15,7 @@ from crypto.encoding import decode, encode
 from crypto.errors import BadSignature, Conflict, NotPermitted
 from crypto.signing import Envelope, SigningKey, sign, sign_encoded
 from crypto.trust_root import Accepted, TrustRoot
+from languages.asking import agreed, check_answerable
 from languages.catalogue import spoken
 from languages.wrapping import wrapped
 from vault_server import instance
@@ -25,7 +25,6 @@ from vault_server.settings import Settings
 from vault_server.store.files import PUBLIC_FILE, in_words, read_whole, write_durably
 
 ROOT_KEY = "root.key"
-YES = ("y", "yes", "o", "oui")
 
 
 def make_key(path: Path, *, as_json: bool) -> None:
@@ -58,8 +57,10 @@ def propose(
 ) -> None:
     """Make the version after the newest, have it confirmed, and sign it with ``key`` (by default the operator's).
 
-    It is published if that is enough. If not, or when ``to`` is given, it is written to ``to`` for others to sign.
+    It is published if that is enough. If not, or when ``to`` is given, it is written to ``to`` for others to sign. Raises
+    NobodyToAskError before anything is done when nobody can confirm it.
     """
+    check_answerable(yes=yes, as_json=as_json)
     known = newest(settings)
     body = following(known, changes, now)
     signing = instance.read_key(key or settings.operator_folder / ROOT_KEY)
@@ -79,6 +80,7 @@ def propose(
 
 def cosign(path: Path, after: Path, key: Path, *, now: int, yes: bool, as_json: bool) -> None:
     """Sign the proposal in the file ``path``, which follows the trust root in the file ``after``, and write it back."""
+    check_answerable(yes=yes, as_json=as_json)
     known = trust_root_chain.first(read(after), card=None)
     envelope = read(path)
     _missing(known, envelope)
@@ -158,16 +160,11 @@ def _confirmed(known: Accepted, body: TrustRoot, now: int, *, yes: bool, as_json
     said = differences(known.root, body)
     if body.expiry <= now:
         raise NotPermitted("This trust root has expired already. Nothing was signed.")
-    if as_json and not yes:
-        raise NotPermitted("With --json nobody can be asked. Nothing was signed. Add --yes.")
     if not as_json:
         print(wrapped(spoken(f"Version {body.version} of the trust root changes this:"), sys.stdout))
         for each in said:
             print(wrapped(f"- {spoken(each)}", sys.stdout))
-    answer = "yes" if yes else ""
-    with suppress(EOFError):
-        answer = answer or input(spoken("Sign it? yes or no: "))
-    if answer.strip().lower() not in YES:
+    if not yes and not agreed():
         raise NotPermitted("It was not agreed to. Nothing was signed.")
     return said
 

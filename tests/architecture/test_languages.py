@@ -27,7 +27,7 @@ CONTENT = {
 }
 SOURCES = sorted(
     path
-    for package in ("crypto", "vault_server", "vault_client")
+    for package in ("crypto", "languages", "vault_server", "vault_client")
     for path in (ROOT / package).rglob("*.py")
     if path.relative_to(ROOT).as_posix() not in CONTENT
 )

@@ -18,6 +18,7 @@ import pytest
 
 from crypto.descriptors import Descriptor
 from crypto.errors import Full, NotPermitted, Unreachable
+from languages.asking import at_terminal
 from vault_client import __main__ as program
 from vault_client.changes import (
     AddDocument,
@@ -32,7 +33,7 @@ from vault_client.changes import (
     WithdrawDocuments,
 )
 from vault_client.commands import output, profiles, secrets_input
-from vault_client.commands.output import Screen, at_terminal
+from vault_client.commands.output import Screen
 from vault_client.local_vault import GrantedVersion
 from vault_client.stop_signals import ended_at_once, ended_between_callbacks, ended_in_order
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from languages.asking import at_terminal, forget_typed
 from languages.catalogue import spoken
 from languages.wrapping import wrapped
-from vault_client.commands.confirmation import asked, forget_typed
-from vault_client.commands.output import at_terminal
+from vault_client.commands.confirmation import asked
 from vault_client.stop_signals import ended_at_once, never_suspended
 
 if TYPE_CHECKING:

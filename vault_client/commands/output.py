@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from crypto.encoding import acceptable
 from crypto.errors import Unavailable
+from languages.asking import at_terminal
 from languages.catalogue import spoken
 from languages.choice import language
 from languages.wrapping import wrapped
@@ -122,11 +123,6 @@ class Screen:
         if why := _written(text, sys.stdout):
             self._is_mute = True
             raise Unavailable(UNSHOWN.format(why=why))
-
-
-def at_terminal(*streams: TextIO | None) -> bool:
-    """Whether somebody is at each of ``streams``; one that is closed is None."""
-    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def _written(text: str, stream: TextIO | None) -> str:

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from languages.asking import add_yes
 from languages.catalogue import spoken
-from vault_client.commands.confirmation import add_yes, check_answerable, confirm
+from vault_client.commands.confirmation import check_answerable, confirm
 from vault_client.commands.names import NAME, pick, remember, short
 from vault_client.commands.output import Screen, Usage, day
 from vault_client.commands.profiles import add_profile

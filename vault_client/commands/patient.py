@@ -4,6 +4,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from languages.asking import add_yes
 from vault_client.commands import (
     patient_documents,
     patient_erasing,
@@ -17,7 +18,6 @@ from vault_client.commands import (
 )
 from vault_client.commands.acts import add_acts
 from vault_client.commands.cards import add_card
-from vault_client.commands.confirmation import add_yes
 from vault_client.commands.devices import add_devices
 from vault_client.commands.enrolment import add_enrol, enrolled
 from vault_client.commands.names import NAME, short

@@ -5,8 +5,9 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from languages.asking import add_yes
 from languages.written import day as written_day
-from vault_client.commands.confirmation import add_yes, check_answerable, confirm
+from vault_client.commands.confirmation import check_answerable, confirm
 from vault_client.commands.names import MIN_PREFIX, short
 from vault_client.commands.output import Screen, Usage, counted
 from vault_client.commands.profiles import add_profile

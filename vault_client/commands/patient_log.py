@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from languages.asking import add_yes
 from languages.catalogue import spoken
 from languages.written import days_in
 from vault_client.commands.alarm_lines import UNKNOWN, line_of_alarm, who
@@ -15,7 +16,7 @@ from vault_client.commands.alarms import (
     show_alarms,
     write_evidence,
 )
-from vault_client.commands.confirmation import add_yes, check_answerable, confirm
+from vault_client.commands.confirmation import check_answerable, confirm
 from vault_client.commands.log_folding import folded
 from vault_client.commands.names import short
 from vault_client.commands.output import Screen, Usage, counted, moment, several

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vault_client.commands.confirmation import add_yes, check_answerable, confirm
+from languages.asking import add_yes
+from vault_client.commands.confirmation import check_answerable, confirm
 from vault_client.commands.enrolment import add_server, introduce
 from vault_client.commands.output import Screen, Usage
 from vault_client.commands.profiles import Member, add_profile

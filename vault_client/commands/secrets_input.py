@@ -8,9 +8,10 @@ from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from languages.asking import at_terminal
 from languages.catalogue import spoken
 from vault_client.commands import kit_screen
-from vault_client.commands.output import Usage, at_terminal
+from vault_client.commands.output import Usage
 from vault_client.stop_signals import ended_at_once
 
 if TYPE_CHECKING:

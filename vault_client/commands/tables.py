@@ -13,9 +13,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from languages.asking import at_terminal
 from languages.catalogue import spoken
 from languages.written import label
-from vault_client.commands.output import at_terminal
 
 # Columns whose cells are compared or copied, and those of short cells, are never broken into lines.
 _WHOLE = {"Id", "Subject", "Root", "SHA-256", "When (UTC)", "Cosigned (UTC)"}

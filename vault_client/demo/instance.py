@@ -62,7 +62,8 @@ class Instance:
     def keeper_on(self, number: int, folder: Path) -> Program:
         """The keeper of this number at its address, on ``folder``."""
         words = ["serve", "--data", str(folder), "--server", self.url, "--card", str(self.card_file)]
-        return Program("keeper", [*words, "--port", str(self._places[number].port)], folder / "output.log")
+        words += ["--port", str(self._places[number].port), "--json"]
+        return Program("keeper", words, folder / "output.log")
 
     async def start(self, *programs: Program) -> None:
         """Start ``programs``, and wait until all of them answer. Raises as ``Program.until`` does."""

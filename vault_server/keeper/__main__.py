@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 refused by a check, 2 usage, 3 something could not be reac
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _init(options: argparse.Namespace) -> None:
     card = asyncio.run(found(options.data, url=options.url, name=options.name, operator=options.operator))
-    said = spoken(f"The keeper {card.name} is ready in {options.data}. Its card is {options.data / CARD}.")
+    path = options.data / CARD
+    if options.json:
+        print(json.dumps({"name": card.name, "url": card.url, "operator": card.operator, "card": str(path)}))
+        return
+    said = spoken(f"The keeper {card.name} is ready in {options.data}. Its card is {path}.")
     print(wrapped(said, sys.stdout))
 
 
@@ -53,7 +58,7 @@ def _serve(options: argparse.Namespace) -> None:
     # Imported once the settings are sound: a mistyped command is answered at once.
     from vault_server.keeper.service import serve
 
-    program.run(serve(settings))
+    program.run(serve(settings, as_json=options.json))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--url", required=True, metavar="URL", help="where others will reach it")
     init.add_argument("--name", metavar="NAME", help="the name it signs under")
     init.add_argument("--operator", metavar="NAME", help="who runs it")
+    init.add_argument("--json", action="store_true", help="answer as JSON")
 
     run = commands.add_parser("serve", help="run a keeper")
     run.add_argument("--data", type=Path, required=True, metavar="DIR", help="the keeper's folder")
@@ -77,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the only keeper of a service: start although the store is lost. It may then contradict what it signed, and has "
         "forgotten the ends that were posted to it",
     )
+    run.add_argument("--json", action="store_true", help="say that it is ready as JSON")
     return parser
 
 

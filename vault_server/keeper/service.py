@@ -22,12 +22,13 @@ STOPPING = 5
 AGAIN_EVERY = 60
 
 # What people read
+ANSWERS = "The keeper answers at {url}, for the vault server at {server}."
 BEGINS = "This keeper has the heads of those that were keepers before it, and begins."
 CAME_BACK = "This keeper has its heads again, from the other keepers, and goes on."
 
 
-async def serve(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. Raises what ``Keeper.open`` raises, and Unavailable when the address is taken."""
+async def serve(settings: Settings, *, as_json: bool) -> None:
+    """Run until SIGTERM or SIGINT; one line says that it answers. Raises what ``Keeper.open`` raises, and Unavailable when the address is taken."""
     events = EventLog(sys.stderr)
     try:
         card = read_card(settings.card.read_text())
@@ -40,16 +41,16 @@ async def serve(settings: Settings) -> None:
         async with Keeper.open(
             settings.data, card, source, events=events, accept_lost_store=settings.accept_lost_store
         ) as keeper:
-            await _answer(keeper, settings, events)
+            await _answer(keeper, settings, events, as_json=as_json)
     finally:
         await source.close()
         events.write_counters()
         events.write("stopped")
 
 
-async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
+async def _answer(keeper: Keeper, settings: Settings, events: EventLog, *, as_json: bool) -> None:
     listening = settings.listening.opened("keeper")
-    ready = {"ready": True, "serving": settings.listening.url(listening.getsockname()[1])}
+    url = settings.listening.url(listening.getsockname()[1])
     server = Server(
         config(
             make_app(keeper, events),
@@ -57,7 +58,7 @@ async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
             connections=MAX_CONNECTIONS,
             timeout_graceful_shutdown=STOPPING,
         ),
-        lambda: print(json.dumps(ready), flush=True),
+        lambda: announce(url, settings.server, as_json=as_json),
     )
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -76,6 +77,13 @@ async def _answer(keeper: Keeper, settings: Settings, events: EventLog) -> None:
     for ended in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(ended, Exception):
             raise ended
+
+
+def announce(url: str, server: str, *, as_json: bool) -> None:
+    """One line when it listens, as the vault server has one."""
+    ready = json.dumps({"ready": True, "serving": url})
+    said = ANSWERS.format(url=url, server=server)
+    print(ready if as_json else wrapped(spoken(said), sys.stdout), flush=True)
 
 
 async def _come_back(keeper: Keeper) -> None:

@@ -40,6 +40,7 @@ from vault_server.keeper import app
 from vault_server.keeper.__main__ import main
 from vault_server.keeper.app import make_app
 from vault_server.keeper.event_log import EventLog
+from vault_server.keeper.service import announce
 from vault_server.keeper.source import HttpSource
 
 JSON = {"Content-Type": "application/json"}
@@ -246,6 +247,7 @@ async def test_the_program_starts_before_its_server_and_stops_in_order(tmp_path:
             str(card_file),
             "--port",
             "0",
+            "--json",
         ]
         process = await asyncio.create_subprocess_exec(
             *serve, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -270,6 +272,42 @@ async def test_the_program_starts_before_its_server_and_stops_in_order(tmp_path:
         _, errors = await process.communicate()
         assert process.returncode == 0
         assert {json.loads(each)["event"] for each in errors.splitlines()} >= {"counters", "stopped"}
+
+
+def test_what_is_said_is_for_people_unless_json_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``init``, and ``serve`` once it listens, say a sentence in the reader's language; with --json, one object."""
+    init = [
+        "init",
+        "--data",
+        str(tmp_path),
+        "--url",
+        "http://127.0.0.1:1",
+        "--name",
+        "keeper-0",
+        "--operator",
+        "Ada",
+    ]
+    at = ("http://127.0.0.1:1", "http://127.0.0.1:8765")
+    monkeypatch.setenv("COFFRE_LANG", "fr")
+    assert main(init) == 0
+    announce(*at, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        f"Le gardien keeper-0 est prêt dans {tmp_path}. Sa carte est {tmp_path}/keeper-card.json.",
+        "Le gardien répond à http://127.0.0.1:1, pour le serveur de coffres à http://127.0.0.1:8765.",
+    ]
+    assert main([*init, "--json"]) == 0
+    announce(*at, as_json=True)
+    assert list(map(json.loads, capsys.readouterr().out.splitlines())) == [
+        {
+            "name": "keeper-0",
+            "url": "http://127.0.0.1:1",
+            "operator": "Ada",
+            "card": f"{tmp_path}/keeper-card.json",
+        },
+        {"ready": True, "serving": "http://127.0.0.1:1"},
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The operator's command for trust roots: what it signs, what it says of it, and what it refuses to sign."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,16 +72,61 @@ def test_a_new_expiry_is_the_least_change(settings: Settings, type_: Type) -> No
     assert root_of(settings).expiry == START + TWO_YEARS
 
 
-@pytest.mark.parametrize(("answer", "signs"), [("yes", True), ("oui", True), ("no", False), ("", False)])
+@pytest.mark.parametrize(("answer", "signs"), [("yes", True), ("Yes ", True), ("no", False), ("", False)])
 def test_nothing_is_signed_without_a_yes(
     settings: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch, answer: str, signs: bool
 ) -> None:
-    """The question comes after what changes; another answer, or none, signs nothing, and --json cannot be asked."""
-    monkeypatch.setattr("builtins.input", lambda _: answer)
+    """The question comes after what changes; another answer signs nothing."""
+    at_a_terminal(monkeypatch, lambda _: answer)
     code, said = type_("sign")
     assert "Version 2 of the trust root changes this:" in said
     assert (code, newest(settings).ref.version) == ((0, 2) if signs else (1, 1))
-    assert type_("sign", "--json")[0] == 1
+
+
+def test_where_nobody_can_be_asked_a_yes_is_typed_beforehand(
+    settings: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without a terminal, with --json, or when the input ends, it is wrong use, as in every other command; --yes signs."""
+    first = settings.server_folder / "trust-roots" / "1.json"
+    cosigning = ("cosign", str(first), "--after", str(first), "--key", str(tmp_path / "none"))
+    for words, named in ((("sign",), True), (("sign", "--json"), True), (cosigning, False)):
+        code, said = type_(*words, data=named)
+        assert (code, "Add --yes if it is meant." in said) == (2, True)
+
+    def ended(_: str) -> str:
+        raise EOFError
+
+    at_a_terminal(monkeypatch, ended)
+    assert type_("sign", "--json")[0] == 2
+    code, said = type_("sign")
+    assert (code, "The question was not answered." in said) == (2, True)
+    assert newest(settings).ref.version == 1
+    assert type_("sign", "--json", "--yes")[0] == 0
+
+
+def at_a_terminal(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], str]) -> None:
+    """Have somebody at the terminal who answers."""
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", answer)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--registrar", "00"), "00 names no scheme"),
+        (("--registrar", "xy:rpps"), "xy is not a public key in hexadecimal"),
+        (("--retire-registrar", "00"), "00 is not a public key"),
+        (("--root-key", "0" * 63), "is not a public key"),
+    ],
+)
+def test_what_is_no_key_is_not_understood(
+    type_: Type, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    """A key or a scheme that is none is wrong use, said before anything is done."""
+    with pytest.raises(SystemExit) as ended:
+        type_("sign", *words, "--yes")
+    assert (ended.value.code, said in capsys.readouterr().err) == (2, True)
 
 
 def test_a_keeper_retires_and_another_comes(settings: Settings, type_: Type, tmp_path: Path) -> None:
@@ -149,9 +195,7 @@ def test_registrars_and_the_least_client(settings: Settings, type_: Type) -> Non
 WRONG = {
     "three keepers": ("--retire-keeper", "keeper-0"),
     "no such keeper": ("--retire-keeper", "keeper-9"),
-    "a key that is none": ("--retire-registrar", "00"),
     "no such registrar": ("--retire-registrar", SigningKey.generate().public.raw.hex()),
-    "a registrar for nothing": ("--registrar", SigningKey.generate().public.raw.hex()),
     "a client of the future": ("--minimum-client", "999.0.0"),
     "no version": ("--minimum-client", "new"),
     "no such root key": ("--drop-root-key", SigningKey.generate().public.raw.hex()),
