@@ -9,7 +9,6 @@ from crypto.access_log import Opening
 from crypto.checkpoint import TEN_MINUTES
 from crypto.encoding import decode
 from crypto.errors import Refusal
-from crypto.grants import Act
 from crypto.padding import unpad_record
 from crypto.requests import AccessRequest, Purpose, check_request, purpose_info, read_request
 from crypto.sealed.unsealing import UnsealingKey
@@ -148,9 +147,9 @@ class Readings:
         documents = [entry.doc for entry in request.documents]
         outside = request.act != "list" and not self._gave(request.gid, documents, leaf.index)
         ended = self._store.get(f"ended/{request.gid.hex()}", FoundAt)
-        acts, expiry = self._terms(grant, leaf.index)
-        over = opening.part.time > expiry or (ended is not None and ended.index < leaf.index)
-        if outside or over or request.act not in acts:
+        terms = self._terms(grant, leaf.index)
+        over = opening.part.time > terms.expiry or (ended is not None and ended.index < leaf.index)
+        if outside or over or request.act not in terms.acts or request.identity in terms.excluded:
             compared = [found.index for found in (ended, self._event(request)) if found is not None]
             text = "Someone read what the grant does not allow."
             self._alarms.add("OUT_OF_SCOPE", leaf, text, opening, compared=tuple(compared))
@@ -194,8 +193,8 @@ class Readings:
             given = set(shared.docs) if shared.whole else given | set(shared.docs)
         return given.issuperset(documents)
 
-    def _terms(self, grant: LocalGrant, index: int) -> tuple[tuple[Act, ...], int]:
-        """The acts and the expiry of a grant as its last event before ``index`` has them.
+    def _terms(self, grant: LocalGrant, index: int) -> EventTerms | LocalGrant:
+        """What a grant allows, and whom of a team it leaves out, as its last event before ``index`` has it.
 
         Those of its newest event where an earlier version of this program took in the other.
         """
@@ -203,7 +202,7 @@ class Readings:
         before = [event for event in events if event.index < index]
         last = max(before, key=lambda event: event.index, default=None)
         terms = self._store.get(f"terms/{last.statement.hex()}", EventTerms) if last is not None else None
-        return (terms.acts, terms.expiry) if terms is not None else (grant.acts, grant.expiry)
+        return terms if terms is not None else grant
 
     def _event(self, request: AccessRequest) -> FoundAt | None:
         """Where the event stands that the reader says it holds."""

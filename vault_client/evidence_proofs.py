@@ -59,6 +59,10 @@ AFTER_EXPIRY = (
     "PROVEN: the service granted a reading after the grant had run out. It can answer only with a later change of this "
     "grant, signed by its holder."
 )
+LEFT_OUT = (
+    "PROVEN: the service granted a reading to somebody whom the grant leaves out. It can answer only with a later change of "
+    "this grant, signed by its holder."
+)
 OTHER_ACT = (
     "PROVEN: the service granted a kind of reading that the grant does not allow. It can answer only with a later change of "
     "this grant, signed by its holder."
@@ -263,6 +267,7 @@ def _out_of_scope(checked: CheckedEvidence) -> list[str]:
             if envelope.digest == request.ghead:
                 proven += [AFTER_EXPIRY] if opening.part.time > event.expiry else []
                 proven += [OTHER_ACT] if request.act not in event.acts else []
+                proven += [LEFT_OUT] if request.identity in event.excluded else []
     return proven
 
 

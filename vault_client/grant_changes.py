@@ -206,7 +206,7 @@ class GrantChanges:
 
 
 def _terms(grant: LocalGrant) -> Terms:
-    return Terms(acts=grant.acts, purposes=grant.purposes, expiry=grant.expiry)
+    return Terms(acts=grant.acts, purposes=grant.purposes, expiry=grant.expiry, excluded=grant.excluded)
 
 
 def _amended(grant: LocalGrant, change: AmendGrant) -> Terms:
@@ -214,4 +214,5 @@ def _amended(grant: LocalGrant, change: AmendGrant) -> Terms:
         acts=grant.acts if change.acts is None else change.acts,
         purposes=grant.purposes if change.purposes is None else change.purposes,
         expiry=grant.expiry if change.expiry is None else change.expiry,
+        excluded=grant.excluded,
     )

@@ -122,6 +122,7 @@ class GrantSending:
             acts=terms.acts,
             purposes=terms.purposes,
             expiry=terms.expiry,
+            excluded=terms.excluded,
             made=self._service.now(),
             blobs=made.blobs,
             end_in_force=False,

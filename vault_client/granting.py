@@ -50,11 +50,12 @@ class VersionToGrant(NamedTuple):
 
 @dataclass(frozen=True)
 class Terms:
-    """What a grant allows."""
+    """What a grant allows. ``excluded``: members of a team who may not open."""
 
     acts: tuple[Act, ...]
     purposes: tuple[str, ...]
     expiry: int
+    excluded: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def make_event(
         prev=place.prev,
         recipient=recipient.ref,
         reading_key=reading_key,
-        excluded=(),
+        excluded=terms.excluded,
         rekey=place.rekey,
         a_box=None,
         standing=None,

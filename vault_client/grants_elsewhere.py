@@ -61,6 +61,7 @@ class GrantsElsewhere:
             acts=event.acts,
             purposes=event.purposes,
             expiry=event.expiry,
+            excluded=event.excluded,
             made=0,  # the log tells
             # Fewer would say that fewer keepers are to be told of the end.
             blobs=stored.blobs if event.policy.keepers == tuple(blob.keeper for blob in stored.blobs) else (),

@@ -114,7 +114,13 @@ class KeptGrants:
         made = intent.grant
         docs = tuple(version.doc for version in intent.versions)
         self._store.put(f"shared/{intent.event.hex()}", SharedDocuments(docs=docs, whole=intent.whole))
-        terms = EventTerms(acts=made.acts, expiry=made.expiry, purposes=made.purposes, made=made.made)
+        terms = EventTerms(
+            acts=made.acts,
+            expiry=made.expiry,
+            purposes=made.purposes,
+            made=made.made,
+            excluded=made.excluded,
+        )
         self._store.put(terms_name(intent.event), terms)
         if entry.j and (before := self._store.get(_grant_name(entry.gid), GrantMade)) is not None:
             made = msgspec.structs.replace(made, made=before.made, begun=before.begun)

@@ -46,7 +46,8 @@ class LocalDocument(SecretBody, frozen=True):
 class GrantMade(Body, frozen=True, omit_defaults=True):
     """What this device alone knows of a grant it made: whom it is for, what it allows, and the keepers' newest blobs.
 
-    ``made``: when its first event was, 0 until that is known.
+    ``made``: when its first event was, 0 until that is known. ``excluded``: members of a team who may not open; not kept by
+    earlier versions of this program.
     ``end_in_force``: its end is proved, by keepers' acknowledgements, a receipt, or the log; being sent is not enough.
     ``begun``: the size of the log that was seen when its first event was signed: none of its entries is before that. Earlier
     versions of this program did not keep it.
@@ -63,6 +64,7 @@ class GrantMade(Body, frozen=True, omit_defaults=True):
     blobs: tuple[SealedPolicy, ...]
     end_in_force: bool
     begun: Natural = 0
+    excluded: tuple[Bytes32, ...] = ()
 
 
 class LocalGrant(GrantMade, frozen=True, kw_only=True):
@@ -130,13 +132,15 @@ class FoundAt(Body, frozen=True):
 class EventTerms(Body, frozen=True, omit_defaults=True):
     """What a grant allows from one of its events on, kept by the event's digest: later events can allow less.
 
-    ``made``: when, 0 until that is known. Neither it nor ``purposes`` was kept by earlier versions of this program.
+    ``made``: when, 0 until that is known. Neither it, nor ``purposes`` or ``excluded``, was kept by earlier versions of this
+    program.
     """
 
     acts: tuple[Act, ...]
     expiry: Natural
     purposes: tuple[str, ...] = ()
     made: Natural = 0
+    excluded: tuple[Bytes32, ...] = ()
 
 
 class SharedDocuments(Body, frozen=True, omit_defaults=True):

@@ -54,6 +54,7 @@ NAMES = {
     proofs.AFTER_END: "after end",
     proofs.AFTER_EXPIRY: "after expiry",
     proofs.OTHER_ACT: "other act",
+    proofs.LEFT_OUT: "left out",
 }
 
 

@@ -2,12 +2,13 @@
 
 import secrets
 import time
+from functools import partial
 
 import msgspec
 import pytest
 
 from crypto.encoding import decode
-from crypto.grants import Act
+from crypto.grants import Act, GrantEvent
 from crypto.locators import Locator
 from crypto.requests import read_request
 from crypto.sealed import shares
@@ -15,6 +16,7 @@ from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
 from crypto.statements import Head
 from crypto.vault_links import Grant, VaultLink
+from crypto.wire.messages import GrantEventQuery
 from tests.adversary.forged_log import ForgedEntries
 from tests.adversary.modified_sdk import fresh, request
 from tests.adversary.story import Story
@@ -25,6 +27,7 @@ from vault_client import trust
 from vault_client.audit_readings import Readings
 from vault_client.audit_report import AuditReport
 from vault_client.closed_documents import ClosedDocuments
+from vault_client.granting import Terms
 from vault_client.local_vault import LocalGrant
 from vault_client.seen_heads import SeenHeads
 from vault_client.sharing import Sharing
@@ -115,6 +118,58 @@ async def test_a_reading_beyond_its_terms_is_proven(
     data = only(story, "OUT_OF_SCOPE")
     first = judged(data, None).checked.finding.entries[:1]
     assert judged(rewritten(story, data, with_finding(entries=first)), None).proven == []
+
+
+@pytest.mark.parametrize("is_left_out", [False, True])
+async def test_a_reading_by_somebody_who_is_left_out_is_proven(
+    story: Story, monkeypatch: pytest.MonkeyPatch, is_left_out: bool
+) -> None:
+    """A47: a reading by whom the grant leaves out is OUT_OF_SCOPE, and proven; one beside somebody else's exclusion is none.
+
+    The patient's software was changed to leave somebody out, as one does that grants to teams. The twin does not look at
+    the terms.
+    """
+    reader = story.reader.own.profile.chain.identity
+    excluded = (reader if is_left_out else fresh(),)
+    with monkeypatch.context() as changed:
+        changed.setattr("vault_client.sharing.Terms", partial(Terms, excluded=excluded))
+        grant = await granted(story, monkeypatch, "list", days=1)
+    assert grant.excluded == excluded
+    entries = await logged(story, await reading(story, grant, "list"))
+    if not is_left_out:
+        assert await entries.alarms() == []
+        return
+    with monkeypatch.context() as twin:
+        twin.setattr(Readings, "_check_scope", lambda *_: None)
+        assert (await entries.twin_sees("OUT_OF_SCOPE")).entries[-1].act == "list"
+    assert await entries.alarms() == ["OUT_OF_SCOPE"]
+    assert proven(story, "OUT_OF_SCOPE") == [proofs.LEFT_OUT]
+    data = only(story, "OUT_OF_SCOPE")
+    first = judged(data, None).finding.entries[:1]
+    assert judged(rewritten(story, data, with_finding(entries=first)), None).proven == []
+
+
+async def test_whoever_is_left_out_stays_so(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this program changes of a grant, and keys anew, goes on leaving out whom the grant left out.
+
+    The twin, which forgets it, would let them in by a longer time.
+    """
+    excluded = (story.reader.own.profile.chain.identity,)
+    with monkeypatch.context() as changed:
+        changed.setattr("vault_client.sharing.Terms", partial(Terms, excluded=excluded))
+        gid = (await granted(story, monkeypatch, "list", days=1)).entry.gid
+    await story.patient.amend(gid, days=2)
+    await story.patient.extend(gid, [story.documents[1].doc])
+    await story.patient.withdraw(gid, [story.documents[1].doc])
+    for j in range(4):
+        shown = await story.patient.service.api.grant_event(
+            GrantEventQuery(vault=story.patient.replica.local.head.vault, gid=gid, j=j)
+        )
+        assert decode(shown.envelope.body, GrantEvent).excluded == excluded
+    with monkeypatch.context() as twin:
+        twin.setattr("vault_client.grant_changes.Terms", lambda excluded, **terms: Terms(**terms))
+        await story.patient.amend(gid, days=3)
+    assert story.patient.replica.existing_grant(gid).excluded == ()
 
 
 @pytest.mark.parametrize("has_grown", [True, False])

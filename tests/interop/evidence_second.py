@@ -220,6 +220,7 @@ class Case:
             elif name == "GrantEvent" and digest(envelope) == request["ghead"]:
                 names |= {"after expiry"} if opening["part"]["time"] > body["expiry"] else set()
                 names |= {"other act"} if request["act"] not in body["acts"] else set()
+                names |= {"left out"} if request["identity"] in body["excluded"] else set()
         return names
 
     def _others(self):

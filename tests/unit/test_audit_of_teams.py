@@ -1,7 +1,7 @@
 """The patient's audit of readings by members of a team."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -61,3 +61,28 @@ async def test_a_reading_for_a_team_is_its_members(
 
 def _leaf() -> Any:
     return SimpleNamespace(index=0, leaf=SimpleNamespace(to_bytes=lambda: b""))
+
+
+@pytest.mark.parametrize(
+    ("left_out", "alarms"),
+    [((READER.identity,), ["OUT_OF_SCOPE"]), ((STRANGER.identity, TEAM.identity), [])],
+    ids=["the member that reads", "others"],
+)
+def test_a_member_that_is_left_out_is_an_alarm(left_out: tuple[bytes, ...], alarms: list[str]) -> None:
+    """A reading for a team that the grant is for is in scope, unless the grant leaves out the member that reads."""
+    raised, unused = Alarms(), cast(Any, None)
+    nothing_kept: Any = SimpleNamespace(get=lambda *_: None, scan=lambda *_: [])
+    request = request_for(READER, MADE, DOCUMENT, team=TEAM.identity, act="list")
+    opening: Any = SimpleNamespace(
+        envelope=sign(labels.ACCESS_REQUEST, request, READER.device.signing),
+        part=SimpleNamespace(time=MADE.body.expiry - 1),
+    )
+    grant: Any = SimpleNamespace(
+        entry=SimpleNamespace(gid=request.gid, recipient=TEAM.identity),
+        acts=MADE.body.acts,
+        expiry=MADE.body.expiry,
+        excluded=left_out,
+    )
+    judging = Readings(nothing_kept, unused, unused, unused, raised)
+    judging._check_scope(_leaf(), opening, request, grant)
+    assert [each.alarm.code for each in raised.raised] == alarms
