@@ -80,6 +80,7 @@ class GrantEvents:
         if (event.vault, event.origin) != (head.vault, head.origin):
             raise NotPermitted("A grant's event is of another record. Nothing was granted.")
         await self._log.check_view(event.view, head.origin, now)
+        rules.check_expiry(event.expiry, now)
         size = event.view.dir.size
         recipient = await self._identities.known_at(event.recipient.identity, size)
         rules.check_recipient(recipient.state, self._instance.root.never_granted, now)

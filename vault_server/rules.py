@@ -7,6 +7,7 @@ from crypto.checkpoint import TEN_MINUTES
 from crypto.errors import NotFound, NotPermitted, Stale
 from crypto.grants import GrantEvent
 from crypto.identity_state import IdentityState
+from crypto.pruning import RETENTION
 from crypto.requests import AccessRequest
 from crypto.statements import Head, RootRef
 from crypto.vault_chain import GrantEntry
@@ -70,6 +71,17 @@ def check_recipient(recipient: IdentityState, never_granted: Iterable[str], now:
         raise NotPermitted(
             "The recipient of a grant is not certified, or by a registrar whose subjects may not receive grants. "
             "Nothing was granted."
+        )
+
+
+def check_expiry(expiry: int, now: int) -> None:
+    """A grant made at ``now`` by a clock ten minutes ahead at most may last until ``expiry``: entries are kept as long.
+
+    Raises NotPermitted. Later its event may be gone from the log, and no keeper could find it to answer under it.
+    """
+    if expiry > now + RETENTION + TEN_MINUTES:
+        raise NotPermitted(
+            "A grant lasts three years at most. Nothing was granted. Choose an earlier end, and share again then."
         )
 
 

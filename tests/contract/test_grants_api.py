@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from crypto.checkpoint import TEN_MINUTES
 from crypto.errors import (
     BrokenChain,
     Malformed,
@@ -11,6 +12,7 @@ from crypto.errors import (
 )
 from crypto.grants import END_OF_TIME
 from crypto.identity_links import ReadingKey
+from crypto.pruning import RETENTION
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.statements import part_hash
 from crypto.vault_links import Block
@@ -118,6 +120,21 @@ async def test_events_that_lie_about_the_record_are_refused(world: World) -> Non
         submission = await Granting(record, recipient).submission(stored, **changes)
         with pytest.raises((NotPermitted, BrokenChain)):
             await record.append(submission)
+
+
+async def test_a_grant_lasts_three_years_at_most(world: World) -> None:
+    """Until then entries are surely kept: an event beyond it, and beyond what clocks may differ, is refused."""
+    stored = Stored.random()
+    record = await founded(world)
+    await record.add(stored)
+    recipient = await world.person(certified=True)
+    latest = world.service.now() + RETENTION + TEN_MINUTES
+    for expiry in (latest + 300, END_OF_TIME - 1):
+        submission = await Granting(record, recipient).submission(stored, expiry=expiry)
+        with pytest.raises(NotPermitted, match="three years"):
+            await record.append(submission)
+    granting = Granting(record, recipient)
+    await record.append(await granting.submission(stored, expiry=latest - 300))
 
 
 async def test_an_event_that_lacks_a_due_rekey_is_refused(world: World) -> None:
