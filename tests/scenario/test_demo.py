@@ -129,9 +129,10 @@ def test_the_demo_holds_and_everything_comes_back(tmp_path: Path) -> None:
         card = keep / "server" / "instance-card.json"
         code, checked, _ = coffre("evidence", "verify", keep / "evidence" / each["file"], "--card", card)
         assert code == 0
-        confirmed = [named for head in checked["heads"] for named in head["confirmed"]]
-        assert {named["keeper"] for named in confirmed} == {f"keeper-{n}" for n in range(1, 5)}
-        assert all(named["independent"] and named["operator"] for named in confirmed)
+        for head in checked["heads"]:
+            assert len(head["confirmed"]) >= 3
+            assert all(named["independent"] for named in head["confirmed"])
+            assert all(named["keeper"] == named["operator"] for named in head["confirmed"])
     assert result["log"]["alarms"] == []
     assert {each["kind"] for each in result["log"]["entries"]} == {
         "access",

@@ -1,4 +1,4 @@
-"""How the demo is told: French first, English below, in few words. Every sentence of the demo stands here."""
+"""How the demo is told, in few words, in the language of whoever runs it: every sentence stands here in French and English."""
 
 import textwrap
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from crypto.encoding import acceptable
 from languages.catalogue import spoken
+from languages.choice import language
 from vault_client.commands.tables import drawn
 from vault_client.demo.refusals import Attempt
 
@@ -72,7 +73,7 @@ LINES = {
         "Chaque gardien a {size} entrées de 97 octets qui ne disent rien, mais ni document ni nom",
         "Each keeper has {size} entries of 97 bytes that say nothing, and no document or name",
     ),
-    "reader-sees": ("{name} voit\N{NO-BREAK SPACE}: {titles}", "{name} sees just this"),
+    "reader-sees": ("{name} voit\N{NO-BREAK SPACE}: {titles}", "{name} sees: {titles}"),
     "entries": ("{count} entrées, alarmes\N{NO-BREAK SPACE}: {alarms}", "{count} entries, alarms: {alarms}"),
     "asked": (
         "Une demande y reste même quand rien n'a été remis ensuite\N{NO-BREAK SPACE}: ainsi l'essai où le serveur change un bit",
@@ -82,7 +83,10 @@ LINES = {
         "{name} n'a plus accès\N{NO-BREAK SPACE}: ce qui a été lu ne peut être repris",
         "{name} has no access any more: what was read cannot be unread",
     ),
-    "whole": ("{origin}\N{NO-BREAK SPACE}: {size} entrées, racine {root}", "Whole, cosigned, consistent"),
+    "whole": (
+        "{origin}\N{NO-BREAK SPACE}: {size} entrées, racine {root}. Entier, cosigné, cohérent",
+        "{origin}: {size} entries, root {root}. Whole, cosigned, consistent",
+    ),
     "granted-again": (
         "Camille confie de nouveau un document à {name}, puis le lui retire",
         "Camille grants {name} a document again, then revokes that",
@@ -129,10 +133,10 @@ LINES = {
     ),
     "look": (
         "À voir\N{NO-BREAK SPACE}: server/coffre.db, server/ciphertext, keeper-1, practitioner-1/received, evidence",
-        "Look at the server's store and ciphertext, a keeper's folder, what was received, the evidence",
+        "Look at server/coffre.db, server/ciphertext, keeper-1, practitioner-1/received, evidence",
     ),
     "held": ("Tout a tenu", "Everything held"),
-    "failed": ("Cela n'a pas tenu", "This did not hold: {problem}"),
+    "failed": ("Cela n'a pas tenu\N{NO-BREAK SPACE}: {problem}", "This did not hold: {problem}"),
 }
 
 ATTEMPTS = {
@@ -173,30 +177,40 @@ ATTEMPTS = {
 }
 
 DEEDS = {
-    "list": "voit la liste / listed",
-    "release": "ouvre / opened",
-    "refused": "refusé / refused",
-    "granted": "reçoit / was granted",
-    "ended": "fin d'accès / ended",
-    "founded": "fonde / founded",
-    "added": "ajoute / added",
-    "shared": "confie / shared",
+    "list": ("voit la liste", "listed"),
+    "release": ("ouvre", "opened"),
+    "refused": ("refusé", "refused"),
+    "granted": ("reçoit", "was granted"),
+    "ended": ("fin d'accès", "ended"),
+    "founded": ("fonde", "founded"),
+    "added": ("ajoute", "added"),
+    "shared": ("confie", "shared"),
 }
-LOG_COLUMNS = ("", "UTC", "Qui / who", "Quoi / what", "Document")
-ROW_COLUMNS = ("Table", "Colonne / column", "Contenu / content")
-SUMMARY_COLUMNS = ("Document", "Octets", "SHA-256", "Identique")
-REFUSED = "refusé\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}refused"
-WENT_THROUGH = "ACCEPTÉ\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}ACCEPTED"
-YES, NO = "oui / yes", "NON / NO"
+LOG_COLUMNS = (("", ""), ("UTC", "UTC"), ("Qui", "Who"), ("Quoi", "What"), ("Document", "Document"))
+ROW_COLUMNS = (("Table", "Table"), ("Colonne", "Column"), ("Contenu", "Content"))
+SUMMARY_COLUMNS = (
+    ("Document", "Document"),
+    ("Octets", "Bytes"),
+    ("SHA-256", "SHA-256"),
+    ("Identique", "Identical"),
+)
+REFUSED = ("refusé", "refused")
+WENT_THROUGH = ("ACCEPTÉ", "ACCEPTED")
+YES, NO = ("oui", "yes"), ("NON", "NO")
+BETWEEN = ("\N{NO-BREAK SPACE}; ", "; ")
 
-BETWEEN = "\N{NO-BREAK SPACE}; "
+InBoth = tuple[str, str]
 
-_ENGLISH = "dim italic"
+
+def chosen(words: InBoth) -> str:
+    """The French or the English of ``words``, as this process speaks."""
+    french, english = words
+    return french if language() == "fr" else english
 
 
 def number(count: int) -> str:
-    """A number as French writes it: a no-break space before each three digits."""
-    return f"{count:,}".replace(",", "\N{NO-BREAK SPACE}")
+    """A number in groups of three digits; French puts a no-break space between them."""
+    return f"{count:,}".replace(",", chosen(("\N{NO-BREAK SPACE}", ",")))
 
 
 class Narration:
@@ -209,33 +223,30 @@ class Narration:
     def scene(self, scene: str) -> None:
         """Begin a scene."""
         self._scene += 1
-        french, english = SCENES[scene]
+        title = f"{self._scene}  {chosen(SCENES[scene])}"
         self._console.print()
-        self._console.print(Rule(Text(f"{self._scene}  {french}", style="bold"), align="left", style="dim"))
-        self._print(english, 3, _ENGLISH)
+        self._console.print(Rule(Text(title, style="bold"), align="left", style="dim"))
 
     def say(self, line: str, /, **values: object) -> None:
         """One line of a scene."""
-        french, english = (sentence.format(**values) for sentence in LINES[line])
-        self._print(acceptable(french), 3)
-        self._print(acceptable(english), 5, _ENGLISH)
+        self._print(acceptable(chosen(LINES[line]).format(**values)), 3)
 
     def show(self, content: str) -> None:
         """Something as it is, such as bytes in hexadecimal."""
         self._print(acceptable(content), 5, "cyan")
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(self, columns: Sequence[InBoth], rows: Sequence[Sequence[str]]) -> None:
         """Rows of a scene."""
-        self._console.out(drawn(columns, [[acceptable(cell) for cell in row] for row in rows], indent=3))
+        cells = [[acceptable(cell) for cell in row] for row in rows]
+        self._console.out(drawn([chosen(column) for column in columns], cells, indent=3))
 
     def attempt(self, attempt: Attempt) -> None:
         """One attempt, and the words it was refused with."""
-        french, english = ATTEMPTS[attempt.attempt]
-        mark, style = (REFUSED, "bold green") if attempt.held else (WENT_THROUGH, "bold red")
-        told = self._filled(f"{french}  {mark}", 3)
+        outcome, style = (REFUSED, "bold green") if attempt.held else (WENT_THROUGH, "bold red")
+        mark = chosen(outcome)
+        told = self._filled(f"{chosen(ATTEMPTS[attempt.attempt])}  {mark}", 3)
         told.stylize(style, len(told) - len(mark))
         self._console.print(told)
-        self._print(english, 5, _ENGLISH)
         self._print(acceptable(f"{attempt.error}: {spoken(attempt.message)}"), 5, "dim")
 
     def _print(self, content: str, indent: int, style: str = "") -> None:

@@ -143,7 +143,7 @@ async def _views(
     narration.say("keeper-sees", size=report.size)
     for doctor, listed in zip(cast.doctors, lists, strict=True):
         titles = [*(each.document.title for each in listed[:3]), *(["…"] if len(listed) > 3 else [])]
-        narration.say("reader-sees", name=doctor.name, titles=words.BETWEEN.join(titles))
+        narration.say("reader-sees", name=doctor.name, titles=words.chosen(words.BETWEEN).join(titles))
 
 
 async def _tries(
@@ -171,14 +171,15 @@ async def _log(
     narration.scene("log")
     report = told.report = await cast.patient.log()
     titles = {document.doc: document.descriptor.title for document in documents}
+    between = words.chosen(words.BETWEEN)
     shown = [
         (
             str(number),
             moment(entry.time).split()[1],
             "Camille" if entry.identity == cast.patient.own.identity else entry.name,
-            ", ".join(words.DEEDS[deed] for deed in entry.changes)
-            or words.DEEDS[entry.act if entry.kind == "access" else entry.kind],
-            words.BETWEEN.join(titles[doc] for doc in entry.documents if doc in titles)
+            ", ".join(words.chosen(words.DEEDS[deed]) for deed in entry.changes)
+            or words.chosen(words.DEEDS[entry.act if entry.kind == "access" else entry.kind]),
+            between.join(titles[doc] for doc in entry.documents if doc in titles)
             if len(entry.documents) < 2
             else f"{len(entry.documents)} documents",
         )
@@ -226,7 +227,12 @@ def summary(narration: Narration, told: Told) -> None:
     """What was received, and whether everything held."""
     narration.scene("end")
     rows = [
-        (each.path, words.number(each.size), each.sha256[:16], words.YES if each.identical else words.NO)
+        (
+            each.path,
+            words.number(each.size),
+            each.sha256[:16],
+            words.chosen(words.YES if each.identical else words.NO),
+        )
         for each in told.documents
     ]
     narration.table(words.SUMMARY_COLUMNS, rows)
