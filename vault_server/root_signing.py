@@ -179,9 +179,9 @@ def _handed_on(
 ) -> None:
     lacking = max(missing)
     further = (
-        f"{lacking} more must sign it: coffre trust-root cosign {path}"
+        f"{lacking} more must sign it: coffre trust-root cosign {path} --after FILE --key FILE"
         if lacking
-        else f"Enough have signed it. Publish it: coffre trust-root publish {path}"
+        else f"Enough have signed it. Publish it: coffre trust-root publish {path} --data DIR"
     )
     _say(
         {"version": body.version, "published": False, "missing": lacking, "changes": said},
