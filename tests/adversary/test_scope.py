@@ -145,7 +145,7 @@ async def test_a_reading_by_somebody_who_is_left_out_is_proven(
     assert await entries.alarms() == ["OUT_OF_SCOPE"]
     assert proven(story, "OUT_OF_SCOPE") == [proofs.LEFT_OUT]
     data = only(story, "OUT_OF_SCOPE")
-    first = judged(data, None).finding.entries[:1]
+    first = judged(data, None).checked.finding.entries[:1]
     assert judged(rewritten(story, data, with_finding(entries=first)), None).proven == []
 
 
