@@ -12,6 +12,7 @@
     │   ├── NotProven         a receipt, proof or head that does not hold
     │   ├── Stale             too old to be believed
     │   ├── Conflict          true once, overtaken by another write
+    │   ├── Lacking           what comes next was lost by the service, and has not been shown to it yet
     │   ├── Unauthenticated   no session, or one that has ended
     │   ├── TooMany           too many requests in a short time
     │   └── NotFound          unknown, masked, revoked or not granted: one answer for all
@@ -74,6 +75,10 @@ class Stale(Refusal):
 
 class Conflict(Refusal):
     """True once, overtaken by another write."""
+
+
+class Lacking(Refusal):
+    """What comes next was lost by the service: whoever has it shows it first."""
 
 
 class Unauthenticated(Refusal):

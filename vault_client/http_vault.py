@@ -21,6 +21,7 @@ from crypto.encoding import decode, encode
 from crypto.errors import NeedsPasskey, NotPermitted, Unauthenticated
 from crypto.identity_links import Chain
 from crypto.signing import SigningKey, sign
+from crypto.wire import losses as lost
 from crypto.wire import messages as m
 from crypto.wire import passkeys as p
 from crypto.wire import sessions as s
@@ -160,6 +161,30 @@ class HttpVault:
     async def openings(self, query: m.OpeningQuery) -> m.Openings:
         """A vault's sealed openings."""
         return await self._ask("openings", query, m.Openings)
+
+    async def log_losses(self, query: m.LogQuery) -> lost.LogLosses:
+        """See ``VaultApi``."""
+        return await self._ask("log_losses", query, lost.LogLosses)
+
+    async def show_identity_link(self, query: lost.ShownIdentityLink) -> m.Logged:
+        """See ``VaultApi``."""
+        return await self._ask("show_identity_link", query, m.Logged)
+
+    async def lost_entries(self, query: lost.VaultQuery) -> lost.LostEntries:
+        """See ``VaultApi``."""
+        return await self._ask("lost_entries", query, lost.LostEntries)
+
+    async def show_link(self, query: lost.ShownLink) -> m.LinkAccepted:
+        """See ``VaultApi``."""
+        return await self._ask("show_link", query, m.LinkAccepted)
+
+    async def show_openings(self, query: lost.ShownOpenings) -> m.Empty:
+        """See ``VaultApi``."""
+        return await self._ask("show_openings", query, m.Empty)
+
+    async def give_up_entries(self, query: lost.GiveUp) -> m.Empty:
+        """See ``VaultApi``."""
+        return await self._ask("give_up_entries", query, m.Empty)
 
     async def erase(self, query: m.EraseRequest) -> m.Logged:
         """Have openings destroyed."""

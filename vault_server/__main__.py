@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--independent says which of --keepers are independent: name those too")
     if options.command == "serve" and options.keepers and (options.backup or options.restore or options.fsck):
         parser.error("--keepers is for a start: leave it out with --backup, --restore and --fsck")
+    if options.command == "serve" and options.leaves and options.restore is None:
+        parser.error("--leaves completes a backup that is being restored: name that with --restore")
     return program.exit_code(NAME, lambda: options.run(options))
 
 
@@ -48,7 +50,7 @@ def _serve(options: argparse.Namespace) -> None:
     elif options.restore is not None:
         from vault_server.restore import restore
 
-        restore(settings, options.restore, as_json=options.json)
+        restore(settings, options.restore, options.leaves, as_json=options.json)
     elif options.fsck:
         from vault_server.fsck import fsck
 
@@ -148,6 +150,14 @@ def _parser() -> argparse.ArgumentParser:
         "--fsck",
         action="store_true",
         help="check everything that is stored of the logs, also while it runs, and change nothing",
+    )
+    run.add_argument(
+        "--leaves",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="with --restore, where the backup is older than the logs: keepers' leaves, with which they are completed",
     )
     run.add_argument("--json", action="store_true", help="say that it is ready, or done, as JSON")
     run.set_defaults(run=_serve)

@@ -8,7 +8,7 @@ than k does this server hold what it stores for an older or a changed copy, and 
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from crypto.checkpoint import (
@@ -19,7 +19,7 @@ from crypto.checkpoint import (
     add_cosignature,
     cosignatures,
 )
-from crypto.errors import CoffreError, Damaged, Refusal, Stale, Unreachable
+from crypto.errors import Damaged, Refusal, Stale, Unreachable
 from crypto.merkle import SubtreeHash, consistency_path
 from crypto.quorum import dated_together
 from crypto.receipt import AddCheckpoint
@@ -95,7 +95,7 @@ class Cosigning:
                     if (line := task.result()) is not None:
                         note = add_cosignature(note, line, asked[task].key)
                         times += cosignatures(note, [asked[task].key]).values()
-                self._check_not_contradicted(head.origin)
+                self._check_not_contradicted(head.origin, durable())
         finally:
             over.set()
             for task in asked:
@@ -124,18 +124,23 @@ class Cosigning:
         if not task.cancelled() and task.exception() is not None:
             log_event("a keeper could not be asked", kind=type(task.exception()).__name__)
 
-    def _check_not_contradicted(self, origin: str) -> None:
-        claims = [keeper.claims[origin] for keeper in self._keepers if origin in keeper.claims]
+    def _check_not_contradicted(self, origin: str, held: Checkpoint) -> None:
+        claims = {
+            keeper.key.name: keeper.claims[origin] for keeper in self._keepers if origin in keeper.claims
+        }
         if len(claims) > len(self._keepers) - self._needed:
-            raise claims[0]
+            raise _older(held, claims) if all(claims.values()) else _other()
 
 
 class _AskedKeeper:
-    """One keeper as it is asked: for one head of a log at a time. ``claims``: by log, how it contradicts what is stored."""
+    """One keeper as it is asked: for one head of a log at a time.
+
+    ``claims``: by log, how it contradicts what is stored: the larger size it has seen, or 0 for another head.
+    """
 
     def __init__(self, keeper: Cosigner, tiles: TileCache) -> None:
         self.key = keeper.key
-        self.claims: dict[str, CoffreError] = {}
+        self.claims: dict[str, int] = {}
         self._keeper = keeper
         self._tiles = tiles
         self._known: dict[str, int] = {}
@@ -155,9 +160,9 @@ class _AskedKeeper:
                     behind.size
                 )  # of a newer head than ours it may have been told since
                 if behind.size > durable().size:
-                    self._claim(head.origin, _older(head.origin, behind.size, durable().size))
+                    self._claim(head.origin, behind.size)
             except OtherRoot:
-                self._claim(head.origin, _other())
+                self._claim(head.origin, 0)
             except Unreachable:
                 return None
             else:
@@ -185,7 +190,7 @@ class _AskedKeeper:
         self.claims.pop(head.origin, None)
         return line
 
-    def _claim(self, origin: str, contradiction: CoffreError) -> None:
+    def _claim(self, origin: str, seen: int) -> None:
         if origin not in self.claims:
             log_event("a keeper contradicts a log as it is stored here", kind="cosigning")
             said = spoken(
@@ -194,7 +199,7 @@ class _AskedKeeper:
                 "too many claim it. Ask the keeper's operator what happened."
             )
             print(wrapped(said, sys.stderr), file=sys.stderr, flush=True)
-        self.claims[origin] = contradiction
+        self.claims[origin] = seen
 
     async def _request(self, old: int, head: Checkpoint, note: bytes) -> bytes:
         def path(subtree: SubtreeHash) -> list[bytes]:
@@ -204,12 +209,14 @@ class _AskedKeeper:
         return AddCheckpoint(old=old, path=tuple(proof), note=note).encode()
 
 
-def _older(origin: str, seen: int, held: int) -> Stale:
+def _older(held: Checkpoint, seen: Mapping[str, int]) -> Stale:
     return Stale(
-        f"The server stopped: its data folder is older than what was published. Of {origin} a keeper "
-        f"has seen size {seen}, and this copy has size {held}. What is missing may "
+        f"The server stopped: its data folder is older than what was published. Of {held.origin} a keeper "
+        f"has seen size {max(seen.values())}, and this copy has size {held.size}. What is missing may "
         "have been acknowledged to people. Nothing new was signed. Restore a newer backup. If there is none, "
-        "only a successor of the log could take its place, and this version cannot make one."
+        f"the log itself is not lost: the keepers have its entries ({', '.join(sorted(seen))}). Have each write them down: coffre "
+        "keeper leaves FILE --data DIR. Then restore the newest backup with all these files, into a folder without a server: coffre "
+        "serve --restore BACKUP --leaves FILE…"
     )
 
 

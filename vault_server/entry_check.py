@@ -1,7 +1,7 @@
 """Whether chains, openings and proofs that are stored, and the entries of the logs, are each other's, as far as a server sees.
 
 A link's entry is computed again from the link. What an opening says is sealed; but the newest entries of a record are
-found under its scan key, and so are entries whose opening is gone.
+found under its scan key, and so are entries whose opening is gone. What is noted as lost is missed nowhere.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +22,7 @@ from vault_server.store import entry_rows as rows
 from vault_server.store import erasures as erasure_rows
 from vault_server.store import identities as identity_rows
 from vault_server.store import leaves as leaf_rows
+from vault_server.store import losses
 from vault_server.store import rows as stored
 from vault_server.store import vaults as vault_rows
 from vault_server.store.database import Statements
@@ -48,6 +49,9 @@ class EntryCheck:
             await self._record(vault)
         for digest, vault, shown in await rows.answers(self._db):
             await self._answer(digest, vault, shown)
+        for index, slot in (await losses.links(self._db)).items():
+            if (await self._claim(self._directory, index)).slot_one != slot:
+                raise _other_link(index, self._directory)
         for log in self._logs.values():
             await self._unclaimed(log)
             await self._places(log)
@@ -78,9 +82,10 @@ class EntryCheck:
         await self._chain(vault, row, opened)
 
     async def _openings(self, vault: bytes, row: VaultRow, locator: Locator) -> set[int]:
-        """The entries that a record has openings of."""
+        """The entries that a record has openings of, and those noted as lost."""
         origin, last, found = row.head.origin, FIRST, set()
-        for index, epoch in await rows.openings(self._db, vault):
+        openings = [*await rows.openings(self._db, vault), *(await losses.entries(self._db, vault)).items()]
+        for index, epoch in sorted((index, epoch) for index, epoch in openings):
             leaf = await self._claim(origin, index)
             now = row.head.keys.epoch
             # Scan keys of earlier epochs are not kept.
@@ -220,7 +225,8 @@ class EntryCheck:
         """Each place that a shard gave out is a record's, or reserved."""
         taken, reserved = await leaf_rows.slots_taken(self._db, log.origin)
         used = len(self._keys[log.origin]) + reserved
-        if taken != used:
+        # Where something was lost, so many were taken from the rest as may have been given out.
+        if taken < used or (taken > used and not await losses.of_log(self._db, log.origin)):
             raise does_not_fit(f"{log.origin} says that places were given out: {taken}. In use are {used}.")
 
     async def _claim(self, origin: str, index: int) -> Leaf:

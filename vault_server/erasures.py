@@ -13,7 +13,7 @@ from crypto.signing import Envelope
 from crypto.statements import Head
 from crypto.vault_chain import latest_directory
 from crypto.wire import messages as m
-from vault_server import submissions
+from vault_server import lost_bodies, submissions
 from vault_server.access_log import AccessLog
 from vault_server.identities import Identities
 from vault_server.records import Records
@@ -53,6 +53,7 @@ class Erasures:
         async def job(transaction: Transaction) -> Disclosure:
             # Between the check and this nothing of it can have become a change; a link may have named a later directory.
             record = await vault_rows.vault(transaction, erasure.vault)
+            await lost_bodies.check_whole(transaction, record)
             await self._check(envelope, erasure, record)
             erased = await rows.erased(transaction, erasure.vault)
             present = {index for index, _ in await entry_rows.openings(transaction, erasure.vault)}

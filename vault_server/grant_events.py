@@ -57,20 +57,36 @@ class GrantEvents:
     ) -> None:
         """Check an event against the one before it, write it and put it into its recipient's mailbox."""
         event = ready.event
-        if (event.gid, event.j, event.rekey, event.recipient.identity, ready.sent.envelope.digest) != (
-            step.gid,
-            step.j,
-            step.rekey,
-            step.recipient,
-            step.event,
-        ):
-            raise NotPermitted("A grant's event is not the one its link names. Nothing was granted.")
+        _check_named(event, ready.sent, step)
         if event.log_key not in (before.keys.log_key, after.keys.log_key):
             raise NotPermitted("A grant names another log key than the record's. Nothing was granted.")
         previous = await self._previous(transaction, before, event)
         grants.accept(previous, ready.sent.envelope, ready.signers, ready.recipient, self._instance.root)
         fresh = previous is None or previous.event.rekey != event.rekey
         await rows.add_event(transaction, event, ready.sent, ready.rows, fresh=fresh)
+        await rows.deliver(transaction, event.recipient.identity, event.gid, event.j)
+
+    async def write_shown(
+        self, transaction: Transaction, head: VaultHead, step: Grant, sent: EventSubmission, latest: Head
+    ) -> None:
+        """Write an event that was lost and is shown again: an entry commits to it, so it was judged when it was new.
+
+        Without its listing no titles are there to be read; without its policies nothing can be opened under it.
+        """
+        event = grants.read_event(sent.envelope)
+        _check_named(event, sent, step)
+        granted = grants.split_rows(sent.rows, event.rows)
+        if sent.listing:
+            _check_listing(event, sent)
+        for blob in sent.blobs:
+            grants.check_blob(event.policy, blob)
+        if sent.blobs and tuple(sorted(blob.keeper for blob in sent.blobs)) != event.policy.keepers:
+            raise NotPermitted("A grant lacks the policy of one of its keepers. Nothing was granted.")
+        signers = [await self._identities.known_at(ref.identity, latest.size) for ref in event.signers]
+        await self._check_chains(signers, sent.chains, latest.size)
+        previous = await self._previous(transaction, head, event)
+        fresh = previous is None or previous.event.rekey != event.rekey
+        await rows.add_event(transaction, event, sent, granted if sent.blobs else (), fresh=fresh)
         await rows.deliver(transaction, event.recipient.identity, event.gid, event.j)
 
     async def _prepare(self, head: VaultHead, sent: EventSubmission, latest: Head, now: int) -> PreparedEvent:
@@ -89,9 +105,7 @@ class GrantEvents:
             raise NotPermitted("A grant's event is later than the link that names it. Nothing was granted.")
         later = [await self._identities.known_at(ref.identity, latest.size) for ref in event.signers]
         check_not_removed(sent.envelope, later)
-        listing = event.listing
-        if len(sent.listing) != listing.length or pieces.ct_root(sent.listing) != listing.ct_root:
-            raise NotPermitted("A grant's listing is not the one that was signed. Nothing was granted.")
+        _check_listing(event, sent)
         self._check_policies(event, sent)
         await self._check_chains(later, sent.chains, latest.size)
         return PreparedEvent(
@@ -154,3 +168,16 @@ class GrantEvents:
             event=before,
             a_box=before.a_box or b"",
         )
+
+
+def _check_named(event: GrantEvent, sent: EventSubmission, step: Grant) -> None:
+    """``sent`` holds just the event that ``step`` of a link names."""
+    named = (event.gid, event.j, event.rekey, event.recipient.identity, sent.envelope.digest)
+    if named != (step.gid, step.j, step.rekey, step.recipient, step.event):
+        raise NotPermitted("A grant's event is not the one its link names. Nothing was granted.")
+
+
+def _check_listing(event: GrantEvent, sent: EventSubmission) -> None:
+    listing = event.listing
+    if len(sent.listing) != listing.length or pieces.ct_root(sent.listing) != listing.ct_root:
+        raise NotPermitted("A grant's listing is not the one that was signed. Nothing was granted.")

@@ -5,12 +5,13 @@ lately, so "live at this head of the directory" costs a search in a short list.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from crypto import access_log as entries
 from crypto import merkle
 from crypto.encoding import decode, encode
-from crypto.errors import BrokenChain, Conflict, NotFound, NotPermitted, TooLarge
+from crypto.errors import BrokenChain, Conflict, NotFound, NotPermitted, NotProven, TooLarge
 from crypto.identity_chain import Known, extend
 from crypto.identity_links import (
     Certify,
@@ -30,12 +31,16 @@ from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, key_id
 from crypto.statements import IdentityRef, part_hash
 from crypto.wire.keeper_api import MAX_CHAIN_QUESTION
+from crypto.wire.losses import ShownIdentityLink
 from crypto.wire.messages import Logged, PublishLink
+from vault_server import lost_bodies
 from vault_server.access_log import AccessLog
 from vault_server.instance import Instance
 from vault_server.recent import Recent
 from vault_server.second_gate import SecondGate, ends_every_device
 from vault_server.store import identities as rows
+from vault_server.store import leaves as leaf_rows
+from vault_server.store import losses
 from vault_server.store.database import Statements, Transaction, Writer
 
 REMEMBERED = 4096
@@ -96,7 +101,8 @@ class Identities:
         return folded.known[-1].state
 
     async def chain(self, identity: bytes) -> Chain:
-        """The whole chain as it is disclosed. Raises NotFound."""
+        """The whole chain as it is disclosed. Raises NotFound, or Lacking when links of it were lost."""
+        await self._fold(identity)
         links = await rows.links(self._reader, identity)
         if not links:
             raise NotFound("An identity")
@@ -150,7 +156,7 @@ class Identities:
         await self._gate.check_link(before, link, envelope.signers, raised_for)
         if link.view is not None:
             await self._log.check_view(link.view, self._log.directory, now)
-        parts = _named_parts(link, query)
+        parts = _named_parts(link, query.parts, whole=True)
         slot_one = directory_slot(self._log.directory, identity, link.n)
 
         async def job(transaction: Transaction) -> entries.Disclosure:
@@ -178,6 +184,56 @@ class Identities:
 
         return await self._log.receipt(self._log.directory, await self._writer.run(job))
 
+    async def show(self, query: ShownIdentityLink) -> Logged:
+        """Take back a link that was lost, as the directory has it, with those of its parts that are left; answer its proof.
+
+        Raises NotProven when it is not what the directory has at its place, BrokenChain when one before it is lost too.
+        """
+        envelope, shown = query.link.envelope, query.link.disclosure
+        link = decode(envelope.body, IdentityLink)
+        identity = identity_id(envelope) if link.n == 0 else link.identity
+        if identity is None:
+            raise BrokenChain("A link names no identity. Nothing of it was kept.")
+        parts = _named_parts(link, query.parts, whole=False)
+        slot = directory_slot(self._log.directory, identity, link.n)
+        if await losses.link(self._reader, slot) is None:
+            links = await rows.links(self._reader, identity)
+            if link.n >= len(links) or links[link.n].envelope != envelope:
+                raise _not_there()
+            await self._writer.run(lambda transaction: rows.add_parts(transaction, identity, parts.items()))
+            return await self._log.receipt(self._log.directory, links[link.n].disclosure)
+
+        async def job(transaction: Transaction) -> None:
+            index = await losses.link(transaction, slot)
+            if index is None or (shown.index, shown.slot_one) != (index, slot):
+                raise _not_there()
+            leaf = await leaf_rows.leaves(transaction, self._log.directory, index, 1)
+            if leaf != [shown.leaf(envelope).to_bytes()]:
+                raise _not_there()
+            before: IdentityState | None = None
+            links = await rows.links(transaction, identity)
+            if link.n != len(links):
+                raise BrokenChain(
+                    "A link was shown before an earlier one that is lost. Nothing of it was kept."
+                )
+            for each in links:
+                before = extend(before, each.envelope, each.disclosure.part.time, self._registrars)
+            state = extend(before, envelope, shown.part.time, self._registrars)
+            await rows.add_link(transaction, identity, link.n, query.link)
+            await losses.found_link(transaction, slot)
+            await rows.add_parts(transaction, identity, parts.items())
+            await rows.add_root(transaction, key_id(state.root), identity)
+            if ends_every_device(before, state):
+                await self._gate.forget(transaction, identity)
+            transaction.after.append(self._count)
+
+        self._log.check_confirmed()
+        await self._writer.run(job)
+        return await self._log.receipt(self._log.directory, shown)
+
+    def _count(self) -> None:
+        self._added += 1
+
     async def _again(self, identity: bytes, n: int, envelope: Envelope) -> Logged:
         link = (await rows.links(self._reader, identity))[n]
         if link.envelope != envelope:
@@ -197,6 +253,11 @@ class Identities:
         ):  # a link that became durable while the rows were read may be missing from them
             added = self._added
             links = await rows.links(self._reader, identity)
+            next_one = await losses.link(
+                self._reader, directory_slot(self._log.directory, identity, len(links))
+            )
+        if next_one is not None:
+            raise lost_bodies.lacking()
         folded = _Folded()
         state: IdentityState | None = None
         for link in links:
@@ -208,7 +269,7 @@ class Identities:
 
     def _remember(self, identity: bytes, known: Known, link: DisclosedLink) -> None:
         """A link has become durable."""
-        self._added += 1
+        self._count()
         folded = self._folded.get(identity)
         if known.ref.n == 0:
             folded = self._folded[identity] = _Folded()
@@ -234,10 +295,16 @@ def _known(identity: bytes, state: IdentityState, link: DisclosedLink) -> Known:
     return Known(ref=IdentityRef(identity=identity, n=state.n, leaf=leaf), state=state)
 
 
-def _named_parts(link: IdentityLink, query: PublishLink) -> dict[bytes, bytes]:
-    """The parts sent with a link: exactly those it names."""
+def _named_parts(link: IdentityLink, sent: Sequence[bytes], *, whole: bool) -> dict[bytes, bytes]:
+    """The parts sent with a link: exactly those it names, or (not ``whole``) none but those."""
     named = {step.keyring for step in link.operations if isinstance(step, Keyring | ReadingKey)}
-    parts = {part_hash(part): part for part in query.parts}
-    if set(parts) != named:
+    parts = {part_hash(part): part for part in sent}
+    if not named.issuperset(parts) or (whole and len(parts) < len(named)):
         raise NotPermitted("A link came with other parts than it names. Nothing was published.")
     return parts
+
+
+def _not_there() -> NotProven:
+    return NotProven(
+        "A link was shown that the directory does not have at its place. Nothing of it was kept."
+    )

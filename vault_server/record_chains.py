@@ -23,7 +23,7 @@ from crypto.statements import Head, IdentityRef
 from crypto.vault_chain import Changes, VaultHead
 from crypto.vault_links import AddVersion, End, Genesis, Grant, Rotate, Tombstone, VaultLink, vault_id
 from crypto.wire import messages as m
-from vault_server import submissions
+from vault_server import lost_bodies, submissions
 from vault_server.access_log import AccessLog
 from vault_server.grant_events import GrantEvents, PreparedEvent
 from vault_server.identities import Identities
@@ -69,6 +69,7 @@ class RecordChains:
         log: AccessLog,
         identities: Identities,
         records: Records,
+        events: GrantEvents,
         store: CiphertextStore,
     ) -> None:
         self._settings = settings
@@ -79,7 +80,7 @@ class RecordChains:
         self._identities = identities
         self._records = records
         self._store = store
-        self._events = GrantEvents(instance, log, identities)
+        self._events = events
 
     async def reserve(self, identity: bytes) -> m.Reservation:
         """A place in a log; the same one until it is used. Raises TooMany."""
@@ -132,14 +133,16 @@ class RecordChains:
         return await self._accepted(genesis.origin, [await self._writer.run(job)])
 
     async def append(self, identity: bytes, query: m.LinkSubmission, now: int) -> m.LinkAccepted:
-        """Append a link with everything in it, or nothing. Raises Conflict when the vault has moved."""
+        """Append a link with everything in it, or nothing. Raises Conflict when the vault has moved, Lacking where it may have."""
         envelope = query.envelope
         submissions.check_size(envelope)
         link = decode(envelope.body, VaultLink)
         await self._records.check_holder(identity, link.vault)
-        head = (await rows.vault(self._reader, link.vault)).head
+        before = await rows.vault(self._reader, link.vault)
+        head = before.head
         if link.n <= head.n:
             return await self._again(link.vault, head.origin, link.n, envelope)
+        await lost_bodies.check_whole(self._reader, before)
         ready = await self._prepare(head, link, query, now)
         shown, erased = await self._writer.run(lambda transaction: self._follow(transaction, ready))
         for ver in erased:
@@ -162,7 +165,7 @@ class RecordChains:
             later=tuple(await self._known(link.signers, latest)),
             parts=submissions.named_parts(link.operations, query.parts),
             scan_key=submissions.scan_key(query, *rotations),
-            leaves=tuple(submissions.leaf_operations(link.operations, query)),
+            leaves=tuple(submissions.leaf_operations(link.operations, query.tags, query.events)),
             events=tuple(await self._events.prepare(head, query.events, latest, now)),
             now=now,
         )
@@ -177,21 +180,21 @@ class RecordChains:
         link = ready.link
         before = await rows.vault(transaction, link.vault)
         if before.head != ready.head or (link.n, link.prev) != (before.head.n + 1, before.head.link):
-            raise _moved()
+            raise moved()
         view = await rows.view(transaction, before.head, vault_chain.named(link.operations))
         view = dataclasses.replace(view, later=ready.later)
         changes = vault_chain.follow(view, ready.envelope, ready.signers)
         await self._commit_uploads(transaction, link)
         await rows.write(transaction, view, changes)
         await identity_rows.add_parts(transaction, link.vault, ready.parts.items())
-        erased = await self._erase(transaction, link)
-        await self._write_grants(transaction, link.vault, changes)
+        erased = await self.erase(transaction, link)
+        await self.write_grants(transaction, link.vault, changes)
         # Everything this link writes is found under the keys from before it; the new ones count from the next.
         chain = EntryChain(self._log, transaction, before, ready.now)
         shown = await self._write_leaves(transaction, chain, before.head, changes, ready)
         after = VaultRow(head=changes.head, scan_key=ready.scan_key or before.scan_key, last=chain.last)
         if not await rows.move_vault(transaction, before.head.link, after):
-            raise _moved()
+            raise moved()
         await rows.add_link(transaction, link.vault, link.n, ready.envelope, shown)
         return shown, erased
 
@@ -216,7 +219,7 @@ class RecordChains:
                 )
             await upload_rows.commit(transaction, link.vault, step.ver)
 
-    async def _erase(self, transaction: Transaction, link: VaultLink) -> list[bytes]:
+    async def erase(self, transaction: Transaction, link: VaultLink) -> list[bytes]:
         """Destroy what a deleted document or an ended grant leaves behind; returns the versions whose files go too."""
         erased = []
         for step in link.operations:
@@ -234,7 +237,8 @@ class RecordChains:
                 transaction.destroys = True
         return erased
 
-    async def _write_grants(self, transaction: Transaction, vault: bytes, changes: Changes) -> None:
+    async def write_grants(self, transaction: Transaction, vault: bytes, changes: Changes) -> None:
+        """Write the grants that a link changed. Raises NotPermitted when an id is another record's."""
         for entry in changes.grants.values():
             if not await grant_rows.put_grant(transaction, vault, entry):
                 raise NotPermitted("A grant's id is taken. Nothing was granted. Choose a random one.")
@@ -275,7 +279,7 @@ class RecordChains:
     async def _again(self, vault: bytes, origin: str, n: int, envelope: Envelope) -> m.LinkAccepted:
         """The proof of a link that is there already; Conflict when another has its number."""
         if await rows.link(self._reader, vault, n) != envelope:
-            raise _moved()
+            raise moved()
         return await self._accepted(origin, await rows.link_leaves(self._reader, vault, n))
 
     async def _accepted(self, origin: str, shown: Sequence[Disclosure]) -> m.LinkAccepted:
@@ -290,7 +294,8 @@ class RecordChains:
         return origin
 
 
-def _moved() -> Conflict:
+def moved() -> Conflict:
+    """What is raised when another link came first."""
     return Conflict(
         "The record has moved: another link came first. Nothing was changed. Fetch it and sign again."
     )

@@ -40,8 +40,10 @@ def scan_key(query: m.LinkSubmission, *rotations: Rotate) -> bytes:
     return query.scan_key
 
 
-def named_parts(operations: Sequence[AnyOperation], sent: Sequence[bytes]) -> dict[bytes, bytes]:
-    """The parts sent with a link: exactly those it names."""
+def named_parts(
+    operations: Sequence[AnyOperation], sent: Sequence[bytes], *, whole: bool = True
+) -> dict[bytes, bytes]:
+    """The parts sent with a link: exactly those it names, or (not ``whole``) none but those."""
     named: set[bytes] = set()
     if any(len(part) > MAX_PART for part in sent):
         raise TooLarge(f"A part of more than {MAX_PART} bytes was refused. Nothing was changed.")
@@ -53,7 +55,7 @@ def named_parts(operations: Sequence[AnyOperation], sent: Sequence[bytes]) -> di
             )
         if isinstance(step, AddVersion):
             named |= {step.self_wrap, step.descriptor}
-            if len(parts.get(step.self_wrap, b"")) != SELF_WRAP:
+            if len(parts.get(step.self_wrap, b"" if whole else bytes(SELF_WRAP))) != SELF_WRAP:
                 raise NotPermitted("A version came without its own wrap. Nothing was added.")
         elif isinstance(step, Rotate | Reseal):
             named.add(step.keyring)
@@ -63,20 +65,20 @@ def named_parts(operations: Sequence[AnyOperation], sent: Sequence[bytes]) -> di
                 raise TooLarge(
                     f"A part of more than {MAX_NAMED_PART} bytes was refused. Nothing was changed. Divide it."
                 )
-    if set(parts) != named:
+    if not named.issuperset(parts) or (whole and len(parts) < len(named)):
         raise NotPermitted("A link came with other parts than it names. Nothing was changed.")
     return parts
 
 
 def leaf_operations(
-    operations: Sequence[AnyOperation], query: m.LinkSubmission
+    operations: Sequence[AnyOperation], tags: Sequence[bytes], events: Sequence[m.EventSubmission]
 ) -> list[tuple[Grant | End, bytes]]:
     """The operations that have a leaf of their own, each with its tag."""
     steps = [step for step in operations if isinstance(step, Grant | End)]
     granted = sum(isinstance(step, Grant) for step in steps)
-    if len(query.tags) != len(steps) or len(query.events) != granted:
+    if len(tags) != len(steps) or len(events) != granted:
         raise NotPermitted("A link came with other tags or events than it names. Nothing was changed.")
-    return list(zip(steps, query.tags, strict=True))
+    return list(zip(steps, tags, strict=True))
 
 
 def check_size(envelope: Envelope) -> None:

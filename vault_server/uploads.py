@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator
 
 from crypto import pieces
 from crypto.durations import DAY
-from crypto.errors import Conflict, Malformed, NotFound, TooLarge, TooMany
+from crypto.errors import Conflict, Malformed, NotFound, NotPermitted, TooLarge, TooMany
 from crypto.pieces import part_slice, upload_part_hash
+from crypto.vault_chain import Version
+from crypto.vault_links import AddVersion
 from crypto.wire import messages as m
 from vault_server.settings import Limits
 from vault_server.store import grants as grant_rows
 from vault_server.store import uploads as rows
+from vault_server.store import vaults as vault_rows
 from vault_server.store.ciphertext import CHUNK, CiphertextStore
 from vault_server.store.database import Statements, Transaction, Writer
 
@@ -61,6 +64,9 @@ class Uploads:
             if begun is None or begun.length != query.length:
                 raise Conflict("This version is being sent with another length. Nothing was stored.")
             await rows.add_part(transaction, vault, ver, number, digest)
+            version = await vault_rows.version(transaction, vault, ver)
+            if version is not None:  # its link came back without it
+                await complete(transaction, vault, version)
 
         await self._writer.run(job)
 
@@ -127,3 +133,16 @@ class Uploads:
         upload = await rows.upload(transaction, vault, ver)
         if upload is not None and not upload.committed:
             await rows.forget(transaction, vault, ver)
+
+
+async def complete(transaction: Transaction, vault: bytes, version: Version | AddVersion) -> bool:
+    """Keep the ciphertext of a version that a link names, once just what was signed has arrived; false before."""
+    upload = await rows.upload(transaction, vault, version.ver)
+    hashes = await rows.parts(transaction, vault, version.ver)
+    arrived = upload is not None and not upload.committed and upload.length == version.length
+    if not arrived or len(hashes) != pieces.part_count(version.length):
+        return False
+    if pieces.root_from_parts(list(hashes.values()), version.length) != version.ct_root:
+        raise NotPermitted("A version's ciphertext is not the one that was signed. Nothing was added.")
+    await rows.commit(transaction, vault, version.ver)
+    return True

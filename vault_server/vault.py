@@ -7,15 +7,18 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
-from crypto.errors import CoffreError, NeedsPasskey, NotFound, NotPermitted, Unauthenticated
-from crypto.identity_links import FETCH_KEYRING, Chain
+from crypto.errors import CoffreError, NotFound, NotPermitted
+from crypto.identity_links import Chain
 from crypto.labels import SUITE
+from crypto.wire import losses as lost
 from crypto.wire import messages as m
 from crypto.wire import passkeys as p
 from crypto.wire import sessions as s
 from vault_server.access_log import AccessLog
+from vault_server.asker import Asker
 from vault_server.cosigning import Cosigner
 from vault_server.erasures import Erasures
+from vault_server.grant_events import GrantEvents
 from vault_server.identities import Identities
 from vault_server.instance import Instance
 from vault_server.limits import Buckets
@@ -27,8 +30,9 @@ from vault_server.reading import Reading
 from vault_server.record_chains import RecordChains
 from vault_server.records import Records
 from vault_server.second_gate import SecondGate
-from vault_server.sessions import ROOT_SESSION_SECONDS, Account, Sessions
+from vault_server.sessions import Account, Sessions
 from vault_server.settings import Settings
+from vault_server.shown_records import ShownRecords
 from vault_server.store import ciphertext
 from vault_server.store.ciphertext import CiphertextStore
 from vault_server.store.database import Database, Writer
@@ -68,8 +72,12 @@ class Vault:
         )
         self.passkeys = AccountPasskeys(party, self.second_gate, reader, self.writer, clock)
         self.records = Records(reader)
+        events = GrantEvents(instance, self.log, self.identities)
         self.chains = RecordChains(
-            settings, instance, reader, self.writer, self.log, self.identities, self.records, store
+            settings, instance, reader, self.writer, self.log, self.identities, self.records, events, store
+        )
+        self.shown = ShownRecords(
+            reader, self.writer, self.log, self.identities, self.records, self.chains, events, store
         )
         self.erasures = Erasures(reader, self.writer, self.log, self.identities, self.records)
         self.uploads = Uploads(settings.limits, reader, self.writer, store)
@@ -141,18 +149,8 @@ class Vault:
             self.stopped.set_result(why)
 
 
-class VaultSession:
+class VaultSession(Asker):
     """Implements ``VaultApi`` for one account, or for nobody."""
-
-    def __init__(self, vault: Vault, account: Account | None, address: str) -> None:
-        self._vault = vault
-        self._account = account
-        self._address = address
-
-    @property
-    def party(self) -> str | bytes:
-        """Who answers for what is sent: the account, or without one the class of addresses."""
-        return self._address if self._account is None else self._account.identity
 
     async def version(self, query: m.Empty) -> m.Version:
         """Name, version and suite."""
@@ -241,6 +239,33 @@ class VaultSession:
         """Log a holder's erasure, and destroy what it names."""
         return await self._vault.erasures.erase(self._me(), query.erasure, self._now())
 
+    async def log_losses(self, query: m.LogQuery) -> lost.LogLosses:
+        """What was lost of a log."""
+        return await self._vault.shown.losses(query)
+
+    async def show_identity_link(self, query: lost.ShownIdentityLink) -> m.Logged:
+        """Give back a link of an identity."""
+        self._vault.founding.take(self._address)
+        return await self._vault.identities.show(query)
+
+    async def lost_entries(self, query: lost.VaultQuery) -> lost.LostEntries:
+        """What was lost of a record, and not shown, for its holders."""
+        return await self._vault.shown.entries(self._me(), query.vault)
+
+    async def show_link(self, query: lost.ShownLink) -> m.LinkAccepted:
+        """Give back a link of a record."""
+        return await self._vault.shown.show_link(self._me(), query)
+
+    async def show_openings(self, query: lost.ShownOpenings) -> m.Empty:
+        """Give back openings of a record."""
+        await self._vault.shown.show_openings(self._me(), query)
+        return m.Empty()
+
+    async def give_up_entries(self, query: lost.GiveUp) -> m.Empty:
+        """Have a record go on without what nobody shows."""
+        await self._vault.shown.give_up(self._me(), query)
+        return m.Empty()
+
     async def upload_status(self, query: m.UploadQuery) -> m.UploadStatus:
         """Which parts of a version have arrived."""
         await self._vault.records.check_holder(self._me(), query.vault)
@@ -328,48 +353,3 @@ class VaultSession:
     async def tile(self, origin: str, path: str) -> bytes:
         """A tile or entry bundle of a log."""
         return await self._vault.log.tile(origin, path)
-
-    def _now(self) -> int:
-        return int(self._vault.clock())
-
-    def _me(self, *, may_be_root: bool = False) -> bytes:
-        """The identity of ``_free_account``."""
-        return self._free_account(may_be_root=may_be_root).identity
-
-    def _free_account(self, *, may_be_root: bool = False) -> Account:
-        """``_any_account``, in a session that may do something. Raises NeedsPasskey."""
-        account = self._any_account(may_be_root=may_be_root)
-        if account.is_held:
-            raise NeedsPasskey(
-                "Each session of this account needs one of its passkeys. Nothing was done. Show one first."
-            )
-        return account
-
-    def _any_account(self, *, may_be_root: bool = False) -> Account:
-        """The account, and one token of its allowance. Raises an error of ``crypto.errors``."""
-        if self._account is None:
-            raise Unauthenticated("This needs a session. Nothing was done. Log in first.")
-        self._vault.log.check_confirmed()
-        if not may_be_root:
-            self._check_device()
-        self._vault.accounts.take(self._account.identity)
-        return self._account
-
-    def _check_device(self) -> None:
-        """Raises NotPermitted for a session that the identity's root began."""
-        if self._account is not None and self._account.by_root:
-            raise NotPermitted(
-                "The kit's session is for getting the identity back, and for nothing else. Nothing was done. Restore "
-                "from the kit first."
-            )
-
-    async def _check_use_shown(self, identity: bytes) -> None:
-        """Raises NotPermitted for a session that the root began, unless the directory shows what it fetches."""
-        if self._account is None or not self._account.by_root:
-            return
-        since = self._now() - ROOT_SESSION_SECONDS
-        if not await self._vault.identities.root_was_used(identity, FETCH_KEYRING, since):
-            raise NotPermitted(
-                "The directory does not show yet that the kit is used to fetch the keyring. Nothing was sent. Publish "
-                "that first."
-            )

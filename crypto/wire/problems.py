@@ -23,6 +23,7 @@ TABLE: tuple[tuple[str, type[errors.CoffreError], HTTPStatus], ...] = (
     ("not-proven", errors.NotProven, HTTPStatus.UNPROCESSABLE_ENTITY),
     ("stale", errors.Stale, HTTPStatus.PRECONDITION_FAILED),
     ("conflict", errors.Conflict, HTTPStatus.CONFLICT),
+    ("lacking", errors.Lacking, HTTPStatus.CONFLICT),
     ("not-found", errors.NotFound, HTTPStatus.NOT_FOUND),
     ("unreachable", errors.Unreachable, HTTPStatus.SERVICE_UNAVAILABLE),
     ("full", errors.Full, HTTPStatus.INSUFFICIENT_STORAGE),

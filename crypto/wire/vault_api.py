@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from crypto.identity_links import Chain
+from crypto.wire import losses as lost
 from crypto.wire import messages as m
 from crypto.wire import passkeys as p
 from crypto.wire import sessions as s
@@ -96,6 +97,30 @@ class VaultApi(Protocol):
 
     async def erase(self, query: m.EraseRequest) -> m.Logged:
         """Log a holder's erasure, and destroy the openings that it names. The same again is answered alike."""
+        ...
+
+    async def log_losses(self, query: m.LogQuery) -> lost.LogLosses:
+        """What of a log's bodies its operator declares to be lost."""
+        ...
+
+    async def show_identity_link(self, query: lost.ShownIdentityLink) -> m.Logged:
+        """Give back a link of an identity that the server lost, to which an entry of the directory commits."""
+        ...
+
+    async def lost_entries(self, query: lost.VaultQuery) -> lost.LostEntries:
+        """The entries of a record of which nothing was shown since the server lost it, for its holders."""
+        ...
+
+    async def show_link(self, query: lost.ShownLink) -> m.LinkAccepted:
+        """Give back a record's genesis or link that the server lost, to which entries commit."""
+        ...
+
+    async def show_openings(self, query: lost.ShownOpenings) -> m.Empty:
+        """Give back openings of a record's entries that the server lost."""
+        ...
+
+    async def give_up_entries(self, query: lost.GiveUp) -> m.Empty:
+        """Have a record go on although not all of its entries were shown. Conflict when another link is the newest."""
         ...
 
     async def upload_status(self, query: m.UploadQuery) -> m.UploadStatus:
@@ -201,6 +226,14 @@ OPERATIONS = (
     Operation("links", m.LinkQuery, m.Links, session=True),
     Operation("openings", m.OpeningQuery, m.Openings, session=True),
     Operation("erase", m.EraseRequest, m.Logged, session=True),
+    Operation("log_losses", m.LogQuery, lost.LogLosses, session=False),
+    Operation(
+        "show_identity_link", lost.ShownIdentityLink, m.Logged, session=False, limit=m.MAX_LINK_MESSAGE
+    ),
+    Operation("lost_entries", lost.VaultQuery, lost.LostEntries, session=True),
+    Operation("show_link", lost.ShownLink, m.LinkAccepted, session=True, limit=m.MAX_SUBMISSION),
+    Operation("show_openings", lost.ShownOpenings, m.Empty, session=True, limit=m.MAX_SUBMISSION),
+    Operation("give_up_entries", lost.GiveUp, m.Empty, session=True),
     Operation("upload_status", m.UploadQuery, m.UploadStatus, session=True),
     Operation("mailbox", m.MailboxQuery, m.Mailbox, session=True),
     Operation("open", m.OpenRequest, m.OpenAnswer, session=True),

@@ -56,7 +56,7 @@ from tests.support.deposits import DepositMaker
 from tests.support.grants import GrantedDocument, GrantMaker
 from tests.support.people import LOG, Person, Service
 from tests.support.vaults import Vault
-from vault_server import limits
+from vault_server import leaves_file, limits
 from vault_server.archive import NEEDED, ArchiveWriter, members
 from vault_server.cosigning import Behind
 from vault_server.http_client import HttpAnswer, HttpClient
@@ -238,6 +238,24 @@ def _members(data: bytes) -> list[tuple[str, bytes]]:
     return found
 
 
+def _leaves(data: bytes) -> list[tuple[bytes, list[list[bytes]]]]:
+    """Every log of a file of leaves."""
+    return [
+        (log.note, [[*log.subtrees()], *log.leaves()])
+        for log in leaves_file.logs(BytesIO(data), Path("a file"))
+    ]
+
+
+def _leaves_file() -> bytes:
+    """One log of a file of leaves."""
+    file = BytesIO()
+    writer = leaves_file.LeavesWriter(file)
+    writer.add(sign_checkpoint(Checkpoint("a.example/log", 2, bytes(32)), KEY), 0, (), [bytes(97)] * 2)
+    writer.close()
+    return file.getvalue()
+
+
+LEAVES = _leaves_file()
 ARCHIVE = _archive()
 EXTENDED = [
     *tarfile.PAX_FIELDS,
@@ -375,6 +393,7 @@ PARSERS: Final = (
         None,
         (ARCHIVE,),
     ),
+    Parser("vault_server.leaves_file.logs", _leaves, st.just(LEAVES), None, (LEAVES,)),
     # Canonical JSON, by the one decoder; every kind of message is tried beside these.
     Parser("crypto.signing.read", _signed, st.just(encoding.encode(sign(labels.LOGIN, ROOT, KEY)))),
     Parser("crypto.grants.read_event", **_body_of(grants.GrantEvent, grants.read_event)),

@@ -174,6 +174,7 @@ def test_only_named_places_read_bytes_by_themselves() -> None:
                 ):
                     found.add((path.relative_to(ROOT).as_posix(), node.func.attr))
     assert found == {
+        ("vault_server/leaves_file.py", "from_bytes"),  # two lengths
         ("vault_server/passkeys.py", "from_bytes"),  # where the key begins in an authenticator's data
         ("vault_server/routes/gate.py", "b64decode"),
         ("vault_server/root_command.py", "fromhex"),  # a key that the operator names

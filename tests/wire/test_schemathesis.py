@@ -42,6 +42,7 @@ REQUESTS = {f"{PREFIX}/{each.name}": each.request for each in OPERATIONS} | {
 # Their requests hold signed bodies, of which a description says only that they are bytes.
 SIGNED = (
     *("publish_link", "create_vault", "append_link", "erase", "open", "login", "root_login"),
+    *("show_identity_link", "show_link", "show_openings"),
     *("finish_passkey", "finish_assertion"),
 )
 SUBMISSIONS = ("create_vault", "append_link")

@@ -1,4 +1,4 @@
-"""The keeper as a program: ``python -m vault_server.keeper init`` makes one, ``serve`` runs it.
+"""The keeper as a program: ``python -m vault_server.keeper init`` makes one, ``serve`` runs it, ``leaves`` writes its leaves down.
 
 Exit codes: 0 done, 1 refused by a check, 2 usage, 3 something could not be reached or read.
 """
@@ -28,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def command() -> None:
         try:
-            _init(options) if options.command == "init" else _serve(options)
+            options.run(options)
         except OSError as error:
             raise Unavailable(
-                f"{options.data} cannot be used ({error.strerror}). The keeper was not started."
+                f"{options.data} cannot be used ({error.strerror}). Nothing was done."
             ) from None
 
     return program.exit_code(NAME, command)
@@ -61,6 +61,12 @@ def _serve(options: argparse.Namespace) -> None:
     program.run(serve(settings, as_json=options.json))
 
 
+def _leaves(options: argparse.Namespace) -> None:
+    from vault_server.keeper.leaves import write_leaves
+
+    write_leaves(options.data, options.file, options.log, as_json=options.json)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = SpokenParser(prog=NAME, description="A keeper: it follows the logs of a service.")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -71,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     init.add_argument("--name", metavar="NAME", help="the name it signs under")
     init.add_argument("--operator", metavar="NAME", help="who runs it")
     init.add_argument("--json", action="store_true", help="answer as JSON")
+    init.set_defaults(run=_init)
 
     run = commands.add_parser("serve", help="run a keeper")
     run.add_argument("--data", type=Path, required=True, metavar="DIR", help="the keeper's folder")
@@ -84,6 +91,16 @@ def _parser() -> argparse.ArgumentParser:
         "forgotten the ends that were posted to it",
     )
     run.add_argument("--json", action="store_true", help="say that it is ready as JSON")
+    run.set_defaults(run=_serve)
+
+    leaves = commands.add_parser(
+        "leaves", help="write down every log entry this keeper has, for a service that lost its newest data"
+    )
+    leaves.add_argument("file", type=Path, metavar="FILE", help="the new file they are written to")
+    leaves.add_argument("--data", type=Path, required=True, metavar="DIR", help="the keeper's folder")
+    leaves.add_argument("--log", nargs="+", default=(), metavar="ORIGIN", help="only these logs")
+    leaves.add_argument("--json", action="store_true", help="answer as JSON")
+    leaves.set_defaults(run=_leaves)
     return parser
 
 

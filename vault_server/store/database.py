@@ -22,7 +22,7 @@ from vault_server.store.files import make_folder
 
 BATCH = 256
 LATER_SECONDS = 1
-MIGRATIONS = ("schema.sql", "roots.sql", "passkeys.sql", "pruning.sql", "erasures.sql")
+MIGRATIONS = ("schema.sql", "roots.sql", "passkeys.sql", "pruning.sql", "erasures.sql", "losses.sql")
 FILE = "coffre.db"
 
 T = TypeVar("T")

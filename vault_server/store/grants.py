@@ -68,7 +68,10 @@ async def sent_event(db: Statements, gid: bytes, j: int) -> tuple[Envelope, byte
 async def add_event(
     db: Statements, event: GrantEvent, sent: EventSubmission, rows: Iterable[Row], *, fresh: bool
 ) -> None:
-    """Write an event with its rows, its listing and its policies. ``fresh``: a rekey, which closes what was before."""
+    """Write an event with its rows, its listing and its policies. ``fresh``: a rekey, which closes what was before.
+
+    A listing that was lost is empty.
+    """
     gid = event.gid
     if fresh:
         await db.all("DELETE FROM grant_rows WHERE gid = $1", gid)
@@ -83,7 +86,8 @@ async def add_event(
     )
     listing = event.listing
     sql = "INSERT INTO listings (gid, ver, doc, ct_root, rekey, data) VALUES ($1, $2, $3, $4, $5, $6)"
-    await db.all(sql, gid, listing.ver, listing.doc, listing.ct_root, event.rekey, sent.listing)
+    if sent.listing:
+        await db.all(sql, gid, listing.ver, listing.doc, listing.ct_root, event.rekey, sent.listing)
     await db.all("DELETE FROM policies WHERE gid = $1", gid)
     policies = [(gid, blob.keeper, encode(blob)) for blob in sent.blobs]
     await db.many("INSERT INTO policies (gid, keeper, blob) VALUES ($1, $2, $3)", policies)

@@ -46,6 +46,11 @@ async def take_slot(db: Statements, origin: str, shard_vaults: int) -> int | Non
     return None if row is None else int(row[0])
 
 
+async def give_out(db: Statements, origin: str, slots: int) -> None:
+    """So many further slots of a shard are given to nobody."""
+    await db.all("UPDATE logs SET taken = taken + $1 WHERE origin = $2", slots, origin)
+
+
 async def is_closed(db: Statements, origin: str, shard_vaults: int) -> bool:
     """Whether a shard has given out all its slots."""
     return (

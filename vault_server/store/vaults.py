@@ -8,7 +8,7 @@ from crypto.encoding import Bytes32, SecretBody, decode, encode
 from crypto.errors import NotFound
 from crypto.signing import Envelope
 from crypto.vault_chain import Changes, Document, Named, VaultHead, VaultView, Version
-from vault_server.store import erasures, grants, rows
+from vault_server.store import erasures, grants, losses, rows
 from vault_server.store.database import Statements
 
 
@@ -110,8 +110,9 @@ async def in_log(db: Statements, origin: str) -> list[bytes]:
 
 
 async def forget_openings(db: Statements, vault: bytes, below: int) -> None:
-    """Destroy the openings of the entries below an index, and what says that one was erased."""
+    """Destroy the openings of the entries below an index, and what says that one was erased or lost."""
     await erasures.forget(db, vault, below)
+    await losses.forget(db, vault, below)
     await db.all("DELETE FROM openings WHERE vault = $1 AND idx < $2", vault, below)
 
 
@@ -147,6 +148,12 @@ async def document(db: Statements, vault: bytes, doc: bytes) -> Document | None:
     sql = "SELECT version FROM versions WHERE vault = $1 AND doc = $2 ORDER BY place"
     versions = tuple(decode(each[0], Version) for each in await db.all(sql, vault, doc))
     return Document(doc=doc, versions=versions, masked=bool(row[0]), deleted=bool(row[1]))
+
+
+async def version(db: Statements, vault: bytes, ver: bytes) -> Version | None:
+    """One version that a link names."""
+    row = await db.one("SELECT version FROM versions WHERE vault = $1 AND ver = $2", vault, ver)
+    return None if row is None else decode(row[0], Version)
 
 
 async def closed(db: Statements, vault: bytes, docs: Sequence[bytes]) -> set[bytes]:
@@ -197,3 +204,8 @@ async def use_reservation(db: Statements, account: bytes, origin: str, slot: int
     """Take up a reserved place; false when it is not this account's."""
     sql = "DELETE FROM reservations WHERE account = $1 AND origin = $2 AND slot = $3 RETURNING 1"
     return await db.one(sql, account, origin, slot) is not None
+
+
+async def forget_reservations(db: Statements, origin: str) -> None:
+    """Keep no reserved place of a log for anybody: its slot stays given out."""
+    await db.all("DELETE FROM reservations WHERE origin = $1", origin)

@@ -173,10 +173,9 @@ async def test_a_claim_stands_until_its_keeper_cosigns() -> None:
 async def test_one_keepers_word_would_stop_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twin: without counting the claims, one lying keeper of four ends the service for everybody."""
 
-    def any_claim(self: Cosigning, origin: str) -> None:
-        for keeper in self._keepers:
-            if origin in keeper.claims:
-                raise keeper.claims[origin]
+    def any_claim(self: Cosigning, origin: str, held: Checkpoint) -> None:
+        if any(origin in keeper.claims for keeper in self._keepers):
+            raise Stale("an older copy")
 
     monkeypatch.setattr(Cosigning, "_check_not_contradicted", any_claim)
     service = Service(3, 4)
