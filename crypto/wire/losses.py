@@ -14,6 +14,7 @@ from crypto.wire.messages import LinkSubmission, Parts
 
 MAX_LOST = 4096
 MAX_SHOWN = 256
+MAX_LOSSES = 256
 
 Entries = Annotated[tuple[Natural, ...], msgspec.Meta(max_length=MAX_LOST)]
 
@@ -29,7 +30,7 @@ class Loss(Body, frozen=True):
 class LogLosses(Body, frozen=True):
     """What its operator declares to be lost of one log, in order. It explains, and excuses nothing."""
 
-    losses: tuple[Loss, ...]
+    losses: Annotated[tuple[Loss, ...], msgspec.Meta(max_length=MAX_LOSSES)]
 
 
 class VaultQuery(Body, frozen=True):

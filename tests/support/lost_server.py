@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from crypto.access_log import Disclosure
 from crypto.wire import losses as lost
 from crypto.wire import messages as m
 from tests.contract.in_process import Clock, CosigningKeeper, InProcess, serving
@@ -74,11 +73,6 @@ def disclosures(shown: lost.ShownLink, **changes: Any) -> lost.ShownLink:
     """What is shown, with its first disclosure changed."""
     first = msgspec.structs.replace(shown.disclosures[0], **changes)
     return msgspec.structs.replace(shown, disclosures=(first, *shown.disclosures[1:]))
-
-
-def indexes(shown: Sequence[Disclosure]) -> list[int]:
-    """The entries that are opened."""
-    return [each.index for each in shown]
 
 
 @dataclass

@@ -45,7 +45,7 @@ SIGNED = (
     *("show_identity_link", "show_link", "show_openings"),
     *("finish_passkey", "finish_assertion"),
 )
-SUBMISSIONS = ("create_vault", "append_link")
+SUBMISSIONS = ("create_vault", "append_link", "show_link", "show_openings")
 # Of their lists one entry is made: more of them are too long to make.
 LONG = ("LinkSubmission", "EventSubmission", "ShownChain")
 REFUSALS = ["400", "401", "403", "404", "405", "409", "412", "413", "422", "429"]
