@@ -233,9 +233,9 @@ async def test_what_the_log_does_not_have_is_not_taken(story: Story) -> None:
         await (await story.newcomer.api()).show_link(adding)
     opening = story.openings[story.reading]
     for changes in ({"salt": bytes(32)}, {"salt2": bytes(32)}, {"previous": bytes(32)}):
-        shown = lost.ShownOpening(index=story.reading, opening=msgspec.structs.replace(opening, **changes))
+        other = lost.ShownOpening(index=story.reading, opening=msgspec.structs.replace(opening, **changes))
         with pytest.raises(NotProven):
-            await api.show_openings(lost.ShownOpenings(vault=record.id, openings=(shown,)))
+            await api.show_openings(lost.ShownOpenings(vault=record.id, openings=(other,)))
     assert len((await story.lost()).entries) == 4
     assert await is_whole(story)
 

@@ -6,17 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from crypto.checkpoint import Checkpoint, CosignerKey, cosign, cosignatures, sign_checkpoint
+from crypto.checkpoint import (
+    Checkpoint,
+    CosignerKey,
+    cosign,
+    cosignatures,
+    parse_note,
+    sign_checkpoint,
+)
 from crypto.durations import DAY
-from crypto.errors import CoffreError, NotProven
+from crypto.errors import CoffreError, NotPermitted, NotProven
+from crypto.merkle import Frontier, leaf_hash
 from crypto.pruning import RETENTION
 from crypto.signing import VerifyKey
-from crypto.tiles import WIDTH
+from crypto.tiles import HEIGHT, WIDTH
 from crypto.wire.messages import LogBeginning
 from tests.support.keeper_story import Story, keeper_story, open_keeper
 from tests.support.people import LOG
+from vault_server import leaves_file
 from vault_server.keeper import mirror
 from vault_server.keeper.keys import load_keys
+from vault_server.keeper.leaves import write_leaves
 
 GONE = 3 * WIDTH
 
@@ -48,6 +58,31 @@ async def test_a_keeper_mirrors_what_is_left(tmp_path: Path) -> None:
     async with open_keeper(tmp_path / "keeper", story.service, story.time) as again:
         story.service.shard.fill(3)
         await story.service.publish(again, LOG)
+
+
+async def test_its_leaves_begin_where_they_are_left(tmp_path: Path) -> None:
+    """Written down, they are hashes below the beginning and leaves from there on, with the root of its head."""
+    data, to = tmp_path / "keeper", tmp_path / "leaves"
+    async with afresh(data) as story:
+        note = await story.service.publish(story.keeper, LOG)
+        with pytest.raises(NotPermitted):
+            write_leaves(data, to, ["vault.example/coffre/log/9"], as_json=True)
+        assert not to.exists()
+        write_leaves(data, to, [LOG], as_json=True)  # while it runs
+        with pytest.raises(NotPermitted):
+            write_leaves(data, to, [], as_json=True)
+    with to.open("rb") as file:
+        ((log, hashes, leaves),) = [
+            (log, [*log.subtrees()], [leaf for some in log.leaves() for leaf in some])
+            for log in leaves_file.logs(file, to)
+        ]
+    assert (log.begins, len(hashes), len(leaves)) == (GONE, GONE // WIDTH, log.checkpoint.size - GONE)
+    frontier = Frontier()
+    for each in hashes:
+        frontier.append_subtree(each, HEIGHT)
+    for leaf in leaves:
+        frontier.append(leaf_hash(leaf))
+    assert frontier.root() == log.checkpoint.root == Checkpoint.parse(parse_note(note).text).root
 
 
 async def test_a_beginning_is_not_gone_because_the_server_says_so(
