@@ -174,10 +174,6 @@ class TrustRoot(Body, frozen=True):
             origin = taken.pop(origin)  # taken out, so that a circle ends too
         return origin
 
-    def first_leaf(self, origin: str) -> Leaf | None:
-        """The leaf that ``origin`` must begin with; None where it takes no other log's place."""
-        return next((entry.leaf for entry in self.successors if entry.new_origin == origin), None)
-
     def log_key_of(self, origin: str) -> LogKey:
         """The key that signs the heads of ``origin``. Raises NotPermitted for anything but a log of this service."""
         if origin == self.directory_origin:

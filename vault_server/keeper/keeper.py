@@ -14,7 +14,7 @@ from crypto.wire.messages import Empty
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.ends import Ends
 from vault_server.keeper.event_log import EventLog
-from vault_server.keeper.evidence import FOLDER, EvidenceFolder
+from vault_server.keeper.evidence import EvidenceFolder
 from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.identity_heads import IdentityHeads
 from vault_server.keeper.keys import load_card, load_keys
@@ -26,7 +26,6 @@ from vault_server.keeper.returning import Returning
 from vault_server.keeper.rows import Standing
 from vault_server.keeper.source import Source
 from vault_server.keeper.store import Store, have_store
-from vault_server.keeper.successions import Successions
 from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
 
@@ -87,7 +86,7 @@ class Keeper:
             standing = await store.standing()
             time = clock(standing.clock)
             logs = FollowedLogs(store)
-            trust = Trust(store, source, card, time, Successions(store, logs, data / FOLDER, events))
+            trust = Trust(store, source, card, time)
             witness = Witness(
                 own.name,
                 keys.cosigning,

@@ -52,7 +52,7 @@ class Mirror:
         """Fetch the leaves that lead from the highest head of ``log`` to ``checkpoint``. The caller holds its lock.
 
         ``passing``: sizes on the way whose roots are wanted. Raises Malformed for entries that are not leaves, NotProven when
-        they have another root or do not begin as a log must that takes another's place, and as ``Source`` does. Nothing that
+        they have another root, and as ``Source`` does. Nothing that
         was fetched is kept then. Of entries that are gone, as those over three years old may be, the hashes are kept.
         """
         frontier = await self._logs.frontier(log)
@@ -60,7 +60,6 @@ class Mirror:
         step = _Step(max(log.row.size, gone.until), directory)
         drafted = False
         passed = {frontier.size: frontier.root()}
-        passing = {1, *passing}  # the root of one leaf is its hash
 
         def append(leaf: bytes) -> None:
             frontier.append(leaf)
@@ -83,20 +82,12 @@ class Mirror:
                     await self._store.add_drafts(log.row.log, step.new_leaves())
                     step = _Step(frontier.size, directory)
                     drafted = True
-            self._check_begins(log.row.origin, passed.get(1))
             _check_root(frontier, checkpoint)
         except BaseException:
             if drafted:
                 await self._store.drop_drafts(log.row.log)
             raise
         return Extension(frontier, step.new_leaves(), passed)
-
-    def _check_begins(self, origin: str, first: bytes | None) -> None:
-        leaf = self._trust.newest.first_leaf(origin)
-        if leaf is not None and first is not None and first != merkle.leaf_hash(leaf.to_bytes()):
-            raise NotProven(
-                "A log that takes another's place does not begin with the trust root's word for it. It was not cosigned."
-            )
 
     async def forget(self, log: FollowedLog) -> None:
         """Keep nothing of an extension that was refused after all."""

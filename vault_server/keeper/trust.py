@@ -15,7 +15,6 @@ from crypto.trust_root import Accepted, InstanceCard, TrustRoot
 from vault_server.keeper.clock import Clock
 from vault_server.keeper.source import Source
 from vault_server.keeper.store import Store
-from vault_server.keeper.successions import Successions
 
 # A keeper asked about a trust root it does not know asks the server: once in so many seconds, however often it is wanted.
 REFRESH = 1
@@ -26,11 +25,8 @@ MAX_KEYS = 4096
 class Trust:
     """The verified trust roots, the newest in force."""
 
-    def __init__(
-        self, store: Store, source: Source, card: InstanceCard, clock: Clock, successions: Successions
-    ) -> None:
+    def __init__(self, store: Store, source: Source, card: InstanceCard, clock: Clock) -> None:
         self._store, self._source, self._card, self._clock = store, source, card, clock
-        self._successions = successions
         self._believing = asyncio.Lock()
         self._current: Accepted | None = None
         self._roots: dict[bytes, TrustRoot] = {}
@@ -83,7 +79,7 @@ class Trust:
     async def refresh(self) -> None:
         """Ask the server for newer trust roots. Raises Refusal, keeping what there is, when they do not hold.
 
-        They do not where they put another log in the place of one that goes further (``Successions``).
+        They do not where they put a log in the place of a lost one: what was cosigned here of that would count no more.
         """
         self._asked = self._clock.elapsed()
         # From the first on: who was a keeper before this one is not for whoever made the card to leave out.
@@ -96,9 +92,7 @@ class Trust:
             verified = self._verified(chain)
             if self._current is None:
                 _check_from_first(verified)
-            known = () if self._current is None else self._current.root.successors
-            async with self._successions.checked(known, verified[-1].root.successors, chain[-1]):
-                self._believe(verified, chain)
+            self._believe(verified, chain)
             versions = [accepted.ref.version for accepted in verified]
             await self._store.add_trust_roots(zip(versions, chain, strict=True))
 
@@ -126,11 +120,9 @@ class Trust:
             raise NotPermitted("A statement misnames a trust root. It was not believed.")
 
     def log_key(self, origin: str) -> LogKey:
-        """The key of a log of this service. Raises NotFound for any other origin, and for a log whose place was taken."""
+        """The key of a log of this service. Raises NotFound for any other origin."""
         key = self._logs.get(origin)
         if key is None:
-            if self.newest.newest_origin(origin) != origin:
-                raise NotFound("This log is closed")
             try:
                 key = self.newest.log_key_of(origin)
             except NotPermitted:
@@ -153,6 +145,11 @@ class Trust:
                 if accepted is None
                 else trust_root_chain.advance(accepted, [envelope])
             )
+            if accepted.root.successors:
+                raise NotPermitted(
+                    "A new trust root puts a log in the place of one that was lost. This version follows none such. The known trust "
+                    "root was kept. Ask the service's operator to complete its logs from the keepers' leaves."
+                )
             verified.append(accepted)
         if self._current is None and self._card.root not in [each.ref for each in verified]:
             raise NotPermitted(
