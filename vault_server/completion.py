@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from crypto import trust_root
+from crypto import trust_root_chain
 from crypto.checkpoint import Checkpoint, cosignatures, open_checkpoint
 from crypto.errors import NotProven, Refusal
 from crypto.merkle import EMPTY_ROOT, Frontier, leaf_hash
@@ -51,7 +51,7 @@ async def complete(settings: Settings, files: Sequence[Path], now: int) -> list[
     files, each by name. What was written then is to be thrown away.
     """
     chain = instance.trust_roots(settings)
-    root = trust_root.advance(trust_root.first(chain[0], card=None), chain[1:]).root
+    root = trust_root_chain.advance(trust_root_chain.first(chain[0], card=None), chain[1:]).root
     database = Database.open(settings.server_folder)
     try:
         database.write.all("BEGIN IMMEDIATE")
