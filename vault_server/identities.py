@@ -6,12 +6,13 @@ lately, so "live at this head of the directory" costs a search in a short list.
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from crypto import access_log as entries
 from crypto import merkle
 from crypto.encoding import decode, encode
-from crypto.errors import BrokenChain, Conflict, NotFound, NotPermitted, NotProven, TooLarge
+from crypto.errors import BrokenChain, Conflict, Lacking, NotFound, NotPermitted, NotProven, TooLarge
 from crypto.identity_chain import Known, extend
 from crypto.identity_links import (
     Certify,
@@ -119,7 +120,10 @@ class Identities:
 
     async def index_roots(self) -> None:
         """Have every identity found by its root, where the store is from before that was kept."""
-        states = [(await self.newest(identity)) for identity in await rows.without_root(self._reader)]
+        states = []
+        for identity in await rows.without_root(self._reader):
+            with suppress(Lacking):  # whoever shows its next link has it found
+                states.append(await self.newest(identity))
 
         async def job(transaction: Transaction) -> None:
             for state in states:
