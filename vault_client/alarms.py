@@ -77,6 +77,11 @@ def keep_alarm(store: DeviceStore, where: int, alarm: Alarm, finding: Finding) -
     store.put(f"finding/{name}", finding)
 
 
+def is_kept(store: DeviceStore, where: int, code: str) -> bool:
+    """Whether there is an alarm ``code`` about the leaf ``where``, or met when the log had so many."""
+    return store.get(f"alarm/{where:012d}-{code}", Alarm) is not None
+
+
 def unseen_alarms(store: DeviceStore) -> list[Alarm]:
     """The alarms kept on this device that nobody said to have seen, in the order of the log."""
     seen = {name.partition("/")[2]: each.alarm for name, each in store.scan("seen-alarm", SeenAlarm)}

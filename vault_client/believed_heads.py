@@ -11,7 +11,7 @@ import msgspec
 
 from crypto.access_log import Leaf, Outcome
 from crypto.encoding import Body, Bytes32
-from crypto.errors import CoffreError, NotProven
+from crypto.errors import CoffreError, NotProven, Refusal, TooMany, Unavailable
 from crypto.evidence import Beginning, Finding
 from crypto.identity_chain import Known
 from crypto.receipt import Receipt
@@ -21,7 +21,7 @@ from crypto.trust_root import Accepted, TrustRoot
 from crypto.wire.messages import Logged, ShownChain
 from crypto.wire.vault_api import VaultApi
 from vault_client import contradictions, trust
-from vault_client.alarms import Alarm, keep_alarm
+from vault_client.alarms import Alarm, is_kept, keep_alarm
 from vault_client.device_store import DeviceStore
 from vault_client.log_reader import LogReader
 from vault_client.trust import BelievedHead
@@ -29,6 +29,19 @@ from vault_client.trust import BelievedHead
 # How long a verified directory head is named in what we sign before a newer one is fetched. The server and the
 # keepers accept one that was replaced at most ten minutes ago.
 DIRECTORY_AGE = 240
+
+# What people read
+NOT_SHOWN = (
+    "The service signed a head of its log and refuses to show that it goes on from the one before. Nothing was believed, and both "
+    "heads were kept as an alarm. Try again later; if it goes on, ask the operator."
+)
+
+
+class UnprovedHead(Body, frozen=True):
+    """A head that the log signed, and of which nothing was shown, because the service then answered nothing."""
+
+    head: BelievedHead
+    note: bytes
 
 
 class KeptNote(Body, frozen=True):
@@ -69,7 +82,9 @@ class BelievedHeads:
         async with self._moving:
             note = await self.api.checkpoint(origin)
             new = trust.believe_note(self.root, origin, note, self.now())
-            return await self._move(new, note), note
+            believed = await self._move(new, note)
+            await self._look_again(believed)
+            return believed, note
 
     async def view(self, origin: str, *, least: int = 0) -> View:
         """What a body signed now says of the world: for a body that goes to the log ``origin``. ``least``: as ``directory``."""
@@ -145,7 +160,9 @@ class BelievedHeads:
     async def _move(self, new: BelievedHead, note: bytes, *, may_be_older: bool = False) -> BelievedHead:
         """Believe ``new``, which goes on from what is believed. Returns what is believed then.
 
-        ``may_be_older``: a beginning of what is believed is no step back. Raises NotProven, and keeps the alarm.
+        ``may_be_older``: a beginning of what is believed is no step back. Raises NotProven, and keeps the alarm; so too when the
+        service, which signed the head, refuses to show what it holds. One that then answers nothing is not accused: the head
+        is kept, and compared once there is an answer.
         """
         known = self.believed(new.origin)
         is_older = new.head.size < known.head.size
@@ -157,6 +174,12 @@ class BelievedHeads:
             small, big = sorted((known, new), key=lambda each: each.head.size)
             self._contradicted(known, new, note, await self._beginning(small, big))
             raise
+        except (TooMany, Unavailable):
+            self._keep_unproved(new, note)
+            raise
+        except Refusal as refusal:
+            self._not_shown(known, new, note)
+            raise NotProven(NOT_SHOWN) from refusal
         if believed != known:
             with self._store.transaction():
                 self._store.put(f"head/{believed.origin}", believed)
@@ -166,19 +189,41 @@ class BelievedHeads:
     async def holds(self, believed: BelievedHead, shown: BelievedHead, note: bytes) -> bool:
         """Whether the server shows that the log under ``believed`` begins with ``shown``, which the log signed in ``note``.
 
-        When it shows another beginning, that is kept as an alarm.
+        When it shows another beginning, or refuses to show any, that is kept as an alarm.
         """
-        beginning = None
-        if shown.head.size == believed.head.size:
-            root: bytes | None = believed.head.root
-        elif shown.head.size == 0:
+        beginning, root = None, believed.head.root
+        if shown.head.size == 0:
             root = shown.head.root
-        else:
-            beginning = await self._beginning(shown, believed)
-            root = None if beginning is None else beginning.root
-        if root is not None and root != shown.head.root:
+        elif shown.head.size < believed.head.size:
+            try:
+                (beginning,) = await self.reader.beginnings(
+                    believed.origin, [shown.head.size], believed.head.size
+                )
+                beginning.check(believed.head)
+            except (TooMany, Unavailable):
+                return False
+            except Refusal:
+                self._not_shown(believed, shown, note)
+                return False
+            root = beginning.root
+        if root != shown.head.root:
             self._contradicted(believed, shown, note, beginning)
         return root == shown.head.root
+
+    def _keep_unproved(self, new: BelievedHead, note: bytes) -> None:
+        """Keep the first such head: no later one may take its place before it was compared."""
+        name = f"unproved/{new.origin}"
+        if self._store.get(name, UnprovedHead) is None:
+            self._store.put(name, UnprovedHead(head=new, note=note))
+
+    async def _look_again(self, believed: BelievedHead) -> None:
+        """Compare the head of which nothing was shown, if there is one that ``believed`` must hold by now."""
+        name = f"unproved/{believed.origin}"
+        unproved = self._store.get(name, UnprovedHead)
+        if unproved is None or unproved.head.head.size > believed.head.size:
+            return
+        if await self.holds(believed, unproved.head, unproved.note):
+            self._store.delete(name)
 
     def _note(self, believed: BelievedHead) -> bytes | None:
         """The note that shows ``believed``, where it is kept."""
@@ -189,6 +234,10 @@ class BelievedHeads:
         self, known: BelievedHead, new: BelievedHead, note: bytes, beginning: Beginning | None
     ) -> None:
         finding = contradictions.of_heads((known, self._note(known)), (new, note), beginning, self.now())
+        self.keep_finding(finding, new.head.size)
+
+    def _not_shown(self, known: BelievedHead, new: BelievedHead, note: bytes) -> None:
+        finding = contradictions.not_shown((known, self._note(known)), (new, note), self.now())
         self.keep_finding(finding, new.head.size)
 
     async def _beginning(self, small: BelievedHead, big: BelievedHead) -> Beginning | None:
@@ -210,7 +259,12 @@ class BelievedHeads:
             self.keep_finding(finding, believed.head.size)
 
     def keep_finding(self, finding: Finding, where: int) -> None:
-        """Keep an alarm that is about a log as a whole, met at ``where`` of it."""
+        """Keep an alarm that is about a log as a whole, met at ``where`` of it.
+
+        That nothing was shown takes the place of no finding: what was shown before is more.
+        """
+        if finding.text == contradictions.UNSHOWN and is_kept(self._store, where, finding.code):
+            return
         alarm = Alarm(code=finding.code, index=None, text=finding.text, leaf=b"", opening=None)
         with self._store.transaction():
             keep_alarm(self._store, where, alarm, finding)

@@ -29,15 +29,35 @@ def of_heads(
 
     ``beginning``: what the larger of the two has in the place of the smaller, if that is shown.
     """
-    (believed, ours), (shown, note) = known, new
+    (believed, _), (shown, _) = known, new
     is_older = shown.head.size < believed.head.size
     small = shown if is_older else believed
     differs = beginning is not None and beginning.root != small.head.root
     is_forked = differs or (shown.head.size == believed.head.size and shown.head.root != believed.head.root)
+    if is_older and not is_forked:
+        return _of_log("ROLLBACK", ROLLBACK, known, new, beginning, now)
+    return _of_log("FORK", FORK if is_forked else UNSHOWN, known, new, beginning, now)
+
+
+def not_shown(known: tuple[BelievedHead, bytes | None], new: tuple[BelievedHead, bytes], now: int) -> Finding:
+    """A service that answers does not show, of two heads that its log signed, that the larger goes on from the smaller."""
+    return _of_log("FORK", UNSHOWN, known, new, None, now)
+
+
+def _of_log(
+    code: str,
+    text: str,
+    known: tuple[BelievedHead, bytes | None],
+    new: tuple[BelievedHead, bytes],
+    beginning: Beginning | None,
+    now: int,
+) -> Finding:
+    (believed, ours), (shown, note) = known, new
+    is_older = shown.head.size < believed.head.size
     notes = (note,) if ours is None else (note, ours) if is_older else (ours, note)
     return Finding(
-        code="FORK" if is_forked or not is_older else "ROLLBACK",
-        text=FORK if is_forked else ROLLBACK if is_older else UNSHOWN,
+        code=code,
+        text=text,
         time=now,
         origin=shown.origin,
         notes=notes,

@@ -132,7 +132,9 @@ class Service(BelievedHeads):
     def forget(store: DeviceStore) -> None:
         """Forget the server that was believed, and its heads. Only for a profile in which nobody is enrolled."""
         with store.transaction():
-            heads = (name for group in ("head", "note", "mailbox-head") for name in store.names(group))
+            heads = (
+                name for group in ("head", "note", "unproved", "mailbox-head") for name in store.names(group)
+            )
             for name in ["trust", *heads]:
                 store.delete(name)
             kept_trust_roots.forget(store)
