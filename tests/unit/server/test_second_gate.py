@@ -114,6 +114,7 @@ async def test_a_store_of_before_is_carried_over(tmp_path: Path, keeper: Cosigni
         database.executescript(
             "DROP TABLE passkeys; DROP TABLE passkey_each_session; DROP TABLE dated_heads;"
             "DROP TABLE erasures; DROP TABLE erased;"
+            "DROP TABLE losses; DROP TABLE lost_links; DROP TABLE lost_entries;"
             "DROP INDEX grants_by_vault; ALTER TABLE logs DROP COLUMN minimum;"
         )
         database.execute("DELETE FROM migrations WHERE version > ?", (at,))
