@@ -11,6 +11,7 @@ from crypto.identity_links import Reset
 from crypto.merkle import EMPTY_ROOT
 from crypto.signing import SigningKey, sign_encoded
 from crypto.statements import Head
+from crypto.trust_root import Accepted, Successor
 from crypto.wire.messages import Logged
 from tests.support.people import DAY, LOG, NOW, Person, Service, fresh
 from tests.support.small_log import SmallLog, random_leaf
@@ -26,6 +27,7 @@ from vault_client.trust import (
     chain_extends,
     check_met_again,
     check_pin,
+    check_usable,
     empty_head,
     independent,
 )
@@ -46,6 +48,18 @@ def cosigned(head, *times, key=LOG_KEY):
 
 
 HEAD = Checkpoint(LOG, 7, fresh())
+
+
+def test_a_trust_root_is_usable_by_this_client_and_with_its_first_logs():
+    """One that asks for a newer client, or puts other logs in the place of lost ones, is signed rightly and not used."""
+    check_usable(Accepted(root=ROOT, ref=SERVICE.accepted.ref))
+    lost = Successor(old_origin=LOG, last_head=Head(size=7, root=fresh()), new_origin=ROOT.log_origin(1))
+    for changes, said in (
+        ({"minimum_client": "999.0.0"}, "asks for version 999.0.0"),
+        ({"successors": (lost,)}, "lost its logs"),
+    ):
+        with pytest.raises(NotPermitted, match=said):
+            check_usable(Accepted(root=replace(ROOT, **changes), ref=SERVICE.accepted.ref))
 
 
 def test_a_head_is_believed_with_a_quorum_of_its_time():
