@@ -227,7 +227,7 @@ class Audit:
             else:
                 entries.append(self._change(leaf, tagged, opening))
         for leaf in missing:
-            if leaf.index not in self._erasures.erased or not leaf.by_vault or leaf.by_tag is not None:
+            if not self._erasures.excuse(leaf):
                 self._alarms.add(
                     "WITHHELD", leaf, "The service does not show what an entry of your log says."
                 )

@@ -9,12 +9,13 @@ from contextlib import suppress
 
 from crypto import labels
 from crypto.access_log import Opening
-from crypto.erasures import check_erasure, latest_named, read_erasure
+from crypto.erasures import Erasure, check_erasure, latest_named, read_erasure
 from crypto.errors import NotProven, Refusal
 from crypto.signing import Envelope
 from crypto.statements import Head
 from vault_client.audit_report import ERASED, Entry
 from vault_client.device_store import DeviceStore
+from vault_client.log_scan import FoundLeaf
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
 from vault_client.vault_replica import VaultReplica
@@ -37,8 +38,7 @@ class Erasures:
         envelope = opening.envelope
         try:
             erasure = read_erasure(envelope)
-            if erasure.entries[-1] >= index:
-                raise NotProven("An erasure names what came after it. It was not believed.")
+            check_before(erasure, index)
             await self._service.directory(erasure.view.dir.size)
             at = erasure.view.dir
             known = self._own.known_at(self._service, at)
@@ -65,6 +65,10 @@ class Erasures:
             device=envelope.signers[0],
         )
 
+    def excuse(self, leaf: FoundLeaf) -> bool:
+        """Whether ``leaf`` may have no opening: one that was erased, stands where the record's key finds it, and is no event or end."""
+        return leaf.index in self.erased and leaf.by_vault and leaf.by_tag is None
+
     def names(self, entry: Entry) -> bool:
         """Whether ``entry`` is a reading that was erased."""
         return entry.kind in READINGS and entry.index in self.erased
@@ -78,6 +82,12 @@ class Erasures:
         """The largest head of the directory that the links before ``next_link`` name, or ``at``."""
         links = (self._store.get(f"link/{n}", Envelope) for n in range(next_link))
         return latest_named(filter(None, links), at)
+
+
+def check_before(erasure: Erasure, index: int) -> None:
+    """Raises NotProven unless all that ``erasure`` names stands before ``index``, where it stands itself."""
+    if erasure.entries[-1] >= index:
+        raise NotProven("An erasure names what came after it. It was not believed.")
 
 
 def forget_reading(store: DeviceStore, index: int) -> None:

@@ -103,14 +103,16 @@ class Story:
         return self.destination.read_bytes()
 
     @contextmanager
-    def refused(self, *errors: type[Exception], partly_here: bool = False) -> Iterator[None]:
-        """Whatever happens inside is refused with one of ``errors``, and leaves nothing behind.
+    def refused(
+        self, *errors: type[Exception], partly_here: bool = False
+    ) -> Iterator[pytest.ExceptionInfo[Exception]]:
+        """Whatever happens inside is refused with one of ``errors``, and leaves nothing behind. Tells the refusal afterwards.
 
         ``partly_here``: but the ciphertext that came, for the next attempt to go on with.
         """
         before = self.trusted()
-        with pytest.raises(errors):
-            yield
+        with pytest.raises(errors) as refusal:
+            yield refusal
         assert self.trusted() == before
         if partly_here:
             assert all(file.suffix == ".fetched" for file in self.spooled())

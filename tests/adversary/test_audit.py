@@ -15,7 +15,7 @@ from crypto.sealed import shares
 from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, Signature, SigningKey, sign, sign_encoded
 from crypto.vault_links import End, Mask, VaultLink
-from crypto.wire.messages import IdentityQuery, Openings
+from crypto.wire.messages import GrantEventQuery, IdentityQuery, Openings
 from crypto.wire.problems import TABLE
 from tests.adversary.forged_log import ForgedEntries
 from tests.adversary.modified_sdk import fresh, request
@@ -284,6 +284,37 @@ async def test_an_event_stands_once(story: Story, monkeypatch: pytest.MonkeyPatc
         report = await entries.twin_sees("FORK")
         assert [alarm.code for alarm in report.alarms] == ["STALE_VIEW"]
     assert await entries.alarms() == ["FORK", "FORK"]
+
+
+async def again(story: Story, name: str) -> Envelope:
+    """What stands in the log already and is logged a second time: the event of the grant, or its end."""
+    replica, gid = story.patient.replica, story.grant.entry.gid
+    if name == "end":
+        await story.patient.revoke(gid)
+        link = story.patient._store.get(f"link/{replica.local.head.n}", Envelope)
+        assert link is not None
+        return link
+    query = GrantEventQuery(vault=replica.vault, gid=gid, j=0)
+    return (await story.patient_vault.honest.grant_event(query)).envelope
+
+
+@pytest.mark.parametrize(("name", "j", "kind"), [("event", 0, "granted"), ("end", None, "ended")])
+async def test_a_genuine_change_stands_once(
+    story: Story, monkeypatch: pytest.MonkeyPatch, name: str, j: int | None, kind: str
+) -> None:
+    """A45: the very event of a grant, or its very end, logged again under its tag, is FORK; the twin shows it twice."""
+    envelope = await again(story, name)
+    entries = await ForgedEntries.begin(story)
+    entries.add(envelope, "accepted", slot_two=tag_of(story, j))
+    with monkeypatch.context() as twin:
+        twin.setattr(audit.Audit, "_stands_already", lambda *_: False)
+        report = await entries.twin_sees("FORK")
+        assert [entry.kind for entry in report.entries].count(kind) == 2
+    for group in ("audit", "entry", "ended", f"event-{story.grant.entry.gid.hex()}"):
+        for record in story.patient._store.names(group):
+            story.patient._store.delete(record)
+    assert await entries.alarms() == ["FORK"]
+    assert [entry.kind for entry in (await story.patient.log()).entries].count(kind) == 1
 
 
 async def test_one_link_may_end_two_grants(story: Story) -> None:

@@ -9,19 +9,21 @@ import pytest
 
 from crypto import erasures, exports, labels
 from crypto.access_log import Opening, ServerPart
-from crypto.encoding import encode
+from crypto.encoding import decode, encode
 from crypto.erasures import Erasure
 from crypto.errors import BadSignature, NotPermitted
-from crypto.signing import Envelope, SigningKey, sign
+from crypto.signing import Envelope, SigningKey, sign, sign_encoded
+from crypto.statements import Head
 from crypto.wire.messages import EraseRequest, OpeningQuery, Openings
 from tests.adversary.forged_log import ForgedEntries
 from tests.adversary.modified_sdk import fresh, request
 from tests.adversary.story import Story
-from tests.adversary.test_audit import readings, slot_of
+from tests.adversary.test_audit import readings, slot_of, tag_of
 from tests.adversary.test_removed_device import stolen
 from tests.interop import export_second
 from tests.interop.records_second import RefusedError
 from vault_client import audit_erasures
+from vault_client.audit_erasures import Erasures
 from vault_client.audit_report import Entry
 from vault_client.export_check import check_export
 from vault_client.export_files import FolderFiles
@@ -107,6 +109,53 @@ async def test_an_opening_destroyed_without_an_erasure_is_withheld(
     assert {alarm.index for alarm in (await story.patient.log()).alarms if alarm.code == "WITHHELD"} == {
         other
     }
+
+
+async def test_an_erasure_excuses_readings_of_the_record_only(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An erasure excuses no leaf that only the reader's mark finds, and no event or end, though a holder signed for all three.
+
+    The twin asks for the erasure alone.
+    """
+    entries = await ForgedEntries.begin(story)
+    reading, hidden = [await request(story, act=act) for act in ("release", "export")]
+    event = sign_encoded(labels.GRANT_EVENT, b"{}", SigningKey.generate())
+    places = [
+        entries.add(reading, slot_two=slot_of(reading)),
+        entries.add(hidden, slot_one=fresh(), slot_two=slot_of(hidden)),
+        entries.add(event, "accepted", slot_two=tag_of(story, 0)),
+    ]
+    await story.patient.service.refresh(story.origin)
+    entries.add(await erasure(story, *places), "accepted")
+    for place in places:
+        del entries.log.openings[place]
+    with monkeypatch.context() as twin:
+        twin.setattr(Erasures, "excuse", lambda self, leaf: leaf.index in self.erased)
+        await entries.twin_sees("WITHHELD")
+    assert set(await entries.alarms()) == {"WITHHELD"}
+    alarms = (await story.patient.log()).alarms
+    assert [alarm.index for alarm in alarms if alarm.code == "WITHHELD"] == places[1:]
+
+
+async def test_what_came_after_an_erasure_is_not_erased(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An erasure that names an entry behind its own is FORK, and the entry WITHHELD; the twin believes it."""
+    entries = await ForgedEntries.begin(story)
+    at = len(entries.log.leaves)
+    body = decode((await erasure(story, at - 1)).body, Erasure)
+    view = msgspec.structs.replace(body.view, seen=Head(size=at + 2, root=fresh()))
+    early = msgspec.structs.replace(body, entries=(at + 1,), view=view)
+    entries.add(sign(labels.ERASURE, early, story.patient.own.device), "accepted")
+    reading = await request(story)
+    index = entries.add(reading, slot_two=slot_of(reading))
+    assert index == at + 1
+    del entries.log.openings[index]
+    with monkeypatch.context() as twin:
+        twin.setattr(audit_erasures, "check_before", lambda *_: None)
+        await entries.twin_sees("FORK", "WITHHELD")
+    assert await entries.alarms() == ["FORK", "WITHHELD"]
 
 
 def _naming(*entries: int) -> Callable[[Envelope], Erasure]:

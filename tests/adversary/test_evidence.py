@@ -30,6 +30,7 @@ from tests.adversary.story import Story
 from tests.adversary.test_audit import forged_link, slot_of
 from tests.adversary.test_links_elsewhere import refused_grant
 from tests.interop import evidence_second
+from vault_client import audit
 from vault_client import evidence_proofs as proofs
 from vault_client.commands import evidence as commands
 from vault_client.commands.output import Screen
@@ -204,13 +205,15 @@ async def test_a_false_date_is_proven(story: Story, monkeypatch: pytest.MonkeyPa
         assert judged(only(story, "BACKDATED"), None).proven == []
 
 
-async def test_a_late_date_is_proven(story: Story) -> None:
-    """A change dated after the head that holds it is BACKDATED too, and proven by that head."""
+async def test_a_late_date_is_proven(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change dated after the head that holds it is BACKDATED too, and proven by that head alone; the twin looks at no date."""
     entries = await ForgedEntries.begin(story)
-    envelope = await request(story)
-    entries.add(envelope, slot_two=slot_of(envelope), time=read_request(envelope).time + 2000)
-    assert await entries.alarms() == ["BACKDATED"]
-    assert proofs.DATED_AFTER in proven(story, "BACKDATED")
+    entries.add(await forged_link(story), "accepted", time=int(time.time()) + 2000)
+    with monkeypatch.context() as twin:
+        twin.setattr(audit, "TEN_MINUTES", 1 << 40)
+        assert [alarm.code for alarm in (await entries.twin_sees("BACKDATED")).alarms] == ["FORK"]
+    assert await entries.alarms() == ["BACKDATED", "FORK"]
+    assert proven(story, "BACKDATED") == [proofs.DATED_AFTER]
 
 
 async def test_a_change_by_nobody_is_proven(story: Story) -> None:
