@@ -77,6 +77,11 @@ class CheckedEvidence:
         return self.evidence.keys if isinstance(self.evidence, Evidence) else ()
 
     @property
+    def signed_roots(self) -> list[tuple[TrustRoot, Envelope]]:
+        """The trust roots it was judged by, each with its envelope."""
+        return list(zip(self.roots, self.evidence.trust_roots[-len(self.roots) :], strict=True))
+
+    @property
     def root(self) -> TrustRoot:
         """The newest trust root shown."""
         return self.roots[-1]

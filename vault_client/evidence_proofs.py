@@ -36,6 +36,10 @@ ANOTHER_LOG = (
     "PROVEN: a device signed that it had seen a log which this one does not go on from. Either the service showed two logs, or "
     "that device lied: only the service's own signature on that other head would tell which."
 )
+OTHER_ROOT = (
+    "PROVEN: a device signed under another trust root than the one of that number which this file shows. Either two were signed with "
+    "the root keys, or that device lied: only the signatures on that other one would tell which."
+)
 NOT_SIGNED = "PROVEN: the service logged a reading that the person it names did not sign."
 NO_STATEMENT = "PROVEN: the service logged as a reading what is none, and nobody can have asked for it."
 NOT_THEIRS = "PROVEN: the service logged as accepted a change that nobody it names signed."
@@ -113,6 +117,13 @@ def _another_log(checked: CheckedEvidence) -> list[str]:
     if beginning is None or beginning.size != seen.size or beginning.root == seen.root:
         return []
     return [ANOTHER_LOG]
+
+
+def _another_root(checked: CheckedEvidence) -> list[str]:
+    """Somebody signed under another trust root than the one of that version that is shown."""
+    named = _signed_view(checked, _about(checked).envelope).trust_root
+    shown = {root.version: envelope.digest for root, envelope in checked.signed_roots}
+    return [OTHER_ROOT] if shown.get(named.version, named.digest) != named.digest else []
 
 
 def _signed_view(checked: CheckedEvidence, envelope: Envelope) -> View:
@@ -350,4 +361,5 @@ _RULES: Final[dict[str, Callable[[CheckedEvidence], list[str]]]] = {
     "OUT_OF_SCOPE": _out_of_scope,
     "ROLLBACK": _rollback,
     "DIR_FORK": _two_directories,
+    "ROOT_FORK": _another_root,
 }

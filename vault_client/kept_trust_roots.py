@@ -23,6 +23,11 @@ def kept(store: DeviceStore) -> tuple[Envelope, ...]:
     return tuple(envelope for _, envelope in sorted(store.scan(_GROUP, Envelope), key=lambda each: each[0]))
 
 
+def digests(store: DeviceStore) -> dict[int, bytes]:
+    """Their digests, by version."""
+    return {decode(each.body, TrustRoot).version: each.digest for each in kept(store)}
+
+
 def forget(store: DeviceStore) -> None:
     """Forget them, with the server they are of."""
     for name in store.names(_GROUP):

@@ -1,7 +1,8 @@
-"""The heads that other devices signed having seen, compared with the log that is shown here.
+"""The heads and trust roots that other devices signed having seen, compared with those that are shown here.
 
-Each statement names the newest head of its log, and of the directory, that its signer had verified. All of them must be
-beginnings of one log: who was shown another one says so, without knowing it, in what they sign next.
+Each statement names the newest head of its log, and of the directory, that its signer had verified, and the trust root by which.
+All of them must be beginnings of one log, and of one chain of trust roots: who was shown another one says so, without knowing it, in
+what they sign next.
 """
 
 from crypto import labels
@@ -20,6 +21,8 @@ from vault_client.trust import BelievedHead
 # What people read
 ANOTHER_LOG = "A device signed that it had seen a log that the one shown here does not go on from."
 ANOTHER_DIRECTORY = "A device signed that it had seen a directory of people's keys that the one shown here does not go on from."
+ANOTHER_ROOT = "A device signed under another trust root than the one of that number shown here."
+NEWER_ROOT = "A device signed under a newer trust root than the service shows here."
 
 
 class SeenHeads:
@@ -54,11 +57,12 @@ class SeenHeads:
         """Raise an alarm about each entry whose signer had seen another log or directory.
 
         A head of the log that would hold the entry itself is another log's, however long that was; a head of the directory that
-        is longer than the one shown now, after the entry was logged, is another directory's. Raises NotProven when the server's
+        is longer than the one shown now, after the entry was logged, is another directory's. Trust roots likewise. Raises NotProven when the server's
         tiles are not those of its heads.
         """
         if not self._noted:
             return
+        await self._check_roots()
         beginnings = await self._beginnings(believed, [view.seen for _, _, view in self._noted])
         for leaf, opening, view in self._noted:
             found = beginnings.get(view.seen.size)
@@ -74,6 +78,16 @@ class SeenHeads:
             is_longer = view.dir.size > directory.head.size
             if is_longer or (found is not None and found.root != view.dir.root):
                 self._alarms.add("DIR_FORK", leaf, ANOTHER_DIRECTORY, opening, beginning=found, notes=(note,))
+
+    async def _check_roots(self) -> None:
+        """Those of one number are one, and none is kept from this device: the server had it when it took the entry in."""
+        roots = await self._service.roots_up_to(max(view.trust_root.version for _, _, view in self._noted))
+        for leaf, opening, view in self._noted:
+            named = view.trust_root
+            if named.version > max(roots, default=0):
+                self._alarms.add("ROOT_FORK", leaf, NEWER_ROOT, opening)
+            elif roots.get(named.version, named.digest) != named.digest:
+                self._alarms.add("ROOT_FORK", leaf, ANOTHER_ROOT, opening)
 
     async def _beginnings(self, believed: BelievedHead, seen: list[Head]) -> dict[int, Beginning]:
         """What the log shown has at each of the sizes seen, where it reaches so far."""

@@ -182,6 +182,16 @@ class Service(BelievedHeads):
             return f"{expired} {READABLE}"
         return ""
 
+    async def roots_up_to(self, version: int) -> dict[int, bytes]:
+        """The digests of the trust roots believed, by version, with all that the server shows now if they end before ``version``.
+
+        Raises as ``follow``.
+        """
+        if self.accepted.ref.version < version and self.distrust is None:
+            self.is_offline = True
+            await self.follow()
+        return kept_trust_roots.digests(self._store)
+
     async def _follow(self) -> None:
         record, chain = await next_root(self.api, self.record)
         self.unusable = None

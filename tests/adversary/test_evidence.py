@@ -43,6 +43,7 @@ NAMES = {
     proofs.SHRUNK.format(keepers="keeper-1"): "shrunk",
     proofs.TWO_DIRECTORIES: "two directories",
     proofs.ANOTHER_LOG: "another log",
+    proofs.OTHER_ROOT: "other root",
     proofs.NOT_SIGNED: "not signed",
     proofs.NO_STATEMENT: "no statement",
     proofs.NOT_THEIRS: "not theirs",

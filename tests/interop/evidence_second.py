@@ -45,6 +45,7 @@ class Case:
             demand(digest(chain[0]) == card, "another service")
         trust_second.believe(chain, None)
         self.roots = [decode("TrustRoot", each["body"]) for each in chain]
+        self.digests = [digest(each) for each in chain]
         self.root, self.body, self.finding = self.roots[-1], body, body["finding"]
         self.directory = trust_second.directory(self.root)
         self.heads = [self._head(note) for note in self.finding["notes"]]
@@ -120,6 +121,11 @@ class Case:
         beginning = self.finding["beginning"]
         differs = beginning and beginning["size"] == seen["size"] and beginning["root"] != seen["root"]
         return {"another log"} if differs else set()
+
+    def _root_fork(self):
+        named = self._signed(self._counts(0)["envelope"])["view"]["trust_root"]
+        shown = dict(zip((each["version"] for each in self.roots), self.digests, strict=True))
+        return {"other root"} if shown.get(named["version"], named["digest"]) != named["digest"] else set()
 
     def _not_theirs(self):
         opening = self._counts(0)
