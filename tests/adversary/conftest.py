@@ -13,8 +13,12 @@ from vault_client import transfer
 
 @pytest.fixture(scope="session")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """One real server and its keeper for all tests of this folder."""
-    with folder_in_memory(tmp_path_factory.mktemp("instance")) as folder, running(folder / "data") as started:
+    """One real server and its keeper for all tests of this folder.
+
+    It adds no cover leaf: one in the real log, while a test shows a forged one, would be a second contradiction.
+    """
+    data = tmp_path_factory.mktemp("instance")
+    with folder_in_memory(data) as folder, running(folder / "data", 0, "--cover-leaves", "0") as started:
         yield started
 
 
