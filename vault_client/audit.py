@@ -6,7 +6,7 @@ What does not hold becomes an alarm with a name and with the evidence it rests o
 this device.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,7 +14,6 @@ import msgspec
 
 from crypto import labels
 from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
-from crypto.checkpoint import TEN_MINUTES
 from crypto.encoding import decode
 from crypto.errors import NotFound, Refusal
 from crypto.sealed.unsealing import UnsealingKey
@@ -23,11 +22,14 @@ from crypto.signing import Envelope
 from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Rotate, Tombstone, VaultLink
 from crypto.wire.messages import SealedOpening
 from vault_client import log_scan
-from vault_client.alarms import Alarms, keep_alarm, kept_alarms
+from vault_client.alarms import Alarm, Alarms, keep_alarm, kept_alarms
 from vault_client.audit_erasures import Erasures, entry_name, named
+from vault_client.audit_losses import LOST_UNKNOWN, LostEntries, keep_found
 from vault_client.audit_readings import Readings
 from vault_client.audit_report import AMENDED, CHANGED, FOUNDED, KEYED_ANEW, AuditReport, Entry, change_of
+from vault_client.audit_times import check_time
 from vault_client.believed_heads import KeptNote
+from vault_client.declared_losses import declared_losses, kept_losses
 from vault_client.device_store import DeviceStore
 from vault_client.entries_gone import GONE, EntriesGone, PastEntriesGone
 from vault_client.evidence_gathering import EvidenceGathering
@@ -45,6 +47,9 @@ from vault_client.sought_grants import SoughtGrants, not_seen_before
 from vault_client.trust import BelievedHead
 from vault_client.vault_replica import VaultReplica
 
+# What people read
+WITHHELD = "The service does not show what an entry of your log says."
+
 
 @dataclass(frozen=True)
 class _Shown:
@@ -55,6 +60,7 @@ class _Shown:
     place: AuditPlace
     found: dict[int, FoundLeaf]
     openings: dict[int, SealedOpening]
+    lost: LostEntries
 
 
 class Audit:
@@ -88,36 +94,41 @@ class Audit:
             self._alarms.add(
                 "UNLOGGED", None, "A change to the record is not in the log. The service hid it."
             )
-        raised = self._alarms.raised
+        raised, lost = self._alarms.raised, shown.lost
         gathering = EvidenceGathering(self._service, self._own, self._replica, self._readers, believed, note)
         findings = [finding async for finding in gathering.findings(raised)]
         with self._store.transaction():
             for entry in entries:
                 self._store.put(entry_name(entry.index), entry)
             self._erasures.forget()
+            self._replica.entries.forget(self._erasures.erased)
             for each, finding in zip(raised, findings, strict=True):
                 alarm = each.alarm
                 where = believed.head.size if alarm.index is None else alarm.index
-                keep_alarm(self._store, where, alarm, finding)
-            self._store.put("audit", place)
-            self._store.put("audited", believed)
-            self._store.put("audited-note", KeptNote(root=believed.head.root, note=note))
-        return self._report(believed)
+                if lost.is_final(each):
+                    keep_alarm(self._store, where, alarm, finding)
+            if not lost.is_awaited:  # else the next run begins where this one did
+                self._store.put("audit", place)
+                self._store.put("audited", believed)
+                self._store.put("audited-note", KeptNote(root=believed.head.root, note=note))
+            self._store.put("reported", believed)
+        return self._report(believed, [each.alarm for each in raised if not lost.is_final(each)])
 
     def last(self) -> AuditReport | None:
         """What the last run reported, at the head and time of that run. None before the first."""
-        believed = self._store.get("audited", BelievedHead)
+        believed = self._store.get("reported", BelievedHead) or self._store.get("audited", BelievedHead)
         return None if believed is None else self._report(believed)
 
-    def _report(self, believed: BelievedHead) -> AuditReport:
+    def _report(self, believed: BelievedHead, provisional: Sequence[Alarm] = ()) -> AuditReport:
         gone = self._store.get("gone", EntriesGone)
         return AuditReport(
             entries=tuple(entry for _, entry in sorted(self._store.scan("entry", Entry))),
-            alarms=tuple(kept_alarms(self._store)),
+            alarms=(*kept_alarms(self._store), *provisional),
             size=believed.head.size,
             root=believed.head.root,
             time=believed.time,
             gone=gone.until if gone is not None else 0,
+            losses=kept_losses(self._store, self._replica.origin),
         )
 
     async def _look(self) -> _Shown:
@@ -145,7 +156,10 @@ class Audit:
         openings = {opening.index: opening async for opening in answers}
         gids = tuple(sorted(grant.entry.gid for grant in grants))
         place = msgspec.structs.replace(place, scanned=result.scanned, grants=gids)
-        return _Shown(believed, note, place, found, openings)
+        losses = await declared_losses(self._service, self._store, origin)
+        audited = self._store.get("audited", BelievedHead)
+        lost = LostEntries(self._store, self._replica, losses, audited, self._service.now())
+        return _Shown(believed, note, place, found, openings, lost)
 
     async def _scan_begin(
         self, place: AuditPlace, late: Iterable[LocalGrant], believed: BelievedHead
@@ -178,15 +192,22 @@ class Audit:
         erasable = named(opening for opening in opened.values() if opening is not None)
         for index in sorted(shown.found):
             leaf, opening = shown.found[index], opened.get(index)
+            is_lost = index not in opened and shown.lost.holds(leaf)
+            if is_lost:
+                opening = shown.lost.own(leaf)
             if opening is None:
                 if index not in opened:
                     missing.append(leaf)
-                    if index in erasable and leaf.by_vault:
+                    if (index in erasable or is_lost) and leaf.by_vault:
                         # What the next entry follows from is in the leaf.
                         place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
+                    if index not in erasable and (entry := shown.lost.note(leaf)) is not None:
+                        entries.append(entry)
                 continue
-            self._check_time(leaf, opening, audited, shown.believed)
-            if leaf.by_vault:
+            check_time(self._store, self._alarms, leaf, opening, audited, shown.believed)
+            if is_lost and leaf.by_vault:
+                place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
+            elif leaf.by_vault:
                 last = opening.previous if place.last == GONE else place.last
                 expected = FIRST if last == FIRST else previous(opening.salt2, last)
                 if opening.part.prev != expected:
@@ -219,6 +240,8 @@ class Audit:
                 )
                 continue
             place = followed
+            if not is_lost:
+                keep_found(self._store, self._replica, place.next_link - 1, leaf, opening)
             self._views.note(leaf, opening)
             self._note_keys(leaf, opening)
             tagged = leaf.by_tag
@@ -226,11 +249,10 @@ class Audit:
                 entries.append(self._granted(leaf, tagged, opening))
             else:
                 entries.append(self._change(leaf, tagged, opening))
+        told = {entry.index for entry in entries}
         for leaf in missing:
-            if not self._erasures.excuse(leaf):
-                self._alarms.add(
-                    "WITHHELD", leaf, "The service does not show what an entry of your log says."
-                )
+            if not self._erasures.excuse(leaf) and leaf.index not in told:
+                self._alarms.add("WITHHELD", leaf, LOST_UNKNOWN if shown.lost.holds(leaf) else WITHHELD)
         kept = [entry for entry in entries if not self._erasures.names(entry)]
         return kept, place
 
@@ -252,21 +274,6 @@ class Audit:
             )
             return None
         return opening
-
-    def _check_time(
-        self, leaf: FoundLeaf, opening: Opening, audited: BelievedHead | None, believed: BelievedHead
-    ) -> None:
-        """An entry is not older than a head that did not hold it, nor newer than one that does."""
-        said = opening.part.time
-        is_later = audited is not None and leaf.index >= audited.head.size
-        if audited is not None and is_later and said < audited.time - TEN_MINUTES:
-            kept = self._store.get("audited-note", KeptNote)
-            notes = (kept.note,) if kept is not None and kept.root == audited.head.root else ()
-            text = "The service dated an entry earlier than a head of the log that did not hold it yet."
-            self._alarms.add("BACKDATED", leaf, text, opening, notes=notes)
-        elif said > believed.time + TEN_MINUTES:
-            text = "The service dated an entry later than a head of the log that holds it."
-            self._alarms.add("BACKDATED", leaf, text, opening)
 
     def _note_keys(self, leaf: FoundLeaf, opening: Opening) -> None:
         """Keep where in the log the newest scan key was given to the service."""

@@ -16,6 +16,7 @@ from crypto.secret_bytes import SecretBytes
 from vault_client.alarms import Alarms
 from vault_client.audit_report import Entry
 from vault_client.closed_documents import ClosedDocuments
+from vault_client.declared_losses import kept_losses, loss_of
 from vault_client.device_store import DeviceStore
 from vault_client.local_vault import EventTerms, FoundAt, LocalGrant, SharedDocuments
 from vault_client.log_scan import FoundLeaf
@@ -157,6 +158,8 @@ class Readings:
         below = [event for event in events if event.index < request.view.seen.size]
         newest = max(below, key=lambda event: event.index, default=None)
         held = self._event(request)
+        if newest is not None and loss_of(kept_losses(self._store, request.origin), newest.index) is not None:
+            return  # the service had lost it, and could not deliver it: no keeper answers for an older one
         if newest is not None and (held is None or held.index < newest.index):
             self._alarms.add(
                 "STALE_VIEW",

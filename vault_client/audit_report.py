@@ -19,15 +19,17 @@ from crypto.vault_links import (
     SnapshotPart,
     Tombstone,
 )
+from crypto.wire.losses import Loss
 from vault_client.alarms import Alarm
 
-Kind = Literal["access", "refused", "change", "granted", "ended"]
+Kind = Literal["access", "refused", "change", "granted", "ended", "lost"]
 
 FOUNDED: Final = "founded"
 AMENDED: Final = "amended"
 KEYED_ANEW: Final = "keyed anew"
 CHANGED: Final = "changed"
 ERASED: Final = "erased"
+LOST: Final = "lost"
 
 # What a change does, by its operation
 _CHANGES: Final[dict[type, str]] = {
@@ -54,6 +56,8 @@ class Entry(Body, frozen=True, omit_defaults=True):
     and whether an event that was given changes a grant.
     ``purpose``: why someone read, where it can be opened. ``erased``: the entries that an erasure had destroyed, and
     ``device``: the id of the device that asked for it.
+    Of kind ``lost``, a reading, or with ``LOST`` in ``changes`` a grant's event or end, nothing but the leaf is there any
+    more; ``time``: when the service noted its loss.
     """
 
     index: Natural
@@ -73,7 +77,8 @@ class Entry(Body, frozen=True, omit_defaults=True):
 class AuditReport(Body, frozen=True):
     """What the log says of the record, and what is wrong with it. ``time``: of the newest cosignature.
 
-    ``gone``: up to which index entries were gone when this device came to look at them; 0 when it saw all.
+    ``gone``: up to which index entries were gone when this device came to look at them; 0 when it saw all. ``losses``: what the
+    service declares to have lost of what the log commits to.
     """
 
     entries: tuple[Entry, ...]
@@ -82,6 +87,7 @@ class AuditReport(Body, frozen=True):
     root: Bytes32
     time: Natural
     gone: Natural
+    losses: tuple[Loss, ...] = ()
 
 
 def change_of(operation: AnyOperation) -> str:

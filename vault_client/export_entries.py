@@ -9,6 +9,7 @@ from crypto.statements import Head
 from crypto.tiles import WIDTH
 from crypto.wire.messages import SealedOpening
 from vault_client.audit_report import AuditReport
+from vault_client.declared_losses import loss_of
 from vault_client.log_beginning import believed_beginning
 from vault_client.proved_entries import ProvedEntries
 from vault_client.sealed_openings import sealed_openings
@@ -70,5 +71,6 @@ class ExportEntries:
 
 
 def due_entries(report: AuditReport) -> set[int]:
-    """The entries that the server has shown before, and must show again."""
-    return {entry.index for entry in report.entries} - {alarm.index for alarm in report.alarms}
+    """The entries that the server has shown before, and must show again: but for what it declares to have lost."""
+    shown = {entry.index for entry in report.entries if loss_of(report.losses, entry.index) is None}
+    return shown - {alarm.index for alarm in report.alarms}

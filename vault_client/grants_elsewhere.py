@@ -7,7 +7,6 @@ event: where it is shown no more, the grant has no name here, and can be ended a
 
 from crypto.errors import NotFound, NotProven
 from crypto.grants import GrantEvent, check_blob, read_event, split_rows
-from crypto.signing import Envelope
 from crypto.vault_links import Grant
 from crypto.wire.messages import GrantEventQuery, StoredEvent
 from vault_client.device_store import DeviceStore
@@ -26,15 +25,15 @@ class GrantsElsewhere:
         self._service = service
         self._readers = ReaderKeys(service)
 
-    async def learn_of(self, vault: bytes, operation: Grant) -> Envelope:
-        """Have what a grant event says ready for when its link is kept; returns the event as it was signed.
+    async def learn_of(self, vault: bytes, operation: Grant) -> StoredEvent:
+        """Have what a grant event says ready for when its link is kept; returns the event as it was sent.
 
         Raises NotProven when it is withheld.
         """
         stored, name = await self._shown(vault, operation), intent_name(operation.gid, operation.event)
         if self._store.get(name, GrantIntent) is None:
             self._store.put(name, await self._intent(operation, stored))
-        return stored.envelope
+        return stored
 
     async def _shown(self, vault: bytes, operation: Grant) -> StoredEvent:
         query = GrantEventQuery(vault=vault, gid=operation.gid, j=operation.j)

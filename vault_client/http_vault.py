@@ -1,8 +1,8 @@
 """``VaultApi`` over HTTP: the same operations, each one request.
 
 Logs in by itself with the device's signature when an operation needs a session, once, and again when the server says
-that the session has ended. Shows a passkey by itself when the server asks for one, once for each operation. Before
-anything but the trust root is asked, ``before`` has its say.
+that the session has ended. Shows a passkey by itself when the server asks for one, once for each operation, and what
+it lost when it says that it lacks it. Before anything but the trust root is asked, ``before`` has its say.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import msgspec
 
 from crypto import labels
 from crypto.encoding import decode, encode
-from crypto.errors import NeedsPasskey, NotPermitted, Unauthenticated
+from crypto.errors import Lacking, NeedsPasskey, NotPermitted, Unauthenticated
 from crypto.identity_links import Chain
 from crypto.signing import SigningKey, sign
 from crypto.wire import losses as lost
@@ -65,6 +65,7 @@ class HttpVault:
     """A vault server at a URL. ``account``, by ``use_account``, and ``authenticator`` are set once there are such.
 
     ``before`` is awaited before every question but the one for the trust root; what it raises is raised instead.
+    ``when_lacking`` shows the server what it lost.
     """
 
     def __init__(self, transport: HttpTransport) -> None:
@@ -72,6 +73,8 @@ class HttpVault:
         self.account: Account | RootAccount | None = None
         self.authenticator: Authenticator | None = None
         self.before: Callable[[], Awaitable[None]] | None = None
+        self.when_lacking: Callable[[], Awaitable[None]] | None = None
+        self._is_showing = False
         self._session: s.Session | s.RootSession | None = None
         self._login_lock = asyncio.Lock()
         self._passkey_lock = asyncio.Lock()
@@ -303,8 +306,11 @@ class HttpVault:
     async def _in_session(
         self, action: Callable[[bool], Awaitable[Result]], *, may_log_in: bool = True
     ) -> Result:
-        """Do ``action``; once more when the session has ended, and once more, told so, with a passkey shown in it."""
-        ended = shown = False
+        """Do ``action``; once more when the session has ended, and once more, told so, with a passkey shown in it.
+
+        And once more when what the server lacked was shown to it.
+        """
+        ended = shown = gave = False
         while True:
             before = self._shown
             try:
@@ -318,6 +324,14 @@ class HttpVault:
                     raise
                 shown = True
                 await self._show_passkey(self.authenticator, before)
+            except Lacking:
+                if gave or self._is_showing or self.when_lacking is None:
+                    raise
+                gave = self._is_showing = True
+                try:
+                    await self.when_lacking()
+                finally:
+                    self._is_showing = False
 
     async def _show_passkey(self, authenticator: Authenticator, before: int) -> None:
         async with self._passkey_lock:
@@ -367,7 +381,9 @@ class HttpVault:
             nonce=challenge.nonce,
             minute=now // 60,
         )
-        return await self.login(s.Login(statement=sign(labels.LOGIN, statement, key)))
+        # Not as any other operation: what the server lacks may need a login to be shown.
+        login = s.Login(statement=sign(labels.LOGIN, statement, key))
+        return await self._post("login", login, s.Session)
 
     async def _log_in_with_root(self, account: RootAccount, now: int) -> s.RootSession:
         root = account.root.public.key_id

@@ -25,6 +25,7 @@ from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import part_hash
 from vault_client.device_store import DeviceStore
+from vault_client.identity_parts import keep_part
 from vault_client.identity_publishing import publish
 from vault_client.own_identity import OwnIdentity, Profile, Role
 from vault_client.service import Service
@@ -135,6 +136,7 @@ async def _published(store: DeviceStore, service: Service, enrolling: Enrolling)
     )
     with store.transaction():
         store.put("profile", profile)
+        keep_part(store, enrolling.sealed)
         store.delete(ENROLLING)
     own = OwnIdentity.of(profile)
     service.use_account(own.account(service))

@@ -31,6 +31,7 @@ from crypto.signing import Envelope, SigningKey, sign
 from crypto.statements import part_hash
 from crypto.wire.messages import IdentityQuery
 from vault_client.device_store import DeviceStore
+from vault_client.identity_parts import keep_part
 from vault_client.identity_publishing import publish
 from vault_client.local_vault import ToBeRestored
 from vault_client.own_identity import OwnIdentity, Profile, Role, fetched_keyring
@@ -83,7 +84,9 @@ async def recover_identity(
         use = await _signed(service, chain, [UseRoot(purpose=FETCH_KEYRING)], kit.root)
         chain = await _published(service, chain, use, ())
         recovering, sealed = await _recovering(service, chain, kit)
-        store.put(RECOVERING, recovering)
+        with store.transaction():
+            store.put(RECOVERING, recovering)
+            keep_part(store, sealed)
         chain = await _published(service, chain, recovering.envelope, (sealed,))
     profile = Profile(
         role=role,

@@ -1,6 +1,6 @@
 """Reads a log's public tiles: consistency proofs between heads, and leaves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -62,6 +62,15 @@ class LogReader:
                 collected += entry
         skipped = start % WIDTH * LEAF
         return bytes(collected[skipped:])
+
+    async def leaves_at(self, origin: str, indexes: Collection[int]) -> dict[int, bytes]:
+        """The leaves ``indexes``, each checked to be a leaf. Unproven."""
+        found: dict[int, bytes] = {}
+        for tile in sorted({index // WIDTH for index in indexes}):
+            wanted = [index for index in indexes if index // WIDTH == tile]
+            shown = await self.leaves(origin, tile * WIDTH, max(wanted) + 1)
+            found |= {index: shown[index % WIDTH * LEAF :][:LEAF] for index in wanted}
+        return found
 
     async def _tile(self, origin: str, tile: Tile) -> bytes:
         known = self._full.get((origin, tile))

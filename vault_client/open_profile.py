@@ -16,6 +16,7 @@ from vault_client.clock_check import check_clock
 from vault_client.device_store import DeviceStore
 from vault_client.identity_enrolment import begun, enrol_identity, forget, resumed
 from vault_client.identity_recovery import recover_identity
+from vault_client.identity_shown_again import show_identity
 from vault_client.local_vault import ToBeFounded, ToBeRestored
 from vault_client.own_identity import OwnIdentity, Role
 from vault_client.service import Service
@@ -43,7 +44,8 @@ class Enrolment(TypedDict, total=False):
 class Restoration(TypedDict, total=False):
     """How one restores: with ``kit``, on the server at ``card`` or ``url``.
 
-    ``identity``, ``vault``: as the kit's file names them; absent where the kit was typed alone.
+    ``identity``, ``vault``: as the kit's file names them; absent where the kit was typed alone. ``without_lost``: also where
+    the service declares to have lost changes of the record.
     """
 
     kit: Required[Kit]
@@ -51,6 +53,7 @@ class Restoration(TypedDict, total=False):
     card: InstanceCard | None
     identity: bytes | None
     vault: bytes | None
+    without_lost: bool
 
 
 class OpenProfile:
@@ -120,6 +123,7 @@ class OpenProfile:
                 OwnIdentity.load(store, role)
             service = await held.enter_async_context(await Service.connect(store))
             own = await resumed(store, service, role)
+            service.when_lacking(lambda: show_identity(service, store, own, again=True))
             passkeys = AccountPasskeys(store, service, own)
             if not passkeys.is_begun:
                 await passkeys.ensure_if_possible()

@@ -36,6 +36,7 @@ from vault_client.erasing import Erasing
 from vault_client.export import Export
 from vault_client.export_check import CheckedExport
 from vault_client.export_files import FolderFiles
+from vault_client.giving_back import GivenBack, GivingBack
 from vault_client.identity_history import IdentityHistory
 from vault_client.importing import Import, Shown
 from vault_client.kept_history import read_history
@@ -87,6 +88,10 @@ class Patient(PatientGrants, AbstractAsyncContextManager["Patient", None]):
         self.files = DocumentFiles(profile.service, self.replica, CiphertextReplica(folder), spool)
         self._adding = Adding(profile.service, self.replica, spool, self.files.copies)
         self._sending = Sending(self._queue, self.replica, self._sharing, self._adding)
+        self._giving_back = GivingBack(
+            profile.store, profile.service, profile.own, self.replica, self.files.copies
+        )
+        self.service.when_lacking(self._giving_back.when_lacking)
         self._asked: QueuedChange | None = None
         self._profile = profile.handed_over()
 
@@ -128,7 +133,8 @@ class Patient(PatientGrants, AbstractAsyncContextManager["Patient", None]):
         the record can be read here and not written.
         """
         async with await OpenProfile.restore(store, "patient", how) as profile:
-            await restore_vault(store, profile.service, profile.own, how["kit"])
+            without_lost = how.get("without_lost", False)
+            await restore_vault(store, profile.service, profile.own, how["kit"], without_lost=without_lost)
             return cls(profile, folder)
 
     @classmethod
@@ -163,14 +169,25 @@ class Patient(PatientGrants, AbstractAsyncContextManager["Patient", None]):
         """Take in what other devices have changed. Returns how many changes there were.
 
         Copies of documents that are no longer in the record are removed. A passkey that the server forgot is made anew.
-        Grants for which that is due are keyed anew: ``renewal`` says which, and which could not be.
+        Grants for which that is due are keyed anew: ``renewal`` says which, and which could not be. What the service went
+        back behind, by its own word, and this device has is given back first (``given_back``).
         """
+        await self._give_back()
         taken = await self.replica.sync()
         await self.passkeys.ensure_if_possible()
         self.files.drop_unwanted()
         if not self.is_restoring:
             self.renewal = await self._sharing.changes.renew()
         return taken
+
+    @property
+    def given_back(self) -> GivenBack | None:
+        """What became of what the service declared to have lost, if there was something to be done since this was opened."""
+        return self._giving_back.outcome
+
+    async def _give_back(self) -> None:
+        if not self.is_restoring:
+            await self._giving_back.run()
 
     # What waits to be in the record
 
@@ -313,6 +330,7 @@ class Patient(PatientGrants, AbstractAsyncContextManager["Patient", None]):
 
     async def log(self) -> AuditReport:
         """Scan the log for what is new in this record, check every entry, and report all of them."""
+        await self._give_back()
         return await self._audit().run()
 
     def last_log(self) -> AuditReport | None:

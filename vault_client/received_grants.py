@@ -19,6 +19,7 @@ from crypto.vault_chain import check_not_removed, latest_directory
 from crypto.vault_links import Genesis
 from crypto.wire.messages import Delivery, MailboxQuery, ShownChain
 from vault_client import trust
+from vault_client.declared_losses import declared_losses, is_done, kept_losses, note_done
 from vault_client.device_store import DeviceStore
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
@@ -125,6 +126,7 @@ class ReceivedGrants:
         Raises NotPermitted for any number but the next: one false number would leave out all that is below it.
         """
         refused, before = [], await self._service.newest_heads()
+        await self._begin_anew_after_a_loss()
         while True:
             place = self._store.get("mailbox", MailboxPlace) or MailboxPlace(after=0)
             mailbox = await self._service.api.mailbox(MailboxQuery(after=place.after))
@@ -147,6 +149,23 @@ class ReceivedGrants:
                 return refused
             if not mailbox.deliveries:
                 raise NotProven("The server announces deliveries that it does not show. Try again later.")
+
+    async def _begin_anew_after_a_loss(self) -> None:
+        """Read the mailbox from its beginning where a server lost deliveries and numbers others as it had numbered them."""
+        origins = {grant.state.event.origin for grant in self.all()}
+        losses = {origin: await declared_losses(self._service, self._store, origin) for origin in origins}
+        undone = {origin: lost for origin, lost in losses.items() if not is_done(self._store, origin, lost)}
+        if undone:
+            with self._store.transaction():
+                self._store.put("mailbox", MailboxPlace(after=0))
+                for origin, lost in undone.items():
+                    note_done(self._store, origin, lost)
+
+    def _was_taken_in(self, known: ReceivedGrant | None, event: GrantEvent, digest: bytes) -> bool:
+        """Whether a delivery comes again, as after a loss: the newest event, or an earlier one, which changes nothing."""
+        if known is None or not kept_losses(self._store, event.origin):
+            return False
+        return event.j < known.state.event.j or digest == known.state.digest
 
     def _keep_place(self, delivery: Delivery) -> None:
         # Stored with what came of the delivery: one taken in a second time would be refused, and held against somebody.
@@ -172,6 +191,9 @@ class ReceivedGrants:
             raise NotPermitted("The server delivered nothing under a number. It was not taken in.")
         event = read_event(delivery.envelope)
         known = self._store.get(f"received/{event.gid.hex()}", ReceivedGrant)
+        if self._was_taken_in(known, event, delivery.envelope.digest):
+            self._keep_place(delivery)
+            return
         at = event.view.dir
         latest = self._latest(event)
         chains = [await self._service.shown_anew(shown, latest) for shown in delivery.chains]

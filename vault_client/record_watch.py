@@ -16,6 +16,7 @@ class RecordWatch:
         self._checked = -1
         self._found: list[Entry] = []
         self._raised: list[Alarm] = []
+        self._reported: tuple[Alarm, ...] = ()
 
     def origin(self, owner: Patient) -> str:
         """The log that the record is written in."""
@@ -33,11 +34,13 @@ class RecordWatch:
         if known is not None:
             self._found += [entry for entry in report.entries if entry.index not in known]
         owner.files.drop_unwanted()
+        self._reported = report.alarms
         self._checked = report.size
 
     def news(self, owner: Patient, store: DeviceStore) -> Sequence[Entry | Alarm]:
         """Entries and alarms, each once: those of a look that was refused too."""
-        alarms = [alarm for alarm in kept_alarms(store) if alarm not in self._raised]
+        shown = dict.fromkeys([*kept_alarms(store), *self._reported])
+        alarms = [alarm for alarm in shown if alarm not in self._raised]
         self._raised += alarms
         found, self._found = self._found, []
         return [*found, *alarms]

@@ -16,7 +16,7 @@ logs for lost ones; but that is no lie: it is told as what it is.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -237,6 +237,11 @@ class Service(BelievedHeads):
         self._account = replace(account, hosts=self.root.hosts)
         if isinstance(self.api, HttpVault):
             self.api.use_account(self._account)
+
+    def when_lacking(self, show: Callable[[], Awaitable[None]]) -> None:
+        """Have ``show`` show the server what it lost whenever it says that it lacks something; it is then asked once more."""
+        if isinstance(self.api, HttpVault):
+            self.api.when_lacking = show
 
     async def log_in_with_root(self, root: SigningKey) -> bytes:
         """Log in with the root of a recovery kit. Returns the identity that the server says it is of: not believed yet."""

@@ -14,6 +14,7 @@ from crypto.vault_chain import found
 from crypto.vault_links import Genesis, Person, Rotate, person_commitment, scan_key_commitment
 from crypto.wire.messages import Empty, LinkSubmission
 from vault_client.device_store import DeviceStore
+from vault_client.kept_entries import KeptEntries
 from vault_client.local_vault import LocalVault, ToBeFounded
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
@@ -86,4 +87,7 @@ async def found_vault(store: DeviceStore, service: Service, own: OwnIdentity) ->
         store.delete("founding")
         store.put("vault", local)
         store.put("link/0", envelope)
+    entries = KeptEntries(store)
+    entries.keep_sent(0, submission)
+    entries.keep_proved(0, envelope, [accepted.logged[0].disclosure])
     return local

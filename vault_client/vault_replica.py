@@ -5,13 +5,25 @@ records of their own, so one more link costs the same however long the record is
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
 
 from crypto import labels
+from crypto.access_log import Disclosure
 from crypto.encoding import decode
-from crypto.errors import BrokenChain, Conflict, Malformed, NotPermitted, NotProven, Refusal, TooLarge
+from crypto.errors import (
+    BrokenChain,
+    CoffreError,
+    Conflict,
+    Lacking,
+    Malformed,
+    NotPermitted,
+    NotProven,
+    Refusal,
+    TooLarge,
+)
 from crypto.evidence import Finding
 from crypto.identity_chain import Known
 from crypto.locators import Locator, end_tag, event_tag
@@ -33,6 +45,7 @@ from vault_client import vault_parts
 from vault_client.alarms import Alarm, keep_alarm
 from vault_client.device_store import DeviceStore
 from vault_client.grants_elsewhere import GrantsElsewhere
+from vault_client.kept_entries import KeptEntries, as_taken_in
 from vault_client.kept_vault import KeptVault
 from vault_client.local_vault import (
     Blocked,
@@ -85,6 +98,7 @@ class VaultReplica(KeptVault):
         self._kit = kit
         self._elsewhere = GrantsElsewhere(store, service)
         self._unanswered = UnansweredLinks(store)
+        self.entries = KeptEntries(store)
 
     async def append(self, intent: Intent) -> list[int]:
         """Sign, send, verify and keep one link. Returns the log indexes of its leaves.
@@ -114,6 +128,7 @@ class VaultReplica(KeptVault):
                 events=intent.events,
                 parts=intent.parts,
             )
+            self.entries.keep_sent(link.n, submission)
             try:
                 accepted = await self._service.api.append_link(submission)
             except Conflict:
@@ -121,8 +136,9 @@ class VaultReplica(KeptVault):
                 await self.sync()
                 continue
             except Refusal as refusal:
-                # An answer that cannot be read is not the server's word that nothing was done.
-                if not isinstance(refusal, Malformed | TooLarge):
+                # An answer that cannot be read is not the server's word that nothing was done; nor is it final that it
+                # lacks what comes before.
+                if not isinstance(refusal, Malformed | TooLarge | Lacking):
                     self._unanswered.refuse(envelope)
                 if lost is None:
                     raise
@@ -130,7 +146,8 @@ class VaultReplica(KeptVault):
                 continue  # signed too long ago, perhaps: it is signed anew
             sent = [each.envelope for each in intent.events]
             tagged = list(zip(logged_bodies(envelope, intent.operations, sent), intent.tags, strict=True))
-            indexes = await self._believe(local.head, envelope, tagged, accepted)
+            proved = await self._believe(local.head, envelope, tagged, accepted)
+            self.entries.keep_proved(link.n, envelope, proved)
             if changes is not None:
                 self._keep(
                     local,
@@ -142,7 +159,8 @@ class VaultReplica(KeptVault):
             self._unanswered.forget(envelope)
             self._forget_overtaken()
             self.forget_intents({step.event for step in self.sent() if isinstance(step, Grant)})
-            return indexes
+            await self.keep_openings()
+            return [each.index for each in proved]
         raise Conflict("Other devices kept writing to this record. Nothing was added. Try again in a moment.")
 
     def unanswered(self) -> tuple[AnyOperation, ...]:
@@ -194,21 +212,31 @@ class VaultReplica(KeptVault):
                 grants = [operation for operation in link.operations if isinstance(operation, Grant)]
                 events = [await self._elsewhere.learn_of(self.vault, operation) for operation in grants]
                 parts = await vault_parts.of_link(self._service, link, ())
-                proved: list[int] = []
+                keyring = self._keyring(local, changes.head, parts)
+                self.entries.keep_sent(link.n, as_taken_in(envelope, keyring, local.keyring, events, parts))
+                proved: list[Disclosure] = []
                 if not restoring:
-                    tags = leaf_tags(link, changes, self._keyring(local, changes.head, parts))
-                    bodies = logged_bodies(envelope, link.operations, events)
+                    tags = leaf_tags(link, changes, keyring)
+                    bodies = logged_bodies(envelope, link.operations, [event.envelope for event in events])
                     proved = await self._prove(local.head, envelope, list(zip(bodies, tags, strict=True)))
+                    self.entries.keep_proved(link.n, envelope, proved)
                 self._keep(local, link.n, envelope, changes, parts)
                 if proved:
-                    self._note_proved(envelope, link, proved[0])
+                    self._note_proved(envelope, link, proved[0].index)
                 taken += 1
             if not answer.more:
                 await self._take_in_withheld()
                 self._forget_overtaken()
+                await self.keep_openings()
                 return taken
             if not answer.links:
                 raise NotProven("The server announces changes that it does not show. Try again later.")
+
+    async def keep_openings(self) -> None:
+        """Keep what came to be opened in the log, to show it again should the service lose it. Nothing depends on it now."""
+        with suppress(CoffreError):
+            end = self._service.believed(self.origin).head.size
+            await self.entries.take_in(self._service.api, self.vault, end)
 
     async def _changes(self, head: VaultHead, envelope: Envelope, link: VaultLink) -> Changes:
         """What a link changes, its signer live at its ``dir`` and at the largest that the record has named."""
@@ -232,7 +260,7 @@ class VaultReplica(KeptVault):
 
     async def _prove(
         self, head: VaultHead, envelope: Envelope, tagged: Sequence[tuple[Envelope, bytes]]
-    ) -> list[int]:
+    ) -> list[Disclosure]:
         """Have a link proved that is in the record already: sent again, it is answered as it was when it was new."""
         submission = LinkSubmission(envelope=envelope, scan_key=None, tags=(), events=(), parts=())
         try:
@@ -270,8 +298,8 @@ class VaultReplica(KeptVault):
         envelope: Envelope,
         tagged: Sequence[tuple[Envelope, bytes]],
         accepted: LinkAccepted,
-    ) -> list[int]:
-        """Check the proof of every leaf of the transaction of a link that follows ``head``."""
+    ) -> list[Disclosure]:
+        """Check the proof of every leaf of the transaction of a link that follows ``head``; what opens each."""
         bodies = [(envelope, None), *tagged]
         if len(accepted.logged) != len(bodies):
             raise NotProven(
@@ -284,7 +312,7 @@ class VaultReplica(KeptVault):
                 raise NotProven(
                     "The server logged a change where it cannot be found. Check the log before going on."
                 )
-        return [logged.disclosure.index for logged in accepted.logged]
+        return [logged.disclosure for logged in accepted.logged]
 
     def _view(self, head: VaultHead, operations: Sequence[AnyOperation], later: Sequence[Known]) -> VaultView:
         """The head, and the state of whatever ``operations`` name."""

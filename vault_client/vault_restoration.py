@@ -13,12 +13,14 @@ from crypto.sealed.keyring import VaultKeyring, check_first_keyring, open_keyrin
 from crypto.sealed.recovery import Kit
 from crypto.signing import Envelope
 from crypto.vault_links import Genesis, vault_id
-from crypto.wire.messages import Empty, LinkQuery
+from crypto.wire.messages import Empty, LinkQuery, LinkSubmission
 from vault_client import trust, vault_parts
-from vault_client.alarms import Alarm
 from vault_client.audit import Audit
+from vault_client.audit_losses import LOST_UNKNOWN
+from vault_client.audit_report import AuditReport
 from vault_client.change_queue import ChangeQueue
 from vault_client.device_store import DeviceStore
+from vault_client.entries_left import settle_entries
 from vault_client.identity_recovery import RECOVERING
 from vault_client.local_vault import LocalVault, ToBeRestored
 from vault_client.own_identity import OwnIdentity
@@ -32,9 +34,20 @@ from vault_client.vault_rotation import rotate
 DISAGREEMENTS = frozenset({"FORK", "UNLOGGED", "WITHHELD", "BAD_OPENING", "CHAIN"})
 
 
-async def restore_vault(store: DeviceStore, service: Service, own: OwnIdentity, kit: Kit) -> None:
+# What people read
+LOST_CHANGES = (
+    "The service declares to have lost its newest data. What {count} of this record in its log say is shown by nobody, and may be "
+    "changes: documents added or deleted, a grant's end. The record can be read here, and was not changed. Ask the operator what "
+    "was lost. To go on without them, which cannot be undone, restore again with --without-lost"
+)
+
+
+async def restore_vault(
+    store: DeviceStore, service: Service, own: OwnIdentity, kit: Kit, *, without_lost: bool = False
+) -> None:
     """Restore the vault of ``own`` into ``store``, where an earlier run may have begun.
 
+    ``without_lost``: although the service declares to have lost what may be changes of the record.
     Raises NotProven when links, keyrings and log do not agree; then nothing was written, and nothing will be until a
     run finds that they do.
     """
@@ -42,13 +55,15 @@ async def restore_vault(store: DeviceStore, service: Service, own: OwnIdentity, 
     if restoring is None:
         return
     replica = VaultReplica(store, service, own, kit.unlock)
-    _start_over(store)
+    _start_over(store, replica)
     vault = restoring.vault if restoring.vault is not None else await _held(service)
-    await _take_in_genesis(store, service, own, kit, vault)
+    await _take_in_genesis(store, service, own, kit, vault, replica)
     await replica.sync()
     await _check_log_goes_on(service, replica)
     report = await Audit(store, service, own, replica).run()
-    _check_agreement([alarm for alarm in report.alarms if alarm.code in DISAGREEMENTS])
+    _check_agreement(report, without_lost=without_lost)
+    if report.losses:
+        await settle_entries(service, own, replica)
     await rotate(service, own, replica)
     # What is refused stays under the old keys, which ``renew`` says again whenever it is asked.
     await Sharing(store, service, own, replica, ChangeQueue(store, service.now)).changes.renew()
@@ -57,9 +72,10 @@ async def restore_vault(store: DeviceStore, service: Service, own: OwnIdentity, 
         store.delete(RECOVERING)
 
 
-def _start_over(store: DeviceStore) -> None:
+def _start_over(store: DeviceStore, replica: VaultReplica) -> None:
     """Forget what an earlier run was shown: it came to no end, so nothing of it has to be true."""
     with store.transaction():
+        replica.entries.forget_all()
         for group in (
             "vault",
             "link",
@@ -93,7 +109,12 @@ async def _held(service: Service) -> bytes:
 
 
 async def _take_in_genesis(
-    store: DeviceStore, service: Service, own: OwnIdentity, kit: Kit, vault: bytes
+    store: DeviceStore,
+    service: Service,
+    own: OwnIdentity,
+    kit: Kit,
+    vault: bytes,
+    replica: VaultReplica,
 ) -> None:
     links = (await service.api.links(LinkQuery(vault=vault, since=0))).links
     if not links or vault_id(links[0].body) != vault:
@@ -113,6 +134,10 @@ async def _take_in_genesis(
     with store.transaction():
         store.put("vault", LocalVault(genesis=envelope, head=changes.head, keyring=keyring))
         store.put("link/0", envelope)
+    scan_key = keyring.epochs[0].scan_key
+    replica.entries.keep_sent(
+        0, LinkSubmission(envelope=envelope, scan_key=scan_key, tags=(), events=(), parts=(part,))
+    )
 
 
 async def _check_log_goes_on(service: Service, replica: VaultReplica) -> None:
@@ -127,8 +152,13 @@ async def _check_log_goes_on(service: Service, replica: VaultReplica) -> None:
     trust.advance(pinned, believed, path)
 
 
-def _check_agreement(alarms: list[Alarm]) -> None:
-    if alarms:
+def _check_agreement(report: AuditReport, *, without_lost: bool) -> None:
+    alarms = [alarm for alarm in report.alarms if alarm.code in DISAGREEMENTS]
+    lost = [alarm for alarm in alarms if alarm.text == LOST_UNKNOWN]
+    if alarms and alarms == lost:
+        if not without_lost:
+            raise NotProven(LOST_CHANGES.format(count=len(lost)))
+    elif alarms:
         raise NotProven(
             f"The record and its log do not agree: {alarms[0].text} The record can be read here, and was not changed. Ask "
             "the operator, or someone you trust; then restore again."

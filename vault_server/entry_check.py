@@ -85,7 +85,7 @@ class EntryCheck:
         """The entries that a record has openings of, and those noted as lost."""
         origin, last, found = row.head.origin, FIRST, set()
         openings = [*await rows.openings(self._db, vault), *(await losses.entries(self._db, vault)).items()]
-        for index, epoch in sorted((index, epoch) for index, epoch in openings):
+        for index, epoch in sorted({(index, epoch) for index, epoch in openings}):
             leaf = await self._claim(origin, index)
             now = row.head.keys.epoch
             # Scan keys of earlier epochs are not kept.

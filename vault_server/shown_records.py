@@ -38,6 +38,9 @@ from vault_server.store.ciphertext import CiphertextStore
 from vault_server.store.database import Statements, Transaction, Writer
 from vault_server.store.vaults import VaultRow
 
+# What an entry of a link commits to. Its opening alone does not bring the link back.
+OF_LINKS = frozenset({labels.GENESIS, labels.VAULT_LINK, labels.GRANT_EVENT})
+
 
 class ShownRecords:
     """What holders give back of their records."""
@@ -154,8 +157,10 @@ class ShownRecords:
             raise _not_there()
         info = entries.opening_info(head.origin, own)
         box = sealing.seal(head.keys.log_key, info, opening.to_record())
-        await vault_rows.add_opening(transaction, head.vault, shown.index, epoch, box)
-        await rows.found_entry(transaction, head.vault, shown.index)
+        if not await rows.is_opened(transaction, head.vault, shown.index):
+            await vault_rows.add_opening(transaction, head.vault, shown.index, epoch, box)
+        of_link = opening.envelope.type in OF_LINKS
+        await rows.found_entry(transaction, head.vault, shown.index, of_link=of_link)
 
     async def _found(
         self,

@@ -135,7 +135,7 @@ async def test_links_that_the_server_leaves_out_stand_in_the_log(
         assert "append_link" not in server.asked
 
     with monkeypatch.context() as twin:
-        twin.setattr(vault_restoration, "_check_agreement", lambda _: None)
+        twin.setattr(vault_restoration, "_check_agreement", lambda *_, **__: None)
         twin.setattr(vault_restoration, "rotate", lambda *_: _nothing())
         async with await Machine(story, "twin").restored() as patient:
             assert patient.grants() == []  # the newest link was the grant: the patient never learns of it

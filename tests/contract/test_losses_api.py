@@ -178,6 +178,28 @@ async def test_what_is_shown_comes_back(story: Story) -> None:
     assert await is_whole(story)
 
 
+async def test_the_opening_of_a_link_does_not_bring_the_link_back(story: Story) -> None:
+    """Shown before their links, as those of a change of keys must be, openings are kept; the record waits for the links."""
+    await story.show_people()
+    api, before = await story.record.holder.api(), await story.lost()
+    shown = tuple(
+        lost.ShownOpening(index=index, opening=opening)
+        for index, opening in story.openings.items()
+        if index in before.entries
+    )
+    for _ in range(2):
+        await api.show_openings(lost.ShownOpenings(vault=story.record.id, openings=shown))
+    assert (await story.lost()).entries == tuple(index for index in before.entries if index != story.reading)
+    with pytest.raises(Lacking):
+        await api.append_link(await story.record.submission(Stored.random().step()))
+    assert await is_whole(story)
+    await story.show_links()
+    assert (await story.lost()).entries == ()
+    assert await opened(story.record) == story.openings
+    await story.record.add(Stored.random())
+    assert await is_whole(story)
+
+
 async def test_a_lost_record_comes_back_with_its_founding(story: Story) -> None:
     """It is nobody's until its holder shows it; then it goes on from its genesis."""
     await story.show_people()

@@ -25,7 +25,7 @@ from vault_client.commands.output import Screen, counted
 from vault_client.commands.passkeys import add_passkeys
 from vault_client.commands.profiles import add_output, add_profile
 from vault_client.commands.purpose_codes import SOME_CODES, purpose_code
-from vault_client.commands.restoring import add_restore, restored
+from vault_client.commands.restoring import add_restore, add_without_lost, restored
 from vault_client.commands.secrets_input import note_vault
 from vault_client.sharing_terms import ACTS, SHARING_DAYS
 
@@ -48,7 +48,7 @@ def add(commands: "Subcommands") -> None:
     parser.add_argument(
         "--name", default="", metavar="NAME", help="whose record it is: everybody you share with will be told"
     )
-    add_restore(commands, restore, "get a lost record back with its recovery kit")
+    add_without_lost(add_restore(commands, restore, "get a lost record back with its recovery kit"))
     add_devices(commands, devices)
     _add_documents(commands)
     add_card(commands, card, "show one's own card")

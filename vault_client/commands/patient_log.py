@@ -18,6 +18,7 @@ from vault_client.commands.alarms import (
 )
 from vault_client.commands.confirmation import check_answerable, confirm
 from vault_client.commands.log_folding import folded
+from vault_client.commands.losses import losses_object, show_losses
 from vault_client.commands.names import short
 from vault_client.commands.output import Screen, Usage, counted, moment, several
 from vault_client.commands.profiles import add_profile
@@ -61,6 +62,9 @@ CHANGES = {
 }
 REFUSED, GRANTED, ENDED = "was refused", "was given grant {grant}", "the end of grant {grant} is in force"
 TOLD = "was told how grant {grant} changed"
+LOST_READING = "read something under grant {grant}: what, the service lost"
+LOST_EVENT = "grant {grant} changed or ended: how, the service lost"
+BY = "by {time}"
 HOLDS = (
     "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All was checked: each entry holds and follows from "
     "the one before."
@@ -72,6 +76,7 @@ COUNTS_AS_OPENED = (
     "answered then stands in no log, so take it as opened."
 )
 NEVER = "It was never checked on this device."
+HOLDS_BUT = "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All but what was lost was checked: each entry holds."
 ALARMED = (
     "The log does not hold: {alarms}. Keep this profile as it is: it holds the evidence. Do not add "
     "anything more, and ask the operator, or someone you trust, what happened."
@@ -147,11 +152,13 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         if report.gone:
             screen.say(GONE.format(number=report.gone))
         where = where_in(record, report.entries, everything=arguments.all)
+        show_losses(screen, report)
         show_alarms(screen, report.alarms, where)
         mark_seen(arguments, screen, store)
         if not report.alarms and unchecked is None:
             count = counted(len(report.entries), "entry", "entries")
-            screen.say(HOLDS.format(count=count, size=report.size, time=moment(report.time)))
+            holds = HOLDS_BUT if any(entry.kind == "lost" for entry in report.entries) else HOLDS
+            screen.say(holds.format(count=count, size=report.size, time=moment(report.time)))
         _write_evidence(arguments, screen, record, store)
         show_trust(screen, record.service)
         if report.alarms:
@@ -199,6 +206,7 @@ def report_object(report: "AuditReport") -> dict[str, Any]:
         "size": report.size,
         "root": report.root.hex(),
         "time": report.time,
+        "losses": losses_object(report.losses),
     }
 
 
@@ -244,7 +252,10 @@ def _row(
     documents = several([called(doc, titles, deleted) for doc in named])
     why = " / ".join(dict.fromkeys(filter(None, (_why(each) for each in line))))
     times = f" (×{len(line)})" if len(line) > 1 else ""
-    return (moment(entry.time), who(entry, own), f"{deed(entry)}{times}", documents, why)
+    when = moment(entry.time)
+    if entry.kind == "lost":  # the latest it can have been
+        when = spoken(BY.format(time=when))
+    return (when, who(entry, own), f"{deed(entry)}{times}", documents, why)
 
 
 def _purpose(entry: "Entry") -> list[str]:
@@ -270,6 +281,8 @@ def deed(entry: "Entry") -> str:
             return spoken((TOLD if entry.changes else GRANTED).format(grant=grant))
         case "ended":
             return spoken(ENDED.format(grant=grant))
+        case "lost":
+            return spoken((LOST_EVENT if entry.changes else LOST_READING).format(grant=grant))
     name = entry.name or UNKNOWN
     documents = counted(len(entry.documents), "document") if entry.documents else "documents"
     erased = counted(len(entry.erased), "reading")

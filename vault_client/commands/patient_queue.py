@@ -99,12 +99,14 @@ async def sync(arguments: Namespace, screen: Screen) -> None:
     """
     from crypto.errors import Unavailable
     from vault_client.commands.grant_standing import show_renewal
+    from vault_client.commands.losses import show_given_back
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, store):
         taken = await record.sync()
         screen.result["taken_in"] = taken
+        show_given_back(screen, record)
         show_renewal(screen, record)
         screen.say(TAKEN_IN.format(changes=counted(taken, "change")))
         with screen.progress(spoken(FETCHING)) as progress:

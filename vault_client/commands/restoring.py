@@ -41,6 +41,15 @@ def add_restore(commands: "Subcommands", run: "Command", purpose: str) -> Argume
     return parser
 
 
+def add_without_lost(parser: ArgumentParser) -> None:
+    """The option of a patient to restore what is left."""
+    parser.add_argument(
+        "--without-lost",
+        action="store_true",
+        help="although the service declares to have lost what may be changes of the record",
+    )
+
+
 @asynccontextmanager
 async def restored(
     arguments: Namespace, screen: Screen, sdk: type[Member], done: str
@@ -51,6 +60,7 @@ async def restored(
 
     check_answerable(arguments)
     how = _restoration(arguments)
+    how["without_lost"] = vars(arguments).get("without_lost", False)
     confirm(arguments, CONFIRM)
     store, place = store_to_restore_in(arguments), folder(arguments)
     async with await sdk.restore(store, place, **how) as member:

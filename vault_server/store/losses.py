@@ -60,9 +60,14 @@ async def unshown(db: Statements, vault: bytes, above: int, count: int) -> list[
 
 
 async def show_link(db: Statements, vault: bytes, entries: Sequence[int]) -> None:
-    """The link behind ``entries`` is there again; their openings are not."""
+    """The link behind ``entries`` is there again; of their openings, those that were shown before it."""
     sql = "UPDATE lost_entries SET standing = $1 WHERE vault = $2 AND idx = $3"
     await db.many(sql, [(SHOWN_LINK, vault, index) for index in entries])
+    sql = (
+        "DELETE FROM lost_entries WHERE vault = $1 AND idx = $2 "
+        "AND EXISTS (SELECT 1 FROM openings WHERE vault = $1 AND idx = $2)"
+    )
+    await db.many(sql, [(vault, index) for index in entries])
 
 
 async def give_up(db: Statements, vault: bytes) -> None:
@@ -70,9 +75,15 @@ async def give_up(db: Statements, vault: bytes) -> None:
     await db.all("UPDATE lost_entries SET standing = $1 WHERE vault = $2 AND standing = 0", GIVEN_UP, vault)
 
 
-async def found_entry(db: Statements, vault: bytes, index: int) -> None:
-    """The opening of an entry is there again."""
-    await db.all("DELETE FROM lost_entries WHERE vault = $1 AND idx = $2", vault, index)
+async def found_entry(db: Statements, vault: bytes, index: int, *, of_link: bool) -> None:
+    """The opening of an entry is there again. One of a link is lost as long as that link is."""
+    sql = "DELETE FROM lost_entries WHERE vault = $1 AND idx = $2 AND (standing = $3 OR NOT $4)"
+    await db.all(sql, vault, index, SHOWN_LINK, of_link)
+
+
+async def is_opened(db: Statements, vault: bytes, index: int) -> bool:
+    """Whether the opening of an entry is there, though its link may not be."""
+    return await db.one("SELECT 1 FROM openings WHERE vault = $1 AND idx = $2", vault, index) is not None
 
 
 async def forget(db: Statements, vault: bytes, below: int) -> None:
