@@ -60,6 +60,10 @@ class KeptHeads:
             f"and {beside}, and ask the operator why."
         )
 
+    def keep_signed(self, origin: str, note: bytes) -> str:
+        """Keep a head that commits to what must not be, beside the one that was whole. Says where."""
+        return f"It is in {self._write(origin, SHOWN, note)}."
+
     def _write(self, origin: str, kind: str, note: bytes) -> Path:
         path = self._path(origin, kind)
         with spoken_file_errors():

@@ -131,6 +131,8 @@ class _Check:
         self._api, self._root, self._clock, self._progress = api, root, clock, progress
         self._folder = kept
         self._kept = {} if kept is None else kept.of(root)
+        self._places: dict[bytes, int] = {}
+        self._twice: list[tuple[int, int]] = []
 
     async def log(self, origin: str, note: bytes) -> PublicLog:
         """Check the log whose head the server shows by ``note``: to show a head and not what it is of is no answer."""
@@ -149,6 +151,7 @@ class _Check:
         at_kept = await self._check_tiles(believed, begins, 0 if kept is None else kept.size)
         if self._folder is not None and kept is not None and at_kept != kept.root:
             raise self._folder.contradiction(kept, note)
+        self._check_places(believed.origin, note)
         later = trust.believe_note(self._root, origin, await self._api.checkpoint(origin), self._clock())
         path = await LogReader(self._api).consistency(origin, believed.head.size, later.head.size)
         trust.advance(believed, later, path)
@@ -161,6 +164,27 @@ class _Check:
             note=note,
             continues=None if kept is None else kept.size,
             seconds=round(time.monotonic() - began, 3),
+        )
+
+    def _take_places(self, leaves: bytes, start: int) -> None:
+        """Note the places in the directory that ``leaves`` from ``start`` on stand for, and which are taken twice.
+
+        The first leaf of a place counts, for everybody; that there is a second is no accident.
+        """
+        for at in range(0, len(leaves), LEAF):
+            leaf, index = parse_leaf(leaves[at : at + LEAF]), start + at // LEAF
+            if leaf is not None and (first := self._places.setdefault(leaf.slot_one, index)) != index:
+                self._twice.append((first, index))
+
+    def _check_places(self, origin: str, note: bytes) -> None:
+        """Raises NotProven when the head of ``note``, whose leaves these are, commits to two in one place of the directory."""
+        if not self._twice:
+            return
+        first, second = self._twice[0]
+        kept = "" if self._folder is None else f" {self._folder.keep_signed(origin, note)}"
+        raise NotProven(
+            f"DIR_FORK: the directory of people's keys has two entries, {first} and {second}, for one change of somebody's keys. "
+            f"The first of them counts. The head that it signed commits to both, and is evidence: keep it.{kept}"
         )
 
     def nothing_is_missing(self, logs: Sequence[PublicLog]) -> None:
@@ -186,7 +210,6 @@ class _Check:
         """
         api, reader, size, frontier = self._api, LogReader(self._api), believed.head.size, Frontier()
         below: list[bytes] = []
-        taken: set[bytes] = set()
         at_prefix = EMPTY_ROOT if prefix == 0 else None
         for start in range(0, size, WIDTH):
             if start < begins:
@@ -194,7 +217,7 @@ class _Check:
             else:
                 leaves = await reader.leaves(believed.origin, start, min(start + WIDTH, size))
                 if believed.origin == self._root.directory_origin:
-                    _take_places(leaves, taken)
+                    self._take_places(leaves, start)
                 row = [leaf_hash(leaves[at : at + LEAF]) for at in range(0, len(leaves), LEAF)]
                 await _check_tile(api, believed.origin, Tile(0, start // WIDTH, len(row)), row)
             for each in row:
@@ -211,23 +234,6 @@ class _Check:
         for level, n, row in tiles_above(below):
             await _check_tile(api, believed.origin, Tile(level, n, len(row)), row)
         return at_prefix
-
-
-def _take_places(leaves: bytes, taken: set[bytes]) -> None:
-    """Add the places in the directory that ``leaves`` stand for to those ``taken``. Raises NotProven for one taken twice.
-
-    The first leaf of a place counts, for everybody; that there is a second is no accident.
-    """
-    for at in range(0, len(leaves), LEAF):
-        leaf = parse_leaf(leaves[at : at + LEAF])
-        if leaf is None:
-            continue
-        if leaf.slot_one in taken:
-            raise NotProven(
-                "The directory of people's keys has two entries for one change of somebody's keys. The first of them "
-                "counts. Keep what you have, and ask the operator why."
-            )
-        taken.add(leaf.slot_one)
 
 
 async def _check_tile(api: VaultApi, origin: str, tile: Tile, row: list[bytes]) -> None:

@@ -31,7 +31,8 @@ class SoughtGrants:
         """
         if place.grants is None:
             return list(self._unanswered.ever_sent())
-        return [grant for grant in self.all() if grant.entry.gid not in place.grants]
+        known = set(place.grants)
+        return [grant for grant in self.all() if grant.entry.gid not in known]
 
     def grant(self, gid: bytes) -> LocalGrant | None:
         """One of them."""

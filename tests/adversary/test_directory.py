@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from crypto.access_log import LEAF
+from crypto.checkpoint import open_checkpoint
 from crypto.errors import NotProven
 from tests.adversary.forged_log import ForgedLog, random_leaf
 from tests.adversary.story import Story
-from vault_client import public_log
-from vault_client.public_log import PublicLogs, verify_all
+from vault_client.kept_heads import KeptHeads
+from vault_client.public_log import PublicLogs, _Check, verify_all
 
 
 async def forged(story: Story) -> ForgedLog:
@@ -25,10 +26,10 @@ async def forged(story: Story) -> ForgedLog:
     return ForgedLog(keys, believed.origin, split)
 
 
-async def verified(story: Story) -> PublicLogs:
+async def verified(story: Story, kept: KeptHeads | None = None) -> PublicLogs:
     """What ``coffre log verify`` finds."""
     service = story.patient.service
-    return await verify_all(story.patient_vault, service.root, service.keepers, None, service.now)
+    return await verify_all(story.patient_vault, service.root, service.keepers, kept, service.now)
 
 
 async def test_a_place_is_taken_once(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +42,13 @@ async def test_a_place_is_taken_once(story: Story, monkeypatch: pytest.MonkeyPat
     )  # the control: a link of somebody new
     again = random_leaf()
     directory.leaves.append(again[:1] + directory.leaves[3][1:33] + again[33:])
-    with pytest.raises(NotProven, match="two entries for one change"):
+    with pytest.raises(NotProven, match=f"two entries, 3 and {len(directory.leaves) - 1}, for one change"):
         await verified(story)
-    monkeypatch.setattr(public_log, "_take_places", lambda *_: None)
+    folder = story.folder / "heads"
+    with pytest.raises(NotProven, match=r"\.contradicts"):
+        await verified(story, KeptHeads(folder))
+    (signed,) = folder.iterdir()
+    checkpoint = open_checkpoint(signed.read_bytes(), story.patient.service.root.log_key_of(directory.origin))
+    assert (checkpoint.size, checkpoint.root) == (directory.head().size, directory.head().root)
+    monkeypatch.setattr(_Check, "_check_places", lambda *_: None)
     assert (await verified(story)).logs[0].size == len(directory.leaves)
