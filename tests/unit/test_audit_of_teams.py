@@ -83,6 +83,6 @@ def test_a_member_that_is_left_out_is_an_alarm(left_out: tuple[bytes, ...], alar
         expiry=MADE.body.expiry,
         excluded=left_out,
     )
-    judging = Readings(nothing_kept, unused, unused, unused, raised)
+    judging = Readings(nothing_kept, unused, unused, unused, unused, raised)
     judging._check_scope(_leaf(), opening, request, grant)
     assert [each.alarm.code for each in raised.raised] == alarms
