@@ -26,7 +26,7 @@ from vault_client.local_vault import GrantedVersion, LocalGrant
 from vault_client.sending import Outcome
 from vault_client.service import Service
 from vault_client.sharing import Sharing
-from vault_client.sharing_terms import ACTS, SHARING_DAYS
+from vault_client.sharing_terms import ACTS, SHARING_DAYS, check_days
 from vault_client.vault_replica import VaultReplica
 
 
@@ -60,7 +60,8 @@ class PatientGrants(ABC):
         days: int = SHARING_DAYS,
         met_again: bool = False,
     ) -> LocalGrant:
-        """Let the person on ``card`` open ``documents`` for ``days`` days. See ``Sharing.authorise``."""
+        """Let the person on ``card`` open ``documents`` for ``days`` days, three years at most. See ``Sharing.authorise``."""
+        check_days(days)
         change = self._sharing.to_authorise(
             card, documents, acts=acts, purposes=purposes, days=days, met_again=met_again
         )
@@ -86,7 +87,12 @@ class PatientGrants(ABC):
         purposes: tuple[str, ...] | None = None,
         days: int | None = None,
     ) -> LocalGrant:
-        """Have a grant in force allow other acts, for other purposes, or until ``days`` days from now."""
+        """Have a grant in force allow other acts, for other purposes, or until ``days`` days from now, three years at most.
+
+        Raises NotPermitted for another number of days, and when there is nothing to change.
+        """
+        if days is not None:
+            check_days(days)
         expiry = None if days is None else self.service.now() + days * DAY
         return await self._change(AmendGrant(gid=gid, acts=acts, purposes=purposes, expiry=expiry))
 

@@ -24,6 +24,7 @@ from vault_client.changes import AmendGrant, WithdrawDocuments
 from vault_client.device_store import DeviceStore
 from vault_client.grant_changes import GrantChanges
 from vault_client.practitioner import Practitioner
+from vault_client.sharing_terms import MAX_SHARING_DAYS
 
 NO_MAIL = Mailbox(deliveries=(), more=False)
 
@@ -142,8 +143,11 @@ async def test_other_terms_close_the_old_ones(story: Story) -> None:
     assert (longer.entry.j, longer.acts, longer.expiry > grant.expiry) == (2, ("list", "release"), True)
     with story.refused(NotPermitted):
         await patient.amend(gid, purposes=("ETREAT",))  # nothing new
-    with story.refused(NotPermitted):
-        await patient.amend(gid, days=0)
+    for days in (0, MAX_SHARING_DAYS + 1):
+        with story.refused(NotPermitted):
+            await patient.amend(gid, days=days)
+        with story.refused(NotPermitted):
+            await patient.authorise(await story.reader.card(), [story.documents[0].doc], days=days)
     assert [step.has_other_terms for step in patient.grant_history(gid)] == [False, True, True]
     assert (await patient.log()).alarms == ()
 

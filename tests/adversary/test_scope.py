@@ -37,6 +37,7 @@ async def granted(story: Story, monkeypatch: pytest.MonkeyPatch, *acts: Act, day
     """A second grant to the reader, of the first document. ``days`` may be negative: a grant of old, for a story of now."""
     with monkeypatch.context() as old:
         old.setattr(Sharing, "check", lambda *_: None)
+        old.setattr("vault_client.patient_grants.check_days", lambda _: None)
         documents = [story.documents[0].doc]
         return await story.patient.authorise(await story.reader.card(), documents, acts=acts, days=days)
 

@@ -27,7 +27,7 @@ from vault_client.commands.profiles import add_output, add_profile
 from vault_client.commands.purpose_codes import SOME_CODES, purpose_code
 from vault_client.commands.restoring import add_restore, add_without_lost, restored
 from vault_client.commands.secrets_input import note_vault
-from vault_client.sharing_terms import ACTS, SHARING_DAYS
+from vault_client.sharing_terms import ACTS, MAX_SHARING_DAYS, SHARING_DAYS
 
 if TYPE_CHECKING:
     from vault_client.commands import Subcommands
@@ -93,7 +93,7 @@ def _add_sharing(commands: "Subcommands") -> None:
         type=int,
         default=SHARING_DAYS,
         metavar="N",
-        help=f"for how many days, {patient_sharing.MAX_DAYS} at most (default: %(default)s)",
+        help=f"for how many days, {MAX_SHARING_DAYS} at most (default: %(default)s)",
     )
     add_acts(
         parser,
@@ -126,7 +126,7 @@ def _add_sharing(commands: "Subcommands") -> None:
         "--days",
         type=int,
         metavar="N",
-        help=f"for how many days from now, {patient_sharing.MAX_DAYS} at most",
+        help=f"for how many days from now, {MAX_SHARING_DAYS} at most",
     )
     add_acts(parser, None, "what it allows from now on")
     parser.add_argument(

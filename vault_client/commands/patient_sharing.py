@@ -4,12 +4,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crypto.errors import NotPermitted
 from vault_client.commands.acts import shown
 from vault_client.commands.grant_standing import GRANTS, IN_FORCE, described, gids, standing, titles_of
 from vault_client.commands.names import MIN_PREFIX, pick, pick_all, short
 from vault_client.commands.output import Screen, Usage, counted, day
 from vault_client.commands.patient_documents import DOCUMENTS, document_ids
 from vault_client.commands.patient_queue import unless_kept, went_on
+from vault_client.sharing_terms import check_days
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -17,10 +19,7 @@ if TYPE_CHECKING:
     from vault_client.local_vault import LocalGrant
     from vault_client.patient import Patient
 
-MAX_DAYS = 1095  # three years
-
 # What people read
-BAD_DAYS = f"--days must be from 1 to {MAX_DAYS}, three years. Nothing was shared."
 COMPARE = (
     "Whoever this card is of will be able to open {documents}: {titles}. The fingerprint on it is {fingerprint}. Compare "
     "it with theirs, in person."
@@ -63,8 +62,7 @@ async def authorise(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import identity_card, patient
     from vault_client.commands.trust_line import show_trust
 
-    if not 1 <= arguments.days <= MAX_DAYS:
-        raise Usage(BAD_DAYS)
+    _check_days(arguments.days)
     recipient = identity_card(arguments.card)
     print_of = card_fingerprint(recipient)
     check_answerable(arguments)
@@ -153,8 +151,8 @@ async def amend(arguments: Namespace, screen: Screen) -> None:
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
-    if arguments.days is not None and not 1 <= arguments.days <= MAX_DAYS:
-        raise Usage(BAD_DAYS)
+    if arguments.days is not None:
+        _check_days(arguments.days)
     if arguments.days is arguments.acts is arguments.purposes is None:
         raise Usage(NO_TERMS)
     purposes = None if arguments.purposes is None else tuple(dict.fromkeys(arguments.purposes))
@@ -217,6 +215,14 @@ async def _block(arguments: Namespace, screen: Screen, *, blocked: bool) -> None
         screen.result |= {"identity": identity.hex(), "blocked": blocked}
         screen.say((BLOCKED if blocked else UNBLOCKED).format(who=fingerprint(identity)))
         show_trust(screen, record.service)
+
+
+def _check_days(days: int) -> None:
+    """Raises Usage, before anything is asked for."""
+    try:
+        check_days(days)
+    except NotPermitted as refused:
+        raise Usage(str(refused)) from None
 
 
 def _identity(word: str, record: "Patient") -> bytes:
