@@ -70,16 +70,38 @@ def kept_alarms(store: DeviceStore) -> list[Alarm]:
     return [alarm for _, alarm in sorted(store.scan("alarm", Alarm), key=lambda each: each[0])]
 
 
-def keep_alarm(store: DeviceStore, where: int, alarm: Alarm, finding: Finding) -> None:
-    """Keep an alarm about the leaf ``where``, or met when the log had so many, with what it rests on: in a transaction."""
-    name = f"{where:012d}-{alarm.code}"
+def keep_alarm(store: DeviceStore, where: int, alarm: Alarm, finding: Finding, *, less: str = "") -> None:
+    """Keep an alarm about the leaf ``where``, or met when the log had so many, with what it rests on: in a transaction.
+
+    It takes the place of none but one of the text ``less`` about the same log: what a service was found out in is not forgotten by
+    what it is found out in next. The same alarm about the same log is there once, as it was kept first.
+    """
+    before = _kept_at(store, where, alarm.code)
+    if (alarm, finding.origin) in before:
+        return
+    places = (n for n, (known, origin) in enumerate(before) if (known.text, origin) == (less, finding.origin))
+    name = _name(where, alarm.code, next(places, len(before)))
     store.put(f"alarm/{name}", alarm)
     store.put(f"finding/{name}", finding)
 
 
-def is_kept(store: DeviceStore, where: int, code: str) -> bool:
-    """Whether there is an alarm ``code`` about the leaf ``where``, or met when the log had so many."""
-    return store.get(f"alarm/{where:012d}-{code}", Alarm) is not None
+def is_kept(store: DeviceStore, where: int, finding: Finding) -> bool:
+    """Whether an alarm of the same code about the same log is kept about the leaf ``where``, or met when it had so many."""
+    return finding.origin in {origin for _, origin in _kept_at(store, where, finding.code)}
+
+
+def _kept_at(store: DeviceStore, where: int, code: str) -> list[tuple[Alarm, str]]:
+    """The alarms ``code`` at one place, each with the log it is about: none for one that was kept before findings were."""
+    kept: list[tuple[Alarm, str]] = []
+    while (alarm := store.get(f"alarm/{_name(where, code, len(kept))}", Alarm)) is not None:
+        finding = store.get(f"finding/{_name(where, code, len(kept))}", Finding)
+        kept.append((alarm, finding.origin if finding is not None else ""))
+    return kept
+
+
+def _name(where: int, code: str, before: int) -> str:
+    """``before``: how many alarms ``code`` are kept at that place."""
+    return f"{where:012d}-{code}" + (f"-{before + 1}" if before else "")
 
 
 def unseen_alarms(store: DeviceStore) -> list[Alarm]:

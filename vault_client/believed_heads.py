@@ -263,8 +263,8 @@ class BelievedHeads:
 
         That nothing was shown takes the place of no finding: what was shown before is more.
         """
-        if finding.text == contradictions.UNSHOWN and is_kept(self._store, where, finding.code):
+        if finding.text == contradictions.UNSHOWN and is_kept(self._store, where, finding):
             return
         alarm = Alarm(code=finding.code, index=None, text=finding.text, leaf=b"", opening=None)
         with self._store.transaction():
-            keep_alarm(self._store, where, alarm, finding)
+            keep_alarm(self._store, where, alarm, finding, less=contradictions.UNSHOWN)

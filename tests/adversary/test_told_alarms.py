@@ -10,14 +10,16 @@ import pytest
 
 from crypto.errors import NotProven
 from crypto.requests import read_request
-from tests.adversary.forged_log import ForgedEntries
+from tests.adversary.forged_log import ForgedEntries, random_leaf
 from tests.adversary.modified_sdk import fresh, request
 from tests.adversary.story import Story
-from tests.adversary.test_audit import slot_of
+from tests.adversary.test_audit import forged_link, slot_of
+from tests.adversary.test_evidence import files, judged, proven
 from vault_client import alarms
 from vault_client.commands import patient_log, profiles
 from vault_client.commands.alarms import remind
 from vault_client.commands.output import Screen
+from vault_client.evidence_proofs import TWO_HEADS
 
 
 class Shown(Screen):
@@ -140,4 +142,35 @@ async def test_another_alarm_does_not_pass_for_one_that_was_seen(story: Story) -
     store = story.patient._store
     (name,), (alarm,) = store.names("alarm"), alarms.kept_alarms(store)
     store.put(name, msgspec.structs.replace(alarm, text="Something else."))
+    assert len(reminder(story)) == 1
+
+
+@pytest.mark.parametrize("is_twin", [False, True])
+async def test_a_proof_is_not_buried_under_the_next_alarm(
+    story: Story, monkeypatch: pytest.MonkeyPatch, *, is_twin: bool
+) -> None:
+    """Caught with two heads of one size, the server adds an entry there that is FORK too, and proves nothing: both are kept.
+
+    The twin keeps one alarm of a code at a place, and the proof is gone.
+    """
+    entries = await ForgedEntries.begin(story)
+    leaves = entries.log.leaves
+    honest, leaves[-1] = leaves[-1], random_leaf()
+    with story.refused(NotProven):
+        await story.patient.log()
+    assert proven(story, "FORK") == [TWO_HEADS]
+    await log(seen=True)
+    assert reminder(story) == []
+
+    leaves[-1] = honest
+    index = len(leaves)
+    assert entries.add(await forged_link(story), "accepted") == index
+    if is_twin:
+        monkeypatch.setattr(alarms, "_kept_at", lambda *_: [])
+    for _ in range(2):
+        await story.patient.log()
+    kept = [(alarm.code, alarm.index) for alarm in alarms.kept_alarms(story.patient._store)]
+    assert kept == [("FORK", index)] if is_twin else [("FORK", None), ("FORK", index)]
+    found = [judged(data, story.instance.card.root).proven for data in files(story).values()]
+    assert ([TWO_HEADS] in found) is not is_twin
     assert len(reminder(story)) == 1
