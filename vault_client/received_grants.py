@@ -207,6 +207,7 @@ class ReceivedGrants:
             await self._myself(at),
             self._service.root,
         )
+        await self._check_root(event)
         rows = list(split_rows(delivery.rows, event.rows))
         going_on = known if known is not None and known.state.event.rekey == event.rekey else None
         if going_on is None:
@@ -248,6 +249,16 @@ class ReceivedGrants:
             if met is not None and met.hard_stops < stops:
                 self.recovered.add(vault)
             self._store.put(name, HolderMet(hard_stops=stops))
+
+    async def _check_root(self, event: GrantEvent) -> None:
+        """Raises NotPermitted for an event that was signed under another trust root of a number than is shown here."""
+        named = event.view.trust_root
+        roots = await self._service.roots_up_to(named.version)
+        if roots.get(named.version, named.digest) != named.digest:
+            raise NotPermitted(
+                "A grant was signed under another trust root than the one of that number shown here. It was not taken in. Ask the "
+                "operator why there are two."
+            )
 
     def _signers(self, chains: Sequence[ShownChain], at: Head) -> list[Known]:
         return [trust.believe_chain(self._service.root, shown, at) for shown in chains]

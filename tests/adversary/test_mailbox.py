@@ -104,6 +104,31 @@ async def test_a_signature_for_something_else_grants_nothing(
         await is_taken_in(story, msgspec.structs.replace(true, envelope=as_event, rows=row))
 
 
+async def test_a_grant_under_another_trust_root_is_refused(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A31: an event that the patient signed under another trust root of the same number is not taken in, and kept; the control is."""
+    true, (event, row) = await delivered(story), await made_by_the_server(story)
+    other = msgspec.structs.replace(event.view.trust_root, digest=fresh())
+    split = msgspec.structs.replace(event, view=msgspec.structs.replace(event.view, trust_root=other))
+    forged = msgspec.structs.replace(
+        true, envelope=sign(labels.GRANT_EVENT, split, story.patient.own.device), rows=row
+    )
+    await not_taken_in(story, forged)
+    kept = [each for _, each in story.reader._store.scan("refused", received_grants.RefusedDelivery)]
+    assert [each.delivery.envelope for each in kept] == [forged.envelope]
+    with monkeypatch.context() as twin:
+
+        async def not_compared(*_: object) -> None:
+            return
+
+        twin.setattr(received_grants.ReceivedGrants, "_check_root", not_compared)
+        await is_taken_in(story, forged)
+    again, row = await made_by_the_server(story)
+    control = sign(labels.GRANT_EVENT, again, story.patient.own.device)
+    await is_taken_in(story, msgspec.structs.replace(true, envelope=control, rows=row))
+
+
 async def test_rows_cannot_be_exchanged(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     """A13, A47: wraps in each other's place, rows left out, doubled, or of another grant are not taken in."""
     true, document = await delivered(story), story.listed()
