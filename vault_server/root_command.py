@@ -20,6 +20,11 @@ def add(commands: Any) -> None:
 
     act = _act(acts, "show", _show, "say what the newest trust root says")
     _add_data(act)
+    act.add_argument(
+        "--tlog-policy",
+        metavar="NAME",
+        help="only, as a C2SP tlog-policy file: who must sign the heads of this log, such as vault.example/coffre/log/0",
+    )
 
     act = _act(acts, "sign", _sign, "make the next version, with a new expiry and these changes, and sign it")
     _add_data(act)
@@ -117,8 +122,11 @@ def _add_changes(act: argparse.ArgumentParser) -> None:
 
 
 def _show(options: argparse.Namespace) -> None:
-    from vault_server.root_signing import show
+    from vault_server.root_signing import show, show_policy
 
+    if options.tlog_policy is not None:
+        show_policy(Settings(data=options.data), options.tlog_policy, as_json=options.json)
+        return
     show(Settings(data=options.data), as_json=options.json)
 
 

@@ -14,6 +14,7 @@ from crypto import labels, trust_root_chain
 from crypto.encoding import decode, encode
 from crypto.errors import BadSignature, Conflict, NotPermitted
 from crypto.signing import Envelope, SigningKey, sign, sign_encoded
+from crypto.tlog_policy import tlog_policy
 from crypto.trust_root import Accepted, TrustRoot
 from languages.asking import agreed, check_answerable
 from languages.catalogue import spoken
@@ -127,6 +128,12 @@ def show(settings: Settings, *, as_json: bool) -> None:
         [f"This is version {known.ref.version} of the trust root.", *contents(known.root)],
         as_json=as_json,
     )
+
+
+def show_policy(settings: Settings, origin: str, *, as_json: bool) -> None:
+    """Write who must sign the heads of the log ``origin``, as a C2SP tlog-policy file. Raises as ``tlog_policy`` does."""
+    policy = tlog_policy(newest(settings).root, origin)
+    print(json.dumps({"policy": policy}) if as_json else policy, end="\n" if as_json else "")
 
 
 def newest(settings: Settings) -> Accepted:

@@ -4,6 +4,8 @@ import asyncio
 import base64
 import hashlib
 import json
+import subprocess
+import sys
 import urllib.request
 
 import pytest
@@ -22,12 +24,11 @@ from vault_client.patient import Patient
 TIME = 1_790_000_000
 
 
-def policy_of(root, origin):
-    """The trust root's rule as a C2SP policy file: the log, its keepers, k of them."""
-    lines = [f"log {root.log_key_of(origin).vkey}"]
-    lines += [f"witness {place} {keeper.cosigner.vkey}" for place, keeper in enumerate(root.live_keepers)]
-    names = " ".join(str(place) for place in range(len(root.live_keepers)))
-    return "\n".join([*lines, f"group keepers {root.policy.k} {names}", "quorum keepers", ""]).encode()
+def policy_of(data, origin):
+    """The policy of a log as the command writes it for other tools."""
+    words = ["trust-root", "show", "--data", str(data), "--tlog-policy", origin]
+    asked = subprocess.run([sys.executable, "-m", "vault_server", *words], capture_output=True, check=True)
+    return asked.stdout
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def _shown(instance, folder):
             kept[name] = read(f"{instance.url}/{path}/{name}")
             return kept[name]
 
-        policy = policy_of(root, origin)
+        policy = policy_of(instance.data, origin)
         second.check_log(fetch, second.read_policy(policy))
         (keeper,) = root.live_keepers
         cosigned = read(f"{keeper.url}/{hashlib.sha256(origin.encode()).hexdigest()}/checkpoint")
