@@ -2,14 +2,17 @@
 
 import asyncio
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from crypto.checkpoint import cosignatures
+from crypto.checkpoint import Checkpoint, cosignatures, parse_note
 from crypto.errors import Conflict, Damaged, NotPermitted, Stale, Unavailable, Unreachable
 from crypto.merkle import leaf_hash, root_of
+from crypto.receipt import AddCheckpoint
 from crypto.wire import messages as m
 from tests.contract.grant_story import granted
 from tests.contract.in_process import CosigningKeeper, InProcess, serving
@@ -18,7 +21,9 @@ from tests.contract.vault_story import Person, World, fresh, leaves, leaves_afte
 from vault_server import publisher, upkeep
 from vault_server.access_log import AccessLog
 from vault_server.log_tree import Edge, edge_tiles
-from vault_server.store.database import Transaction
+from vault_server.settings import Settings
+from vault_server.store.connection import Connection
+from vault_server.store.database import FILE, Transaction
 
 
 async def test_a_silent_keeper_delays_proofs_and_loses_nothing(
@@ -67,6 +72,44 @@ async def test_everything_is_there_after_a_restart(tmp_path: Path, keeper: Cosig
         assert await everything(api, query) == stored.data
         await granting.open(stored)
         await granting.end()
+
+
+@pytest.mark.parametrize("is_twin", [False, True])
+async def test_no_head_is_shown_before_it_is_durable(
+    tmp_path: Path, keeper: CosigningKeeper, monkeypatch: pytest.MonkeyPatch, is_twin: bool
+) -> None:
+    """However long the disk takes, a keeper is shown only what another process finds in the database at that moment.
+
+    The twin goes on to sign before it commits, and a keeper is shown what a power cut would take back.
+    """
+    beyond: list[int] = []
+    shown, commit, integrate = keeper.add_checkpoint, Connection.commit, AccessLog._integrate
+    file = Settings(data=tmp_path).server_folder / FILE
+
+    async def watched(body: bytes) -> bytes:
+        head = Checkpoint.parse(parse_note(AddCheckpoint.decode(body).note).text)
+        with closing(sqlite3.connect(file)) as another:
+            (durable,) = another.execute("SELECT size FROM logs WHERE origin = ?", [head.origin]).fetchone()
+        beyond.append(head.size - durable)
+        return await shown(body)
+
+    async def slowly(connection: Connection) -> None:
+        for _ in range(100):
+            await asyncio.sleep(0)
+        await commit(connection)
+
+    async def too_early(log: AccessLog, transaction: Transaction) -> None:
+        await integrate(log, transaction)
+        for callback in transaction.after:
+            callback()
+
+    keeper.add_checkpoint = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(Connection, "commit", slowly)
+    if is_twin:
+        monkeypatch.setattr(AccessLog, "_integrate", too_early)
+    async with serving(tmp_path, keeper) as running:
+        await World(running).person()
+    assert (max(beyond) > 0) == is_twin
 
 
 async def test_after_a_restart_nothing_is_logged_before_the_keepers_confirm(
