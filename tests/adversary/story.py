@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -13,11 +13,14 @@ from crypto.signing import Envelope
 from crypto.vault_chain import GrantEntry
 from tests.support.instance import Instance
 from tests.support.lying_keeper import LyingKeeper
+from tests.support.lying_server import Behind, keeper_at, vault_at
 from tests.support.lying_vault import LyingVault
 from vault_client.device_store import DeviceStore
 from vault_client.granted_document import GrantedDocument
+from vault_client.http_keeper import HttpKeeper
+from vault_client.http_transport import HttpTransport
+from vault_client.http_vault import HttpVault
 from vault_client.local_vault import AuditPlace, GrantMade, LocalDocument, LocalGrant, LocalVault
-from vault_client.log_reader import LogReader
 from vault_client.own_identity import Profile
 from vault_client.patient import Patient, PatientDocument
 from vault_client.practitioner import Practitioner
@@ -43,13 +46,23 @@ TRUSTED: dict[str, type[msgspec.Struct]] = {
 }
 
 
-def put_between(service: Service) -> tuple[LyingVault, dict[bytes, LyingKeeper]]:
-    """Have ``service`` speak to a vault and keepers that can lie."""
-    vault = LyingVault(service.api)
-    keepers = {name: LyingKeeper(keeper) for name, keeper in service.keepers.items()}
-    service.api, service.reader = vault, LogReader(vault)
-    service.keepers = dict(keepers)
+async def put_between(service: Service) -> tuple[LyingVault, dict[bytes, LyingKeeper]]:
+    """Have ``service`` speak over HTTP to a vault and keepers that can lie, until it is closed."""
+    own = cast("HttpVault", service.api)
+    honest, keepers = Behind(own._transport), {}
+    honest.account = own.account
+    vault = LyingVault(honest)
+    for name, keeper in service.keepers.items():
+        keepers[name] = LyingKeeper(keeper)
+        url = await service._open.enter_async_context(keeper_at(keepers[name], service.root))
+        service.keepers[name] = HttpKeeper(await _connected(service, url))
+    url = await service._open.enter_async_context(vault_at(vault, service.root))
+    own._transport, own._session = await _connected(service, url), None
     return vault, keepers
+
+
+async def _connected(service: Service, url: str) -> HttpTransport:
+    return await service._open.enter_async_context(HttpTransport(url))
 
 
 class Story:
@@ -58,14 +71,22 @@ class Story:
     def __init__(self, instance: Instance, folder: Path, patient: Patient, reader: Practitioner) -> None:
         self.instance, self.folder = instance, folder
         self.patient, self.reader = patient, reader
-        self.patient_vault, patient_keepers = put_between(patient.service)
-        self.reader_vault, reader_keepers = put_between(reader.service)
-        (self.patient_keeper,), (self.reader_keeper,) = patient_keepers.values(), reader_keepers.values()
+        self.patient_vault: LyingVault
+        self.reader_vault: LyingVault
+        self.patient_keeper: LyingKeeper
+        self.reader_keeper: LyingKeeper
         self.documents: list[PatientDocument] = []
         self.kits: list[KitFile] = []
         self.grant: LocalGrant
         self.out = folder / "out"
         self.out.mkdir()
+
+    async def surround(self) -> None:
+        """Put liars between everybody and the server, and everybody and the keeper."""
+        self.patient_vault, keepers = await put_between(self.patient.service)
+        (self.patient_keeper,) = keepers.values()
+        self.reader_vault, keepers = await put_between(self.reader.service)
+        (self.reader_keeper,) = keepers.values()
 
     @property
     def destination(self) -> Path:
@@ -154,6 +175,7 @@ async def told(instance: Instance, folder: Path) -> AsyncIterator[Story]:
     ):
         story = Story(instance, folder, patient, reader)
         story.kits = kits
+        await story.surround()
         for number, text in enumerate(TEXTS):
             await story.add(text, f"document-{number}.txt")
         await story.give()

@@ -27,9 +27,11 @@ from vault_client.patient import Patient
 class Theft:
     """The device of a story's patient is stolen; with the kit, the patient removes it and goes on with another."""
 
-    def __init__(self, story: Story, before: View, shown: ShownChain, restored: Patient) -> None:
+    def __init__(
+        self, story: Story, before: View, shown: ShownChain, restored: Patient, vault: LyingVault
+    ) -> None:
         self.story, self.before, self.shown, self.restored = story, before, shown, restored
-        self.vault: LyingVault = put_between(restored.service)[0]
+        self.vault = vault
 
     def link(self, operation: Any, **changes: Any) -> Envelope:
         """A link that would follow, by the stolen device, which names the world from before its removal."""
@@ -61,7 +63,8 @@ async def stolen(story: Story) -> AsyncIterator[Theft]:
     )
     async with await Machine(story, "restored").restored() as restored:
         assert await story.reader.sync() == []
-        yield Theft(story, before, shown, restored)
+        vault, _ = await put_between(restored.service)
+        yield Theft(story, before, shown, restored, vault)
 
 
 async def test_a_removed_device_writes_nothing(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

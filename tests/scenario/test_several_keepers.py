@@ -205,7 +205,7 @@ async def test_acknowledgements_of_two_times_are_not_together(
 ) -> None:
     """An end that two keepers acknowledge now, and two dated earlier, is not in force; the twin counts them together."""
     await story.give()
-    vault, keepers = put_between(story.patient.service)
+    vault, keepers = await put_between(story.patient.service)
     vault.withhold("append_link", Unreachable("gone"))
     names = {keeper.name: keeper.key_hash for keeper in story.patient.service.root.live_keepers}
     for program in story.keepers[:2]:

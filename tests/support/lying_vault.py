@@ -94,6 +94,9 @@ class LyingVault:
 
         return call
 
+    async def may_put(self, query: m.PartUpload) -> None:
+        """Anybody may: the honest server says who may not, once the part is there."""
+
     async def ciphertext(self, query: m.CiphertextQuery) -> AsyncGenerator[bytes, None]:
         """Ciphertext from a byte on, or what is served in its place."""
         self.heard.append(("ciphertext", query))
