@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from crypto.errors import NotPermitted
-from crypto.trust_root import TrustRoot
+from crypto.trust_root import POLICIES, Policy, TrustRoot, policy_of
 
 _UNSPOKEN = ("suite", "hosts", "log_key", "directory_key", "never_granted", "successors")
 
@@ -25,11 +25,30 @@ def differences(known: TrustRoot, body: TrustRoot) -> list[str]:
         raise NotPermitted(
             "This trust root takes back a number of keepers that grants were made under. It was not signed or published."
         )
+    _check_quorums_meet(known.policy, body.policy)
     said = [*_of_keepers(known, body), *_of_registrars(known, body), *_of_root_keys(known, body)]
     if body.minimum_client != known.minimum_client:
         said.append(f"Clients older than version {body.minimum_client} do nothing but ask to be updated.")
     said.append(f"It expires on {_day(body.expiry)}; the one before expires on {_day(known.expiry)}.")
     return said
+
+
+def _check_quorums_meet(known: Policy, policy: Policy) -> None:
+    """Raises NotPermitted when what a quorum of before knew can be unknown to a quorum of after."""
+    if min(known.n, policy.n) == 1 or _quorums_meet(known, policy):
+        return  # with one keeper there is no quorum to lie to
+    several = [policy_of(n) for _, n in POLICIES if n > 1]
+    way = next(each for each in several if _quorums_meet(known, each) and _quorums_meet(each, policy))
+    raise NotPermitted(
+        f"Straight from {known.k} of {known.n} to {policy.k} of {policy.n}, those keepers who must sign from now on might miss "
+        f"what those before them knew. It was not signed or published. Go by way of {way.k} of {way.n}: sign and publish that "
+        f"first, and the change to {policy.k} of {policy.n} once every keeper follows it."
+    )
+
+
+def _quorums_meet(known: Policy, policy: Policy) -> bool:
+    """Whether those that may be missing of before and of after are together too few to be a quorum of after."""
+    return (known.n - known.k) + (policy.n - policy.k) < policy.k
 
 
 def contents(root: TrustRoot) -> Iterator[str]:

@@ -15,7 +15,7 @@ from crypto.trust_root import Policy, TrustRoot
 from tests.contract.in_process import START
 from tests.unit.server.test_keeper_cards import card, files
 from vault_server import instance as instances
-from vault_server import root_command
+from vault_server import root_command, root_words
 from vault_server.__main__ import main
 from vault_server.instance import TWO_YEARS
 from vault_server.keeper_cards import read_keepers
@@ -165,6 +165,30 @@ def test_more_keepers_are_another_policy_and_the_earlier_one_stays(
     code, said = type_("sign", "--keeper", str(path), "--yes")
     assert "is called keeper-4 from now on, run by operator 4 and reached at https://moved.example." in said
     assert len(root_of(settings).keepers) == 5
+
+
+def test_from_seven_keepers_to_four_the_way_is_by_five(
+    tmp_path: Path, settings: Settings, type_: Type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5 of 7 straight to 3 of 4 is refused in words that say the way; by way of 4 of 5 each step is signed.
+
+    The twin, which does not look whether quorums meet, signs it. One that was signed so elsewhere is not published.
+    """
+    more = files(tmp_path, [card(place) for place in range(4, 7)])
+    assert type_("sign", "--keeper", *map(str, more), "--yes")[0] == 0
+    assert root_of(settings).policy == Policy(k=5, n=7)
+    straight = ("--retire-keeper", "keeper-0", "keeper-1", "keeper-2")
+    code, said = type_("sign", *straight, "--yes", "--json")
+    assert (code, "Go by way of 4 of 5: sign and publish that first" in said) == (1, True)
+    elsewhere = tmp_path / "next.json"
+    with monkeypatch.context() as twin:
+        twin.setattr(root_words, "_quorums_meet", lambda *_: True)
+        assert type_("sign", *straight, "--yes", "--to", str(elsewhere))[0] == 0
+    assert type_("publish", str(elsewhere))[0] == 1
+    assert newest(settings).ref.version == 2
+    for retired in (("keeper-0", "keeper-1"), ("keeper-2",)):
+        assert type_("sign", "--retire-keeper", *retired, "--yes")[0] == 0
+    assert root_of(settings).policy == Policy(k=3, n=4)
 
 
 def moved(root: TrustRoot, **changes: str) -> object:
