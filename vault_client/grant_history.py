@@ -44,7 +44,9 @@ def grant_history(store: DeviceStore, gid: bytes) -> list[GrantStep]:
         terms = store.get(terms_name(operation.event), EventTerms)
         docs = set(shared.docs) if shared is not None else set()
         is_rekey, rekey = operation.rekey != rekey, operation.rekey
-        now_allowed = (terms.acts, terms.purposes, terms.expiry) if terms is not None else allowed
+        now_allowed = allowed
+        if terms is not None:
+            now_allowed = (terms.acts, terms.purposes, terms.expiry, terms.excluded)
         steps.append(
             GrantStep(
                 event=operation.j,

@@ -298,7 +298,7 @@ async def test_sharing_names_the_documents(
     assert "may open 1 document more: scan." in capsys.readouterr().out
 
 
-TERMS: dict[str, Any] = {"acts": ("list", "release"), "purposes": ("TREAT",)}
+TERMS: dict[str, Any] = {"acts": ("list", "release"), "purposes": ("TREAT",), "excluded": ()}
 NOTHING_WAITS: dict[str, Any] = {
     "waiting": list,
     "changing": lambda _: [],

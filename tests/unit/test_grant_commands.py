@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from crypto.errors import NotPermitted
+from crypto.wire.cards import fingerprint
 from vault_client.changes import AmendGrant, QueuedChange, WithdrawDocuments
 from vault_client.commands import grant_standing, patient_grants, patient_sharing, profiles, trust_line
 from vault_client.commands.list_ages import age, show_lists
@@ -31,7 +32,7 @@ def versions(*documents: bytes) -> list[GrantedVersion]:
 def grant(gid: bytes = GID, **changes: Any) -> SimpleNamespace:
     """A grant as the device has it."""
     entry = SimpleNamespace(gid=gid, recipient=bytes(32), ended=False, j=1)
-    told = {"name": "Dr X", "subject": "demo:1", "expiry": 2, "end_in_force": False, "made": 1}
+    told = {"name": "Dr X", "subject": "demo:1", "expiry": 2, "end_in_force": False, "made": 1, "excluded": ()}
     return SimpleNamespace(entry=entry, acts=("list", "release"), purposes=("TREAT",), **(told | changes))
 
 
@@ -172,6 +173,28 @@ async def test_what_became_of_a_grant_is_told(
         assert line in said
     assert [step["event"] for step in screen.result["history"]] == [0, 1, 2, None]
     assert [step["time"] for step in screen.result["history"]] == [1, 1, None, None]
+
+
+@pytest.mark.parametrize("words", [None, "0000"])
+async def test_whom_a_grant_leaves_out_is_said(
+    record: SimpleNamespace, capsys: pytest.CaptureFixture[str], words: str | None
+) -> None:
+    """Among all grants and by itself, by fingerprint; of a grant that leaves out nobody nothing is said."""
+    out = (b"\1" * 32, b"\2" * 32)
+    record.grants = lambda: [grant(excluded=out), grant(bytes([1]) * 32)]
+    record.given[bytes([1]) * 32] = versions(LETTER)
+    terms = EventTerms(acts=ACTS, expiry=86_400, excluded=out[:1])
+    record.grant_history = lambda _: [GrantStep(0, 1, False, (LETTER,), (), terms, False)]
+    screen = Screen(as_json=False)
+    await patient_grants.grants(Namespace(grant=words), screen)
+    said = capsys.readouterr().out
+    those = ", ".join(map(fingerprint, out))
+    assert f"Left out of grant 00000000, and may open nothing under it: {those}." in said
+    assert "Left out of grant 01010101" not in said
+    shown = screen.result if words else screen.result["grants"][0]
+    assert shown["excluded"] == [each.hex() for each in out]
+    if words:
+        assert screen.result["history"][0]["excluded"] == [out[0].hex()]
 
 
 def test_what_the_sync_did_about_keys_is_said(

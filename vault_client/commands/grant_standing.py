@@ -50,6 +50,7 @@ def described(grant: "LocalGrant", record: "Patient") -> dict[str, Any]:
         "acts": list(grant.acts),
         "purposes": list(grant.purposes),
         "until": grant.expiry,
+        "excluded": [identity.hex() for identity in grant.excluded],
         "event": grant.entry.j,
         "state": standing(grant, record),
         "changing": [described_change(record, queued) for queued in record.changing(gid)],

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # What people read
 NO_GRANTS = "Nobody may open anything."
 CHANGING = "Grant {id} is in force as before until this is in the log: {what}."
+LEFT_OUT = "Left out of grant {id}, and may open nothing under it: {fingerprints}."
 GIVES = "Grant {id} gives: {titles}."
 GRANTED, ADDED, TAKEN_OUT, KEYED_ANEW = "granted", "documents added", "documents taken out", "keyed anew"
 OTHER_TERMS, OVER = "other terms", "ended"
@@ -50,6 +51,8 @@ async def grants(arguments: Namespace, screen: Screen) -> None:
 def _show(
     screen: Screen, record: "Patient", made: "Sequence[LocalGrant]", *, is_numbered: bool = True
 ) -> None:
+    from crypto.wire.cards import fingerprint
+
     if not made:
         screen.say(NO_GRANTS)
         return
@@ -72,6 +75,9 @@ def _show(
         ],
     )
     for grant in made:
+        if grant.excluded:
+            those = ", ".join(map(fingerprint, grant.excluded))
+            screen.say(LEFT_OUT.format(id=short(grant.entry.gid), fingerprints=those))
         for queued in record.changing(grant.entry.gid):
             what = sentence(record, queued.change)
             screen.say(CHANGING.format(id=short(grant.entry.gid), what=what))
@@ -110,6 +116,7 @@ def _step(step: "GrantStep") -> dict[str, Any]:
         "acts": list(step.terms.acts) if step.terms is not None else [],
         "purposes": list(step.terms.purposes) if step.terms is not None else [],
         "until": step.terms.expiry if step.terms is not None else None,
+        "excluded": [each.hex() for each in step.terms.excluded] if step.terms is not None else [],
     }
 
 
