@@ -32,7 +32,14 @@ def versions(*documents: bytes) -> list[GrantedVersion]:
 def grant(gid: bytes = GID, **changes: Any) -> SimpleNamespace:
     """A grant as the device has it."""
     entry = SimpleNamespace(gid=gid, recipient=bytes(32), ended=False, j=1)
-    told = {"name": "Dr X", "subject": "demo:1", "expiry": 2, "end_in_force": False, "made": 1, "excluded": ()}
+    told = {
+        "name": "Dr X",
+        "subject": "demo:1",
+        "expiry": 2,
+        "end_in_force": False,
+        "made": 1,
+        "excluded": (),
+    }
     return SimpleNamespace(entry=entry, acts=("list", "release"), purposes=("TREAT",), **(told | changes))
 
 

@@ -116,7 +116,7 @@ class Keeper:
                     identities=identities,
                 ),
                 ends=ends,
-                known_heads=KnownHeadsAnswers(keys, trust=trust, store=store),
+                known_heads=KnownHeadsAnswers(keys, clock=time, trust=trust, store=store),
                 returning=Returning(
                     keys,
                     clock=time,

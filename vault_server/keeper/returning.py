@@ -26,6 +26,7 @@ from vault_server.keeper.ends import Ends
 from vault_server.keeper.evidence import Contradiction
 from vault_server.keeper.followed_logs import FollowedLogs
 from vault_server.keeper.keys import Keys
+from vault_server.keeper.known_heads import ASKED
 from vault_server.keeper.other_keepers import Meet
 from vault_server.keeper.rows import HeldPost
 from vault_server.keeper.store import Store
@@ -33,6 +34,8 @@ from vault_server.keeper.trust import Trust
 from vault_server.keeper.witness import Witness
 
 SILENCE = 1800
+# So many pages of ends are asked of a keeper at a stretch, and one in so many seconds from then on: it answers no more.
+STRETCH, REST = ASKED.at_once // 2, 1 / ASKED.a_second
 
 
 class Shown:
@@ -177,14 +180,16 @@ class Returning:
 
     async def _ask_for_ends(self, keeper: Keeper) -> Shown:
         """Hold every valid end that ``keeper`` shows. The heads are those that it shows when there are no more."""
-        shown, count = await self._ask(keeper), 0
+        shown, count, pages = await self._ask(keeper), 0, 1
         while shown.ends:
             count += len(shown.ends)
             if count > self._entries():
                 raise NotProven("A keeper shows more ends than there are entries. It was not believed.")
             held = [await self._held(end) for end in shown.ends.values()]
             await self._store.add_ends([end for end in held if end is not None])
-            shown = await self._ask(keeper, max(shown.ends))
+            if pages >= STRETCH:
+                await asyncio.sleep(REST)
+            shown, pages = await self._ask(keeper, max(shown.ends)), pages + 1
         return shown
 
     def _entries(self) -> int:

@@ -51,6 +51,7 @@ from vault_server.keeper.event_log import EventLog
 from vault_server.keeper.evidence import Contradiction
 from vault_server.keeper.keeper import Keeper
 from vault_server.keeper.keys import load_keys
+from vault_server.keeper.known_heads import ASKED
 from vault_server.keeper.other_keepers import HttpOtherKeeper
 from vault_server.keeper.returning import SILENCE, Returning
 from vault_server.keeper.witness import Witness
@@ -371,6 +372,20 @@ async def test_a_question_is_answered_once_and_by_the_newest_trust_root(four: Se
     await keeper.refresh_trust()
     with pytest.raises(Stale):
         await keeper.known_heads(HeadsQuery(envelope=_question(four, 3, 0)))
+
+
+async def test_a_keeper_that_asks_without_end_waits(four: SeveralKeepers) -> None:
+    """After many questions at once it is refused until time has passed; what others ask is answered all the same."""
+    keeper = four.keepers[0]
+    assert keeper is not None
+    for _ in range(ASKED.at_once):
+        await keeper.known_heads(HeadsQuery(envelope=_question(four, 3, 0)))
+    query = HeadsQuery(envelope=_question(four, 3, 0))
+    with pytest.raises(TooMany, match="Too many requests"):
+        await keeper.known_heads(query)
+    await keeper.known_heads(HeadsQuery(envelope=_question(four, 2, 0)))
+    four.time.now += 1
+    await keeper.known_heads(query)
 
 
 async def test_a_keeper_is_asked_over_http(four: SeveralKeepers) -> None:

@@ -1,7 +1,9 @@
 """What a keeper takes over from others: every end however many there are, and what keepers of before know when it is new."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -23,13 +25,16 @@ from tests.support.people import DAY, LOG, NOW, fresh
 from tests.support.several_keepers import SeveralKeepers, several_keepers
 from tests.support.small_log import random_leaf
 from vault_server.keeper import known_heads as known_heads_module
+from vault_server.keeper import returning as returning_module
 from vault_server.keeper import store as store_module
 from vault_server.keeper import trust as trust_module
 from vault_server.keeper.keeper import Keeper
 from vault_server.keeper.keys import load_keys
 from vault_server.keeper.mirror import STEP
-from vault_server.keeper.returning import SILENCE, Returning
+from vault_server.keeper.returning import REST, SILENCE, Returning
 from vault_server.keeper.rows import HeldPost
+from vault_server.limits import Buckets
+from vault_server.settings import Rate
 
 FLOOD = 20
 
@@ -119,6 +124,34 @@ async def test_a_flood_of_ends_hides_none(
     else:
         with pytest.raises(NotFound):
             await asked_of(story, four, 3)
+
+
+@pytest.mark.parametrize("is_twin", [False, True])
+async def test_who_has_many_pages_to_ask_for_rests(
+    four: SeveralKeepers, monkeypatch: pytest.MonkeyPatch, is_twin: bool
+) -> None:
+    """A flood of ends is taken over within what a keeper answers; the twin, which does not rest, is refused as too many."""
+    monkeypatch.setattr(known_heads_module, "SHOWN", 3)
+    monkeypatch.setattr(returning_module, "STRETCH", 99 if is_twin else 2)
+    await flood(four, 0, 1, 2, 3)
+    for number in range(3):
+        on(four, number)._known_heads._asked = Buckets(Rate(1, 4), lambda: four.time.now)
+    keeper = await four.lose(3)
+    four.time.now += SILENCE
+    rests: list[float] = []
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        four.time.now += seconds
+
+    monkeypatch.setattr(returning_module, "asyncio", SimpleNamespace(sleep=rest, gather=asyncio.gather))
+    if is_twin:
+        with pytest.raises(Unreachable):
+            await keeper.come_back()
+        return
+    await keeper.come_back()
+    assert len(held(keeper)) == FLOOD
+    assert set(rests) == {REST}
 
 
 def highest_tag(maker: SmallGrant) -> SecretBytes:
