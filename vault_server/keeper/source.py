@@ -9,13 +9,14 @@ from crypto.checkpoint import MAX_NOTE
 from crypto.encoding import decode, encode
 from crypto.errors import NotFound, Unreachable
 from crypto.tiles import Tile, tile_path
-from crypto.wire.messages import MAX_MESSAGE, LogBeginning, LogQuery, TrustRootChain, TrustRootQuery
+from crypto.wire.messages import LogBeginning, LogQuery, TrustRootChain, TrustRootQuery
 from crypto.wire.vault_api import PREFIX
 from vault_server.http_client import HttpAnswer, HttpClient
 from vault_server.media_types import JSON
 
 MAX_BUNDLE = 1 << 17
 MAX_TILE = 1 << 13
+MAX_TRUST_ROOTS = 1 << 24  # a new keeper reads them from the first on
 PATIENCE = 10
 
 
@@ -56,8 +57,8 @@ class HttpSource:
     async def trust_roots(self, since: int) -> TrustRootChain:
         """The trust roots after version ``since``."""
         query = encode(TrustRootQuery(since=since))
-        answer = await self._client.post(f"{PREFIX}/trust_roots", JSON, query, MAX_MESSAGE)
-        return decode(_body(answer), TrustRootChain)
+        answer = await self._client.post(f"{PREFIX}/trust_roots", JSON, query, MAX_TRUST_ROOTS)
+        return decode(_body(answer), TrustRootChain, limit=MAX_TRUST_ROOTS)
 
     async def checkpoint(self, origin: str) -> bytes:
         """The newest published checkpoint of a log."""

@@ -16,7 +16,7 @@ import pytest
 
 from crypto.checkpoint import MAX_NOTE, CosignerKey, LogKey, cosignatures, open_checkpoint
 from crypto.encoding import decode, encode
-from crypto.errors import NotFound, Unreachable
+from crypto.errors import NotFound, TooLarge, Unreachable
 from crypto.identity_links import ReadingKey
 from crypto.sealed.unsealing import UnsealingKey
 from crypto.signing import VerifyKey
@@ -30,13 +30,14 @@ from crypto.wire.keeper_api import (
     KeeperCard,
     ReleaseAnswer,
 )
-from crypto.wire.messages import Empty, Health, Version
+from crypto.wire.messages import MAX_MESSAGE, Empty, Health, TrustRootChain, Version
 from crypto.wire.problems import MEDIA_TYPE, Problem
 from tests.support.keeper_story import Story, keeper_story
 from tests.support.log_server import log_server, serving
 from tests.support.people import LOG, fresh
 from tests.support.small_log import LoggedService
 from vault_server.keeper import app
+from vault_server.keeper import source as source_module
 from vault_server.keeper.__main__ import main
 from vault_server.keeper.app import make_app
 from vault_server.keeper.event_log import EventLog
@@ -362,6 +363,20 @@ def test_a_taken_address_ends_the_program(tmp_path: Path, capsys: pytest.Capture
         options = ["--server", "http://127.0.0.1:1", "--card", str(tmp_path / "instance-card.json")]
         assert main(["serve", "--data", str(tmp_path), *options, "--port", port]) == 3
     assert "cannot listen" in capsys.readouterr().err
+
+
+async def test_a_long_chain_of_trust_roots_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than other answers may have, as a new keeper reads them from the first on; not more than there is room for."""
+    async with keeper_story(tmp_path / "keeper") as story, log_server(story.service) as url:
+        many = [story.service.signed_root] * 400
+        story.service.chain = many
+        assert len(encode(TrustRootChain(chain=tuple(many)))) > MAX_MESSAGE
+        source = HttpSource(url)
+        assert (await source.trust_roots(0)).chain == tuple(many)
+        monkeypatch.setattr(source_module, "MAX_TRUST_ROOTS", MAX_MESSAGE)
+        with pytest.raises(TooLarge):
+            await source.trust_roots(0)
+        await source.close()
 
 
 async def test_the_source_is_read_over_http(tmp_path: Path) -> None:
