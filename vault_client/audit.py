@@ -27,8 +27,7 @@ from vault_client.audit_erasures import Erasures, entry_name, named
 from vault_client.audit_losses import LOST_UNKNOWN, LostEntries, keep_found
 from vault_client.audit_readings import Readings
 from vault_client.audit_report import AMENDED, CHANGED, FOUNDED, KEYED_ANEW, AuditReport, Entry, change_of
-from vault_client.audit_times import check_time
-from vault_client.believed_heads import KeptNote
+from vault_client.audit_times import AUDITED, REPORTED, check_time, keep_head, last_heads
 from vault_client.declared_losses import declared_losses, kept_losses
 from vault_client.device_store import DeviceStore
 from vault_client.entries_gone import GONE, EntriesGone, PastEntriesGone
@@ -109,15 +108,15 @@ class Audit:
                     keep_alarm(self._store, where, alarm, finding)
             if not lost.is_awaited:  # else the next run begins where this one did
                 self._store.put("audit", place)
-                self._store.put("audited", believed)
-                self._store.put("audited-note", KeptNote(root=believed.head.root, note=note))
-            self._store.put("reported", believed)
+                keep_head(self._store, AUDITED, believed, note)
+            keep_head(self._store, REPORTED, believed, note)
+            lost.keep_wait()
         return self._report(believed, [each.alarm for each in raised if not lost.is_final(each)])
 
     def last(self) -> AuditReport | None:
         """What the last run reported, at the head and time of that run. None before the first."""
-        believed = self._store.get("reported", BelievedHead) or self._store.get("audited", BelievedHead)
-        return None if believed is None else self._report(believed)
+        heads = last_heads(self._store)
+        return self._report(heads[0]) if heads else None
 
     def _report(self, believed: BelievedHead, provisional: Sequence[Alarm] = ()) -> AuditReport:
         gone = self._store.get("gone", EntriesGone)
@@ -157,8 +156,7 @@ class Audit:
         gids = tuple(sorted(grant.entry.gid for grant in grants))
         place = msgspec.structs.replace(place, scanned=result.scanned, grants=gids)
         losses = await declared_losses(self._service, self._store, origin)
-        audited = self._store.get("audited", BelievedHead)
-        lost = LostEntries(self._store, self._replica, losses, audited, self._service.now())
+        lost = LostEntries(self._store, self._replica, losses, self._service.now())
         return _Shown(believed, note, place, found, openings, lost)
 
     async def _scan_begin(
@@ -183,7 +181,6 @@ class Audit:
 
     async def _judge_all(self, shown: _Shown) -> tuple[list[Entry], AuditPlace]:
         place, entries, missing = shown.place, list[Entry](), list[FoundLeaf]()
-        audited = self._store.get("audited", BelievedHead)
         opened = {
             index: self._open(shown.found[index], shown.openings[index])
             for index in sorted(shown.found)
@@ -204,7 +201,7 @@ class Audit:
                     if index not in erasable and (entry := shown.lost.note(leaf)) is not None:
                         entries.append(entry)
                 continue
-            check_time(self._store, self._alarms, leaf, opening, audited, shown.believed)
+            check_time(self._store, self._alarms, leaf, opening, shown.believed)
             if is_lost and leaf.by_vault:
                 place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
             elif leaf.by_vault:

@@ -6,17 +6,17 @@ for: until then nothing is final, and the next audit looks at it again.
 """
 
 from crypto.access_log import FIRST, Disclosure, Opening
-from crypto.encoding import decode
+from crypto.encoding import Body, Natural, decode
 from crypto.signing import Envelope
 from crypto.vault_links import Grant, VaultLink
 from crypto.wire.losses import Loss
 from vault_client.alarms import Raised
 from vault_client.audit_report import LOST, Entry
+from vault_client.audit_times import last_heads
 from vault_client.declared_losses import WAITED_FOR, loss_of
 from vault_client.device_store import DeviceStore
 from vault_client.local_vault import FoundAt
 from vault_client.log_scan import FoundLeaf
-from vault_client.trust import BelievedHead
 from vault_client.vault_replica import VaultReplica
 
 # What people read
@@ -26,23 +26,26 @@ LOST_UNKNOWN = (
     "claimed to hide that entry."
 )
 
+_WAITING = "waiting-since"
+
+
+class WaitingSince(Body, frozen=True):
+    """Since when audits wait for what is missing in declared losses."""
+
+    since: Natural
+
 
 class LostEntries:
-    """Those of one audit run. ``audited``: the head to which the last one came."""
+    """Those of one audit run."""
 
-    def __init__(
-        self,
-        store: DeviceStore,
-        replica: VaultReplica,
-        losses: tuple[Loss, ...],
-        audited: BelievedHead | None,
-        now: int,
-    ) -> None:
+    def __init__(self, store: DeviceStore, replica: VaultReplica, losses: tuple[Loss, ...], now: int) -> None:
         self._store = store
         self._replica = replica
         self._losses = losses
-        self._audited = audited
+        self._known = last_heads(store)
         self._now = now
+        waiting = store.get(_WAITING, WaitingSince)
+        self._since = waiting.since if waiting is not None else now
         self._disclosed = replica.entries.disclosed() if losses else {}
         self._missing: set[int] = set()
 
@@ -94,12 +97,22 @@ class LostEntries:
         index = raised.alarm.index
         return index not in self._missing or not self._is_awaited(index)
 
+    def keep_wait(self) -> None:
+        """Keep since when this device waits, by its own clock, or that it does not: in a transaction.
+
+        However often the service says that it lost something anew: what is missing meanwhile is only waited for so long.
+        """
+        if self.is_awaited:
+            self._store.put(_WAITING, WaitingSince(since=self._since))
+        else:
+            self._store.delete(_WAITING)
+
     def _is_awaited(self, index: int) -> bool:
         loss = self._loss(index)
-        return loss is not None and self._now - loss.time < WAITED_FOR
+        return loss is not None and self._now - min(loss.time, self._since) < WAITED_FOR
 
     def _loss(self, index: int) -> Loss | None:
-        return loss_of(self._losses, index, self._audited)
+        return loss_of(self._losses, index, self._known)
 
     def _note_tag(self, leaf: FoundLeaf, gid: bytes, j: int | None) -> None:
         """An event or end counts by its leaf alone, whether or not anybody shows what it says."""

@@ -3,6 +3,7 @@
 A declaration is not signed. It explains why something is not shown, and excuses nothing: what is missing is still said.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from crypto.checkpoint import TEN_MINUTES
@@ -44,6 +45,14 @@ async def declared_losses(service: Service, store: DeviceStore, origin: str) -> 
     )
     if not in_order or any(loss.start >= loss.end for loss in losses):
         raise NotProven(NO_LOSS)
+    if losses and losses[-1].end > service.believed(origin).head.size:
+        await service.refresh(origin)
+    has_been = all(
+        loss.end <= service.believed(origin).head.size and loss.time <= service.now() + TEN_MINUTES
+        for loss in losses
+    )
+    if not has_been:  # nobody lost what is not written yet
+        raise NotProven(NO_LOSS)
     if losses != kept_losses(store, origin):
         store.put(_name(origin), KeptLosses(losses=losses))
     return losses
@@ -66,17 +75,15 @@ def note_done(store: DeviceStore, origin: str, losses: tuple[Loss, ...]) -> None
     store.put(f"done-up-to/{origin}", DoneUpTo(end=losses[-1].end))
 
 
-def loss_of(losses: tuple[Loss, ...], index: int, known: BelievedHead | None = None) -> Loss | None:
+def loss_of(losses: tuple[Loss, ...], index: int, known: Sequence[BelievedHead] = ()) -> Loss | None:
     """The declared loss that the entry ``index`` stands in.
 
-    None also when ``known``, a head confirmed after that loss was noted, did not hold the entry yet: it came later.
+    None also when one of ``known``, a head confirmed after that loss was noted, did not hold all of it yet: it came later.
     """
     for loss in losses:
         if loss.start <= index < loss.end:
-            came_later = (
-                known is not None and known.time > loss.time + TEN_MINUTES and known.head.size < loss.end
-            )
-            return None if came_later else loss
+            came_later = (head.time > loss.time + TEN_MINUTES and head.head.size < loss.end for head in known)
+            return None if any(came_later) else loss
     return None
 
 

@@ -86,6 +86,8 @@ def _start_over(store: DeviceStore, replica: VaultReplica) -> None:
             "blocked",
             "audit",
             "audited",
+            "reported",
+            "waiting-since",
             "gone",
             "entry",
             "alarm",

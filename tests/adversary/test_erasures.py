@@ -50,7 +50,7 @@ def anew(story: Story) -> None:
     """The device forgets what it saw of the log, as one that comes new to the record."""
     store = story.patient._store
     with store.transaction():
-        for group in ("audit", "audited", "entry", "slot"):
+        for group in ("audit", "audited", "reported", "entry", "slot"):
             for name in store.names(group):
                 store.delete(name)
 

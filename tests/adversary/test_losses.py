@@ -2,6 +2,7 @@
 
 import time
 
+import msgspec
 import pytest
 
 from crypto.errors import Lacking, NotProven
@@ -15,17 +16,18 @@ from tests.adversary.modified_sdk import request
 from tests.adversary.story import Story
 from tests.adversary.test_audit import forged_link, slot_of
 from tests.support.lying_vault import LyingVault
-from vault_client import audit, audit_losses, declared_losses, entries_left
+from vault_client import audit, audit_losses, audit_times, declared_losses, entries_left
 from vault_client.alarms import kept_alarms
 from vault_client.audit_report import AuditReport
 from vault_client.received_grants import ReceivedGrants
+from vault_client.trust import BelievedHead
 
 DAY = 86_400
 
 
 def declare(vault: LyingVault, *losses: Loss, left: tuple[int, ...] = ()) -> None:
-    """Have ``vault`` claim these losses of every log; of the record, that ``left`` were not shown again."""
-    vault.forge("log_losses", lambda _: LogLosses(losses=losses))
+    """Have ``vault`` claim these losses of the access logs; of the record, that ``left`` were not shown again."""
+    vault.forge("log_losses", lambda query: LogLosses(losses=losses if "/log/" in query.origin else ()))
     vault.forge("lost_entries", lambda _: LostEntries(link=bytes(32), entries=left, more=False))
 
 
@@ -136,14 +138,62 @@ async def test_a_loss_is_not_of_what_came_after_it(story: Story, monkeypatch: py
         (Loss(start=3, end=3, time=1),),
         (Loss(start=3, end=5, time=1), Loss(start=4, end=6, time=2)),
         (Loss(start=3, end=5, time=2), Loss(start=5, end=6, time=1)),
+        (Loss(start=0, end=1 << 40, time=1),),
+        (Loss(start=0, end=1, time=1 << 40),),
     ],
 )
 async def test_what_no_loss_can_be_is_refused(story: Story, losses: tuple[Loss, ...]) -> None:
-    """A loss of nothing, two of the same, and one before the other are not believed, and not kept."""
+    """A loss of nothing, two of the same, one before the other, and one of what is still to come are not believed, and not kept."""
     declare(story.patient_vault, *losses)
     with story.refused(NotProven):
         await story.patient.sync()
     assert declared_losses.kept_losses(story.patient._store, story.origin) == ()
+
+
+async def test_a_loss_that_is_claimed_anew_each_time_ends_too(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Devices are waited for by this one's own clock. A client that goes by the newest claim keeps the alarm never."""
+    entries = await ForgedEntries.begin(story)
+    index = entries.add(await forged_link(story, story.patient.own.device), "accepted")
+    lost(entries, index)
+    assert codes(await story.patient.log()) == ["WITHHELD"]
+    store, kept = story.patient._store, audit_losses.WaitingSince(since=int(time.time()) - 31 * DAY)
+    for is_twin in (True, False):
+        declare(story.patient_vault, Loss(start=index, end=index + 1, time=int(time.time())))
+        with monkeypatch.context() as twin:
+            if is_twin:
+                twin.setattr(audit_losses, "WaitingSince", lambda since: kept)
+                store.delete("waiting-since")
+            else:
+                store.put("waiting-since", kept)
+            assert codes(await story.patient.log()) == ["WITHHELD"]
+        assert [alarm.code for alarm in kept_alarms(store)] == ([] if is_twin else ["WITHHELD"])
+    assert store.get("waiting-since", audit_losses.WaitingSince) is None
+    assert codes(await story.patient.log()) == ["WITHHELD"]
+
+
+async def test_while_devices_are_waited_for_nothing_is_backdated(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came after the last audit is not older than its head, also where a claimed loss keeps that one from being done."""
+    entries, store = await ForgedEntries.begin(story), story.patient._store
+    for name in ("audited", "reported"):
+        head = story.head(story.patient.service)
+        store.put(name, msgspec.structs.replace(head, time=head.time - 3600))
+    lost(entries, entries.add(await request(story), "refused"))
+    assert codes(await story.patient.log()) == ["WITHHELD"]
+    before = int(time.time()) - 1800
+    envelope = await request(story, time=before)
+    entries.add(envelope, slot_two=slot_of(envelope), time=before)
+    with monkeypatch.context() as twin:
+        twin.setattr(audit_times, "REPORTED", "audited")
+        reported = store.get("reported", BelievedHead)
+        assert reported is not None
+        await entries.twin_sees("BACKDATED")
+        store.put("reported", reported)
+    assert "BACKDATED" in codes(await story.patient.log())
+    assert "BACKDATED" in [alarm.code for alarm in kept_alarms(store)]
 
 
 async def test_another_log_is_given_nothing(story: Story) -> None:
