@@ -145,6 +145,15 @@ async def test_another_alarm_does_not_pass_for_one_that_was_seen(story: Story) -
     assert len(reminder(story)) == 1
 
 
+async def test_a_program_is_shown_what_is_marked_as_seen(story: Story) -> None:
+    """Also where the log contradicts itself so far that it could not be read: else a program would mark what nobody was shown."""
+    entries = await ForgedEntries.begin(story)
+    entries.log.leaves[-1] = random_leaf()
+    screen = await log(seen=True)
+    assert [alarm["code"] for alarm in screen.result["alarms"]] == ["FORK"]
+    assert reminder(story) == []
+
+
 @pytest.mark.parametrize("is_twin", [False, True])
 async def test_a_proof_is_not_buried_under_the_next_alarm(
     story: Story, monkeypatch: pytest.MonkeyPatch, *, is_twin: bool

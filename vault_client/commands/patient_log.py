@@ -139,7 +139,9 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         except Refusal:  # what contradicts itself so far that it could not be read is kept as an alarm too
             last = record.last_log()
             entries = last.entries if last is not None else ()
-            show_alarms(screen, kept_alarms(store), where_in(record, entries, everything=arguments.all))
+            kept = kept_alarms(store)
+            screen.result["alarms"] = [alarm_object(alarm) for alarm in kept]
+            show_alarms(screen, kept, where_in(record, entries, everything=arguments.all))
             mark_seen(arguments, screen, store)
             _write_evidence(arguments, screen, record, store)
             raise
