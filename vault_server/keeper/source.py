@@ -9,7 +9,7 @@ from crypto.checkpoint import MAX_NOTE
 from crypto.encoding import decode, encode
 from crypto.errors import NotFound, Unreachable
 from crypto.tiles import Tile, tile_path
-from crypto.wire.messages import LogBeginning, LogQuery, TrustRootChain, TrustRootQuery
+from crypto.wire.messages import MAX_MESSAGE, LogBeginning, LogQuery, TrustRootChain, TrustRootQuery
 from crypto.wire.vault_api import PREFIX
 from vault_server.http_client import HttpAnswer, HttpClient
 from vault_server.media_types import JSON
