@@ -21,7 +21,7 @@ from crypto.wire.messages import Logged
 from vault_server import rules
 from vault_server.cosigning import Cosigner
 from vault_server.instance import Instance
-from vault_server.log_check import check_note, check_quickly
+from vault_server.log_check import check_note, check_whole
 from vault_server.log_tree import Edge, TileCache, TileName, edge_tiles, root_at
 from vault_server.notify import Notices
 from vault_server.publisher import Log, Published, Publisher
@@ -226,7 +226,7 @@ class AccessLog:
 
     async def _load(self, row: rows.LogRow) -> None:
         try:
-            await check_quickly(self._reader, row)
+            await check_whole(self._reader, row)
             await check_note(self._reader, row, self._instance.root.log_key_of(row.origin), self._keepers)
         except NotProven as error:
             raise Damaged(f"The server was not started. {error}") from None

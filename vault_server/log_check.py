@@ -1,7 +1,6 @@
 """Whether what is stored of one log is one tree: entries, their hashes, every tile, root, signed head, published heads.
 
-Two forms: ``check_whole`` looks at everything, ``check_quickly`` at what a start can look at in no time however long the
-log is: everything above the lowest tiles, and the newest entries. Both name the first place that does not fit.
+Every start looks, and ``--fsck``. The first place that does not fit is named.
 """
 
 from collections.abc import Iterable, Sequence
@@ -42,25 +41,6 @@ async def check_whole(db: Statements, log: LogRow) -> int:
         )
     await _check_above(db, log, full, last)
     return await _check_count(db, log)
-
-
-async def check_quickly(db: Statements, log: LogRow) -> None:
-    """Check the number of entries and of tiles, every tile above the lowest, and the newest entries. Raises NotProven."""
-    if (count := await rows.leaf_count(db, log.origin)) != log.size:
-        raise does_not_fit(
-            f"The entries of {log.origin} end at {count}, and its signed head says {log.size}."
-        )
-    full, width = divmod(log.size, WIDTH)
-    above: list[bytes] = []
-    for n in range(-(-full // WIDTH)):
-        above += await _stored_tile(db, log, 1, n, min(WIDTH, full - n * WIDTH))
-    newest = await _lowest(db, log, full if width else full - 1) if log.size else []
-    if len(newest) == WIDTH:
-        if root_of(newest) != above[-1]:
-            raise _other_hashes(log, 1, (full - 1) // WIDTH)
-        newest = []
-    await _check_above(db, log, above, newest)
-    await _check_count(db, log)
 
 
 async def check_note(

@@ -95,12 +95,6 @@ async def leaf_beyond(db: Statements, origin: str, minimum: int, size: int) -> i
     return None if row is None else int(row[0])
 
 
-async def leaf_count(db: Statements, origin: str) -> int:
-    """How many leaves a log has: one more than the highest index."""
-    row = await db.one("SELECT COALESCE(MAX(idx), -1) + 1 FROM leaves WHERE origin = $1", origin)
-    return 0 if row is None else int(row[0])
-
-
 async def has_slot_two(db: Statements, origin: str, slot_two: bytes) -> bool:
     """Whether a leaf with this slot two is in the log."""
     sql = "SELECT 1 FROM leaves WHERE origin = $1 AND slot_two = $2 LIMIT 1"
