@@ -1,5 +1,6 @@
 """A service with four keepers, each a program of its own, of which three must sign: what the fourth does changes nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ from crypto.wire.keeper_api import (
     EndAnswer,
     IdentityHead,
     IdentityHeadAnswer,
+    IdentityHeadQuery,
     ReleaseAnswer,
 )
 from tests.adversary.story import put_between
@@ -26,13 +28,18 @@ from tests.support.instance import Instance, running
 from tests.support.keeper_program import KeeperProgram
 from tests.support.lying_keeper import LyingKeeper
 from tests.support.memory import folder_in_memory
+from tests.support.timed_keepers import ClockFile
 from vault_client import service as service_module
 from vault_client import sharing
+from vault_client.http_keeper import HttpKeeper
+from vault_client.http_transport import HttpTransport
 from vault_client.patient import Patient
 from vault_client.practitioner import Practitioner
 from vault_client.public_log import verify_logs
 from vault_client.trust import independent
 from vault_server.keeper.keys import load_keys
+from vault_server.keeper.returning import SILENCE
+from vault_server.keeper.service import CAME_BACK
 
 TEXT = b"Potassium 4.1 mmol/l. " * 300
 
@@ -198,6 +205,31 @@ async def test_a_lying_keeper_is_left_out_and_named(story: Consultation) -> None
     for _ in range(3):  # among the first to answer, or not
         await story.do_all()
     assert story.patient.service.left_out | story.reader.service.left_out <= {name}
+
+
+async def test_a_keeper_that_lost_its_store_is_silent_and_comes_back(story: Consultation) -> None:
+    """For 30 minutes of its clock it answers nothing and the others go on; then it is one of the three that are needed."""
+    await story.give()
+    lost, other = story.keepers[3], story.keepers[0]
+    clock = ClockFile(lost.folder / "clock")
+    lost.lose(clock.path)
+    lost.wait()
+    asked = IdentityHeadQuery(chain=story.reader.own.profile.chain)
+    async with HttpTransport(lost.card.url) as transport:
+        keeper = HttpKeeper(transport)
+        for elapsed in (0, SILENCE - 600):
+            clock.set(None, elapsed)
+            await story.do_all()
+            with pytest.raises(Unreachable, match="has lost its store"):
+                await keeper.identity_head(asked)
+        clock.set(None, SILENCE)
+        await asyncio.to_thread(lost.wait_until_ready)
+        assert await keeper.checkpoint(story.patient.replica.origin)
+    other.stop()
+    await story.do_all()
+    assert CAME_BACK in " ".join((lost.folder / "output.log").read_text().split())
+    other.start()
+    other.wait()
 
 
 async def test_acknowledgements_of_two_times_are_not_together(

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class KeeperProgram:
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._words: list[str] = []
+        self._program = ["-m", "vault_server.keeper"]
 
     @classmethod
     def found(cls, folder: Path, name: str) -> "KeeperProgram":
@@ -47,13 +49,11 @@ class KeeperProgram:
         self._words += ["--port", port]
         # A shell waits for the card, which the server writes at its first start, and is then replaced.
         waiting = 'while [ ! -s "$0" ]; do sleep 0.05; done; exec "$@"'
-        self._start(
-            ["sh", "-c", waiting, str(card), sys.executable, "-m", "vault_server.keeper", *self._words]
-        )
+        self._start(["sh", "-c", waiting, str(card), sys.executable, *self._program, *self._words])
 
     def start(self) -> None:
         """Start it once more."""
-        self._start([sys.executable, "-m", "vault_server.keeper", *self._words])
+        self._start([sys.executable, *self._program, *self._words])
 
     def wait(self) -> None:
         """Wait until it listens."""
@@ -67,6 +67,26 @@ class KeeperProgram:
             else:
                 return
         raise RuntimeError(f"The keeper did not start: {(self.folder / 'output.log').read_text()}")
+
+    def wait_until_ready(self) -> None:
+        """Wait until it says that it is well."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"{self.card.url}/coffre/health", timeout=SECONDS).close()  # noqa: S310 - our own
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError(f"The keeper is not ready: {(self.folder / 'output.log').read_text()}")
+
+    def lose(self, clock: Path) -> None:
+        """End it, take its store away, and start it once more, by the clock in a file (``timed_keepers``)."""
+        self.stop()
+        for file in self.folder.glob("keeper.db*"):
+            file.unlink()
+        self._program = ["-m", "tests.support.timed_keepers", str(clock)]
+        self.start()
 
     def stop(self) -> None:
         """End it, also when it hangs."""
