@@ -15,6 +15,7 @@ from crypto.wire.messages import EraseRequest, LogQuery
 from vault_client.audit_erasures import READINGS, forget_reading
 from vault_client.audit_report import AuditReport, Entry
 from vault_client.device_store import DeviceStore
+from vault_client.log_beginning import believed_beginning
 from vault_client.own_identity import OwnIdentity
 from vault_client.service import Service
 from vault_client.vault_replica import RESTORING, VaultReplica
@@ -62,15 +63,15 @@ class Erasing:
     async def run(self, entries: Sequence[Entry]) -> None:
         """Have ``entries`` erased by the server, with its proof that the request is logged; then here.
 
-        What is gone from the log already is forgotten here. Raises what the server refuses with: then those of the request
+        What is gone from the log already, for its age, is forgotten here. Raises what the server refuses with: then those of the request
         that was refused are still there. Unreachable: it may have been heard; the next look at the log tells.
         """
         if self._replica.is_restoring():
             raise NotPermitted(RESTORING)
         origin = self._replica.origin
-        beginning = await self._service.api.log_beginning(LogQuery(origin=origin))
-        self._forget([entry.index for entry in entries if entry.index < beginning.minimum])
-        there = [entry.index for entry in entries if entry.index >= beginning.minimum]
+        beginning = await self._beginning(origin, [entry.index for entry in entries])
+        self._forget([entry.index for entry in entries if entry.index < beginning])
+        there = [entry.index for entry in entries if entry.index >= beginning]
         for start in range(0, len(there), MAX_ENTRIES):
             indexes = tuple(there[start : start + MAX_ENTRIES])
             view = await self._replica.view()
@@ -92,6 +93,14 @@ class Erasing:
             await self._service.believe_logged(origin, logged, envelope, "accepted")
             self._forget(indexes)
             self.is_in_doubt = False
+
+    async def _beginning(self, origin: str, indexes: Sequence[int]) -> int:
+        """From which entry on the log's are there. Raises NotProven when some of ``indexes`` are said to be gone and may not be."""
+        said = await self._service.api.log_beginning(LogQuery(origin=origin))
+        if said.minimum <= min(indexes, default=said.minimum):
+            return said.minimum
+        believed = await self._service.refresh(origin)
+        return await believed_beginning(self._service.api, self._service.root, believed)
 
     def _forget(self, indexes: Sequence[int]) -> None:
         with self._store.transaction():

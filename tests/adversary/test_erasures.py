@@ -11,10 +11,12 @@ from crypto import erasures, exports, labels
 from crypto.access_log import Opening, ServerPart
 from crypto.encoding import decode, encode
 from crypto.erasures import Erasure
-from crypto.errors import BadSignature, NotPermitted
+from crypto.errors import BadSignature, NotPermitted, NotProven
 from crypto.signing import Envelope, SigningKey, sign, sign_encoded
 from crypto.statements import Head
-from crypto.wire.messages import EraseRequest, OpeningQuery, Openings
+from crypto.trust_root import TrustRoot
+from crypto.wire.messages import EraseRequest, LogBeginning, LogQuery, OpeningQuery, Openings
+from crypto.wire.vault_api import VaultApi
 from tests.adversary.forged_log import ForgedEntries
 from tests.adversary.modified_sdk import fresh, request
 from tests.adversary.story import Story
@@ -22,7 +24,7 @@ from tests.adversary.test_audit import readings, slot_of, tag_of
 from tests.adversary.test_removed_device import stolen
 from tests.interop import export_second
 from tests.interop.records_second import RefusedError
-from vault_client import audit_erasures
+from vault_client import audit_erasures, erasing
 from vault_client.audit_erasures import Erasures
 from vault_client.audit_report import Entry
 from vault_client.export_check import check_export
@@ -77,6 +79,34 @@ async def test_what_a_holder_erased_is_said_to_be_erased(story: Story) -> None:
         anew(story)
     shown = await story.patient_vault.honest.openings(OpeningQuery(vault=story.patient.vault, since=index))
     assert index not in {opening.index for opening in shown.openings}
+
+
+async def test_what_is_said_to_be_gone_is_not_taken_for_erased(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that calls a young reading gone by age, and so is asked nothing, would keep it: the twin forgets it here alone."""
+    await story.read()
+    story.destination.unlink()
+    reading = (await story.patient.log()).entries[-1]
+    store, name = story.patient._store, audit_erasures.entry_name(reading.index)
+    said = LogBeginning(minimum=reading.index + 1, note=None)
+    story.patient_vault.forge("log_beginning", lambda _: said)
+    with story.refused(NotProven):
+        await story.patient.erasing.run([reading])
+    assert store.get(name, Entry) == reading
+    with monkeypatch.context() as twin:
+        twin.setattr(erasing, "believed_beginning", said_by_the_server)
+        await story.patient.erasing.run([reading])
+    assert store.get(name, Entry) is None
+    assert story.patient_vault.asked("erase") == []
+    query = OpeningQuery(vault=story.patient.vault, since=reading.index)
+    shown = await story.patient_vault.honest.openings(query)
+    assert reading.index in {opening.index for opening in shown.openings}
+
+
+async def said_by_the_server(api: VaultApi, _: TrustRoot, believed: BelievedHead) -> int:
+    """What a client believes that asks nobody else."""
+    return (await api.log_beginning(LogQuery(origin=believed.origin))).minimum
 
 
 async def test_a_device_that_saw_the_reading_forgets_it_too(story: Story) -> None:
