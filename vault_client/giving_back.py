@@ -86,12 +86,12 @@ class GivingBack:
         ``again``: although it was, since the service says that it lacks something.
         """
         origin = self._replica.origin
+        await self._service.refresh(origin)  # another log than the one known here is given nothing
         losses = await declared_losses(self._service, self._store, origin)
         if again or not is_done(self._store, origin, losses):
             await show_identity(self._service, self._store, self._own, again=again)
         if is_done(self._store, origin, losses) and not (again and losses):
             return
-        await self._service.refresh(origin)  # another log than the one known here is given nothing
         outcome = GivenBack(losses)
         await self._show_links(outcome)
         await self._send_contents(outcome)
