@@ -5,10 +5,11 @@ its ``dir``, the rows and the box for our own reading key all hold.
 """
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
 import msgspec
 
-from crypto.encoding import Body, Bytes32, Natural, SecretBody, decode
+from crypto.encoding import Body, Bytes32, Natural, SecretBody, decode, encode
 from crypto.errors import NotPermitted, NotProven, Refusal
 from crypto.grants import GrantEvent, GrantState, Listing, Row, accept, read_event, split_rows
 from crypto.identity_chain import Known
@@ -177,7 +178,9 @@ class ReceivedGrants:
         if signed is not None and len(signed.body) > _EVIDENCE:
             signed = None
         kept = msgspec.structs.replace(delivery, envelope=signed, rows=b"", chains=())
-        self._store.put(f"refused/{delivery.number}", RefusedDelivery(delivery=kept, why=why))
+        # Not by its number: after a loss that is given out again.
+        name = sha256(encode(kept)).hexdigest()
+        self._store.put(f"refused/{name}", RefusedDelivery(delivery=kept, why=why))
 
     async def _take_in(self, delivery: Delivery) -> None:
         if delivery.ended is not None:

@@ -10,7 +10,7 @@ from crypto.locators import end_tag
 from crypto.sealed import shares
 from crypto.secret_bytes import SecretBytes
 from crypto.wire.losses import GiveUp, LogLosses, Loss, LostEntries
-from crypto.wire.messages import Empty
+from crypto.wire.messages import Empty, Mailbox, MailboxQuery
 from tests.adversary.forged_log import ForgedEntries, random_leaf
 from tests.adversary.modified_sdk import request
 from tests.adversary.story import Story
@@ -19,7 +19,7 @@ from tests.support.lying_vault import LyingVault
 from vault_client import audit, audit_losses, audit_times, declared_losses, entries_left
 from vault_client.alarms import kept_alarms
 from vault_client.audit_report import AuditReport
-from vault_client.received_grants import ReceivedGrants
+from vault_client.received_grants import ReceivedGrants, RefusedDelivery
 from vault_client.trust import BelievedHead
 
 DAY = 86_400
@@ -223,6 +223,22 @@ async def test_a_delivery_that_comes_again_accuses_nobody(
     assert story.reader_vault.asked("mailbox")[asked].after == 0
     await story.reader.listing()
     await story.read()
+
+
+async def test_a_claimed_loss_overwrites_no_refused_delivery(story: Story) -> None:
+    """What a server delivered falsely stays as evidence, though a claimed loss has it deliver under the same number again."""
+    true = (await story.reader_vault.honest.mailbox(MailboxQuery(after=0))).deliveries[0]
+    for size, body in ((1, b"one"), (2, b"another")):
+        declare(story.reader_vault, Loss(start=0, end=size, time=1))
+        envelope = msgspec.structs.replace(true.envelope, body=body)
+        false = msgspec.structs.replace(true, envelope=envelope)
+        story.reader_vault.replay("mailbox", Mailbox(deliveries=(false,), more=False))
+        assert len(await story.reader.sync()) == 1
+    refused = [kept.delivery for _, kept in story.reader._store.scan("refused", RefusedDelivery)]
+    assert {(each.number, each.envelope.body) for each in refused if each.envelope is not None} == {
+        (1, b"one"),
+        (1, b"another"),
+    }
 
 
 async def test_what_another_device_may_have_is_waited_for(
