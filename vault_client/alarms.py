@@ -67,7 +67,7 @@ class Alarms:
 
 def kept_alarms(store: DeviceStore) -> list[Alarm]:
     """Every alarm that is kept on this device, in the order of the log."""
-    return [alarm for _, alarm in sorted(store.scan("alarm", Alarm), key=lambda each: each[0])]
+    return [alarm for _, alarm in _kept(store)]
 
 
 def keep_alarm(store: DeviceStore, where: int, alarm: Alarm, finding: Finding, *, less: str = "") -> None:
@@ -107,15 +107,18 @@ def _name(where: int, code: str, before: int) -> str:
 def unseen_alarms(store: DeviceStore) -> list[Alarm]:
     """The alarms kept on this device that nobody said to have seen, in the order of the log."""
     seen = {name.partition("/")[2]: each.alarm for name, each in store.scan("seen-alarm", SeenAlarm)}
-    kept = sorted(store.scan("alarm", Alarm), key=lambda each: each[0])
-    return [alarm for name, alarm in kept if seen.get(name.partition("/")[2]) != _digest(alarm)]
+    return [alarm for name, alarm in _kept(store) if seen.get(name.partition("/")[2]) != _digest(alarm)]
 
 
 def note_seen(store: DeviceStore) -> None:
     """Keep that every alarm on this device was seen. The alarms and what they rest on stay."""
     with store.transaction():
-        for name, alarm in list(store.scan("alarm", Alarm)):
+        for name, alarm in _kept(store):
             store.put(f"seen-{name}", SeenAlarm(alarm=_digest(alarm)))
+
+
+def _kept(store: DeviceStore) -> list[tuple[str, Alarm]]:
+    return sorted(store.scan("alarm", Alarm), key=lambda each: each[0])
 
 
 def _digest(alarm: Alarm) -> bytes:

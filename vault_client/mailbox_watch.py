@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from vault_client.alarms import Alarm, kept_alarms
+from vault_client.alarms import Alarm
 from vault_client.device_store import DeviceStore
+from vault_client.new_alarms import NewAlarms
 from vault_client.practitioner import Practitioner
 from vault_client.received_grants import ReceivedGrant
 
@@ -28,7 +29,7 @@ class MailboxWatch:
     def __init__(self) -> None:
         self._known: dict[bytes, ReceivedGrant] | None = None
         self._refused: list[str] = []
-        self._raised: list[Alarm] = []
+        self._alarms = NewAlarms()
 
     def origin(self, owner: Practitioner) -> str:
         """The directory: it is of people's keys that a mailbox tells."""
@@ -49,10 +50,8 @@ class MailboxWatch:
             for gid, grant in self._known.items()
             if gid not in known or _state(known[gid]) != _state(grant)
         ]
-        alarms = [alarm for alarm in kept_alarms(store) if alarm not in self._raised]
-        self._raised += alarms
         refused, self._refused = self._refused, []
-        return [*changed, *map(Refused, refused), *alarms]
+        return [*changed, *map(Refused, refused), *self._alarms.of(store)]
 
 
 def _grants(owner: Practitioner) -> dict[bytes, ReceivedGrant]:

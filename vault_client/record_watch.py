@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from vault_client.alarms import Alarm, kept_alarms
+from vault_client.alarms import Alarm
 from vault_client.audit_report import Entry
 from vault_client.device_store import DeviceStore
+from vault_client.new_alarms import NewAlarms
 from vault_client.patient import Patient
 
 
@@ -15,7 +16,7 @@ class RecordWatch:
         self._known: set[int] | None = None
         self._checked = -1
         self._found: list[Entry] = []
-        self._raised: list[Alarm] = []
+        self._alarms = NewAlarms()
         self._reported: tuple[Alarm, ...] = ()
 
     def origin(self, owner: Patient) -> str:
@@ -39,8 +40,5 @@ class RecordWatch:
 
     def news(self, owner: Patient, store: DeviceStore) -> Sequence[Entry | Alarm]:
         """Entries and alarms, each once: those of a look that was refused too."""
-        shown = dict.fromkeys([*kept_alarms(store), *self._reported])
-        alarms = [alarm for alarm in shown if alarm not in self._raised]
-        self._raised += alarms
         found, self._found = self._found, []
-        return [*found, *alarms]
+        return [*found, *self._alarms.of(store, self._reported)]
