@@ -1,41 +1,36 @@
 """The patient's audit: what happened to the record, checked entry by entry.
 
 Scans the witnessed log (``log_scan``), opens the openings of the leaves found, and judges each: is it committed to,
-does it follow the one before, is it of this record; of a reading (``audit_readings``), who signed it, was it allowed.
+does it follow the one before, is it of this record (``audit_changes``); of a reading (``audit_readings``), who signed it,
+was it allowed.
 What does not hold becomes an alarm with a name and with the evidence it rests on; entries and alarms are kept on
 this device.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import msgspec
 
 from crypto import labels
-from crypto.access_log import FIRST, Opening, commitment, opening_info, previous
-from crypto.encoding import decode
+from crypto.access_log import FIRST, Opening, commitment, previous
 from crypto.errors import NotFound, Refusal
-from crypto.sealed.unsealing import UnsealingKey
-from crypto.secret_bytes import SecretBytes
-from crypto.signing import Envelope
-from crypto.vault_links import AddVersion, Adopt, AnyOperation, End, Grant, Mask, Rotate, Tombstone, VaultLink
 from crypto.wire.messages import SealedOpening
 from vault_client import log_scan
 from vault_client.alarms import Alarm, Alarms, keep_alarm, kept_alarms
+from vault_client.audit_changes import Changes
 from vault_client.audit_erasures import Erasures, entry_name, named
 from vault_client.audit_losses import LOST_UNKNOWN, LostEntries, keep_found
 from vault_client.audit_readings import Readings
-from vault_client.audit_report import AMENDED, CHANGED, FOUNDED, KEYED_ANEW, AuditReport, Entry, change_of
+from vault_client.audit_report import AuditReport, Entry
 from vault_client.audit_times import AUDITED, REPORTED, check_time, keep_head, last_heads
 from vault_client.declared_losses import declared_losses, kept_losses
 from vault_client.device_store import DeviceStore
 from vault_client.entries_gone import GONE, EntriesGone, PastEntriesGone
 from vault_client.evidence_gathering import EvidenceGathering
-from vault_client.grant_history import keyed_anew
 from vault_client.keeper_heads import compare_with_keeper
-from vault_client.local_vault import AuditPlace, FoundAt, LocalGrant, SharedDocuments
-from vault_client.log_scan import FoundLeaf, Scanned, Tagged
+from vault_client.local_vault import AuditPlace, LocalGrant
+from vault_client.log_scan import FoundLeaf, Scanned
 from vault_client.own_identity import OwnIdentity
 from vault_client.reader_keys import ReaderKeys
 from vault_client.scan_keys import scan_keys
@@ -71,11 +66,11 @@ class Audit:
         self._own = own
         self._replica = replica
         self._alarms = Alarms()
-        self._keyed_anew = cache(lambda: keyed_anew(store))  # asked for once the record is synced
         self._readers = ReaderKeys(service)
         self._views = SeenHeads(service, own.device.public.key_id, self._alarms)
         self._erasures = Erasures(store, service, own, replica)
         self._sought = SoughtGrants(store, replica)
+        self._changes = Changes(store, own, replica)
         self._readings = Readings(store, replica, self._sought, self._readers, self._views, self._alarms)
 
     async def run(self) -> AuditReport:
@@ -192,25 +187,20 @@ class Audit:
             is_lost = index not in opened and shown.lost.holds(leaf)
             if is_lost:
                 opening = shown.lost.own(leaf)
+            if opening is None and index in opened:
+                continue  # an alarm already
             if opening is None:
-                if index not in opened:
-                    missing.append(leaf)
-                    if (index in erasable or is_lost) and leaf.by_vault:
-                        # What the next entry follows from is in the leaf.
-                        place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
-                    if index not in erasable and (entry := shown.lost.note(leaf)) is not None:
-                        entries.append(entry)
+                missing.append(leaf)
+                if (index in erasable or is_lost) and leaf.by_vault:
+                    # What the next entry follows from is in the leaf.
+                    place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
+                if index not in erasable and (entry := shown.lost.note(leaf)) is not None:
+                    entries.append(entry)
                 continue
             check_time(self._store, self._alarms, leaf, opening, shown.believed)
-            if is_lost and leaf.by_vault:
-                place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
-            elif leaf.by_vault:
-                last = opening.previous if place.last == GONE else place.last
-                expected = FIRST if last == FIRST else previous(opening.salt2, last)
-                if opening.part.prev != expected:
-                    self._alarms.add(
-                        "CHAIN", leaf, "An entry does not follow from the one before it.", opening
-                    )
+            if leaf.by_vault:
+                if not is_lost:
+                    self._check_previous(place.last, leaf, opening)
                 place = msgspec.structs.replace(place, last=leaf.leaf.commitment)
             else:
                 self._alarms.add(
@@ -218,7 +208,7 @@ class Audit:
                     leaf,
                     "The service logged an entry where only you could miss it.",
                     opening,
-                    compared=self._mark_of(leaf),
+                    compared=self._changes.found_by(leaf),
                 )
             if opening.envelope.type == labels.ACCESS_REQUEST:
                 reading = await self._readings.judge(leaf, opening, place.next_link)
@@ -230,7 +220,7 @@ class Audit:
                     self._views.note(leaf, opening)
                     entries.append(erasure)
                     continue
-            followed = self._follow(place, leaf, opening)
+            followed = self._changes.follow(place, leaf, opening)
             if followed is None:
                 self._alarms.add(
                     "FORK", leaf, "The log holds what is not in this record, or out of order.", opening
@@ -240,12 +230,7 @@ class Audit:
             if not is_lost:
                 keep_found(self._store, self._replica, place.next_link - 1, leaf, opening)
             self._views.note(leaf, opening)
-            self._note_keys(leaf, opening)
-            tagged = leaf.by_tag
-            if tagged is not None and opening.envelope.type == labels.GRANT_EVENT:
-                entries.append(self._granted(leaf, tagged, opening))
-            else:
-                entries.append(self._change(leaf, tagged, opening))
+            entries.append(self._changes.take_in(leaf, opening))
         told = {entry.index for entry in entries}
         for leaf in missing:
             if not self._erasures.excuse(leaf) and leaf.index not in told:
@@ -253,12 +238,15 @@ class Audit:
         kept = [entry for entry in entries if not self._erasures.names(entry)]
         return kept, place
 
+    def _check_previous(self, last: bytes, leaf: FoundLeaf, opening: Opening) -> None:
+        """``last``: the commitment of the entry before, which the service says itself where that entry is gone."""
+        before = opening.previous if last == GONE else last
+        if opening.part.prev != (FIRST if before == FIRST else previous(opening.salt2, before)):
+            self._alarms.add("CHAIN", leaf, "An entry does not follow from the one before it.", opening)
+
     def _open(self, leaf: FoundLeaf, sealed: SealedOpening) -> Opening | None:
-        origin = self._replica.origin
         try:
-            log_key = UnsealingKey(SecretBytes(self._replica.epoch(sealed.epoch).log_key))
-            record = log_key.open(opening_info(origin, leaf.leaf.commitment), sealed.box)
-            opening = Opening.from_record(record)
+            opening = self._replica.opening(sealed, leaf.leaf.commitment)
         except Refusal:
             self._alarms.add(
                 "BAD_OPENING", leaf, "The service shows something else than what an entry of your log says."
@@ -271,122 +259,3 @@ class Audit:
             )
             return None
         return opening
-
-    def _note_keys(self, leaf: FoundLeaf, opening: Opening) -> None:
-        """Keep where in the log the newest scan key was given to the service."""
-        envelope = opening.envelope
-        if leaf.by_tag is None and _gives_scan_key(envelope):
-            self._store.put("scan-key-given", FoundAt(index=leaf.index, statement=envelope.digest))
-
-    def _mark_of(self, leaf: FoundLeaf) -> tuple[int, ...]:
-        """Where the log says which scan key the service had, and whose grant the leaf is under."""
-        given = self._store.get("scan-key-given", FoundAt)
-        gid = leaf.by_grant.hex() if leaf.by_grant is not None else ""
-        events = sorted(found.index for _, found in self._store.scan(f"event-{gid}", FoundAt))
-        return (*([given.index] if given is not None else []), *events[:1])
-
-    def _follow(self, place: AuditPlace, leaf: FoundLeaf, opening: Opening) -> AuditPlace | None:
-        """The place after a statement of the record's own, None when it is not the one expected here.
-
-        A link is the next of the record; a tagged leaf is an event or end that the last link holds, once.
-        """
-        envelope, tagged = opening.envelope, leaf.by_tag
-        if tagged is None:
-            known = self._store.get(f"link/{place.next_link}", Envelope)
-            if known is None or known.digest != envelope.digest:
-                return None
-            return msgspec.structs.replace(place, next_link=place.next_link + 1)
-        last = self._store.get(f"link/{place.next_link - 1}", Envelope)
-        if last is None or last.type != labels.VAULT_LINK or self._stands_already(leaf, tagged, envelope):
-            return None
-        for step in decode(last.body, VaultLink).operations:
-            match step:
-                case Grant(gid=tagged.gid, j=tagged.j, event=envelope.digest):
-                    return place
-                case End(gid=tagged.gid) if tagged.j is None and envelope.digest == last.digest:
-                    return place
-        return None
-
-    def _stands_already(self, leaf: FoundLeaf, tagged: Tagged, envelope: Envelope) -> bool:
-        gid = tagged.gid.hex()
-        if tagged.j is None:
-            ended = self._store.get(f"ended/{gid}", FoundAt)
-            return ended is not None and ended.index != leaf.index
-        return any(
-            place.statement == envelope.digest and place.index != leaf.index
-            for _, place in self._store.scan(f"event-{gid}", FoundAt)
-        )
-
-    def _granted(self, leaf: FoundLeaf, tagged: Tagged, opening: Opening) -> Entry:
-        grant = self._replica.grant(tagged.gid)
-        place = FoundAt(index=leaf.index, statement=opening.envelope.digest)
-        self._store.put(f"event-{tagged.gid.hex()}/{leaf.index:012d}", place)
-        self._replica.keep_made(tagged.gid, place.statement, opening.part.time)
-        return Entry(
-            index=leaf.index,
-            time=opening.part.time,
-            kind="granted",
-            act="",
-            identity=grant.entry.recipient if grant is not None else None,
-            name=grant.name if grant is not None else "",
-            grant=tagged.gid,
-            documents=self._shared(opening.envelope.digest),
-            changes=(CHANGED,) if tagged.j else (),
-            purpose=None,
-        )
-
-    def _change(self, leaf: FoundLeaf, tagged: Tagged | None, opening: Opening) -> Entry:
-        steps: tuple[AnyOperation, ...] = ()
-        if opening.envelope.type == labels.VAULT_LINK:
-            steps = decode(opening.envelope.body, VaultLink).operations
-        grant = next((self._replica.grant(step.gid) for step in steps if isinstance(step, Grant | End)), None)
-        is_end = tagged is not None
-        if tagged is not None:
-            place = FoundAt(index=leaf.index, statement=opening.envelope.digest)
-            self._store.put(f"ended/{tagged.gid.hex()}", place)
-            self._replica.keep_end_in_force(tagged.gid)
-        return Entry(
-            index=leaf.index,
-            time=opening.part.time,
-            kind="ended" if is_end else "change",
-            act="",
-            identity=grant.entry.recipient if grant is not None and is_end else self._own.identity,
-            name=grant.name if grant is not None else "",
-            grant=grant.entry.gid if grant is not None else None,
-            documents=tuple(doc for step in steps for doc in self._documents(step)),
-            changes=tuple(dict.fromkeys(map(self._change_of, steps))) or (FOUNDED,),
-            purpose=None,
-        )
-
-    def _change_of(self, step: AnyOperation) -> str:
-        """What a step does, in one word; an event that is known to give nothing changes the terms of its grant.
-
-        One with new keys gives nothing that was not given before: it takes out, or only keys anew.
-        """
-        if isinstance(step, Grant):
-            if step.rekey and step.event in self._keyed_anew():
-                return KEYED_ANEW
-            shared = self._store.get(f"shared/{step.event.hex()}", SharedDocuments)
-            return AMENDED if shared is not None and not shared.docs else change_of(step)
-        return change_of(step)
-
-    def _documents(self, step: AnyOperation) -> tuple[bytes, ...]:
-        match step:
-            case AddVersion(doc=doc) | Adopt(doc=doc) | Tombstone(doc=doc) | Mask(doc=doc):
-                return (doc,)
-            case Grant(event=event):
-                return self._shared(event)
-            case End(gid=gid):
-                return tuple(version.doc for version in self._replica.granted(gid))
-        return ()
-
-    def _shared(self, event: bytes) -> tuple[bytes, ...]:
-        found = self._store.get(f"shared/{event.hex()}", SharedDocuments)
-        return found.docs if found is not None else ()
-
-
-def _gives_scan_key(envelope: Envelope) -> bool:
-    """Whether a founding or a link, which is in this record, brings a scan key."""
-    if envelope.type != labels.VAULT_LINK:
-        return envelope.type == labels.GENESIS
-    return any(isinstance(step, Rotate) for step in decode(envelope.body, VaultLink).operations)

@@ -15,8 +15,8 @@ from vault_client.audit_report import LOST, Entry
 from vault_client.audit_times import last_heads
 from vault_client.declared_losses import WAITED_FOR, loss_of
 from vault_client.device_store import DeviceStore
-from vault_client.local_vault import FoundAt
 from vault_client.log_scan import FoundLeaf
+from vault_client.logged_changes import LoggedChanges
 from vault_client.vault_replica import VaultReplica
 
 # What people read
@@ -41,6 +41,7 @@ class LostEntries:
     def __init__(self, store: DeviceStore, replica: VaultReplica, losses: tuple[Loss, ...], now: int) -> None:
         self._store = store
         self._replica = replica
+        self._logged = LoggedChanges(store)
         self._losses = losses
         self._known = last_heads(store)
         self._now = now
@@ -117,11 +118,10 @@ class LostEntries:
     def _note_tag(self, leaf: FoundLeaf, gid: bytes, j: int | None) -> None:
         """An event or end counts by its leaf alone, whether or not anybody shows what it says."""
         if j is None:
-            self._store.put(f"ended/{gid.hex()}", FoundAt(index=leaf.index, statement=leaf.leaf.commitment))
+            self._logged.note_end(gid, leaf.index, leaf.leaf.commitment)
             self._replica.keep_end_in_force(gid)
         elif (event := self._event(gid, j)) is not None:
-            place = FoundAt(index=leaf.index, statement=event)
-            self._store.put(f"event-{gid.hex()}/{leaf.index:012d}", place)
+            self._logged.note_event(gid, leaf.index, event)
 
     def _event(self, gid: bytes, j: int) -> bytes | None:
         for n in range(self._replica.local.head.n, 0, -1):

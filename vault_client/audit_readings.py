@@ -20,6 +20,7 @@ from vault_client.declared_losses import kept_losses, loss_of
 from vault_client.device_store import DeviceStore
 from vault_client.local_vault import EventTerms, FoundAt, LocalGrant, SharedDocuments
 from vault_client.log_scan import FoundLeaf
+from vault_client.logged_changes import LoggedChanges
 from vault_client.reader_keys import ReaderKeys
 from vault_client.seen_heads import SeenHeads
 from vault_client.sought_grants import SoughtGrants
@@ -45,6 +46,7 @@ class Readings:
         self._views = views
         self._alarms = alarms
         self._closed = ClosedDocuments(store)
+        self._logged = LoggedChanges(store)
 
     async def judge(self, leaf: FoundLeaf, opening: Opening, links: int) -> Entry | None:
         """The entry of a request's leaf, behind so many ``links``; None when nobody can have asked so, or when it stands already."""
@@ -147,16 +149,14 @@ class Readings:
             return
         documents = [entry.doc for entry in request.documents]
         outside = request.act != "list" and not self._gave(request.gid, documents, leaf.index)
-        ended = self._store.get(f"ended/{request.gid.hex()}", FoundAt)
+        ended = self._logged.end(request.gid)
         terms = self._terms(grant, leaf.index)
         over = opening.part.time > terms.expiry or (ended is not None and ended.index < leaf.index)
         if outside or over or request.act not in terms.acts or request.identity in terms.excluded:
             compared = [found.index for found in (ended, self._event(request)) if found is not None]
             text = "Someone read what the grant does not allow."
             self._alarms.add("OUT_OF_SCOPE", leaf, text, opening, compared=tuple(compared))
-        events = [event for _, event in self._store.scan(f"event-{request.gid.hex()}", FoundAt)]
-        below = [event for event in events if event.index < request.view.seen.size]
-        newest = max(below, key=lambda event: event.index, default=None)
+        newest = self._logged.newest_event(request.gid, request.view.seen.size)
         held = self._event(request)
         if newest is not None and loss_of(kept_losses(self._store, request.origin), newest.index) is not None:
             return  # the service had lost it, and could not deliver it: no keeper answers for an older one
@@ -186,10 +186,8 @@ class Readings:
         sent = self._sought.sent_only(gid)
         if sent is not None:
             return {version.doc for version in sent}.issuperset(documents)
-        found = [each for _, each in self._store.scan(f"event-{gid.hex()}", FoundAt)]
-        before = sorted((event for event in found if event.index < index), key=lambda event: event.index)
         given: set[bytes] = set()
-        for event in before:
+        for event in self._logged.events(gid, before=index):
             shared = self._store.get(f"shared/{event.statement.hex()}", SharedDocuments)
             if shared is None:
                 return all(self._replica.was_granted(gid, doc) for doc in documents)
@@ -201,16 +199,14 @@ class Readings:
 
         Those of its newest event where an earlier version of this program took in the other.
         """
-        events = [each for _, each in self._store.scan(f"event-{grant.entry.gid.hex()}", FoundAt)]
-        before = [event for event in events if event.index < index]
-        last = max(before, key=lambda event: event.index, default=None)
+        last = self._logged.newest_event(grant.entry.gid, index)
         terms = self._store.get(f"terms/{last.statement.hex()}", EventTerms) if last is not None else None
         return terms if terms is not None else grant
 
     def _event(self, request: AccessRequest) -> FoundAt | None:
         """Where the event stands that the reader says it holds."""
-        events = self._store.scan(f"event-{request.gid.hex()}", FoundAt)
-        return next((event for _, event in events if event.statement == request.ghead), None)
+        events = self._logged.events(request.gid)
+        return next((event for event in events if event.statement == request.ghead), None)
 
     def _purpose(self, request: AccessRequest) -> Purpose | None:
         info = purpose_info(request.origin, request.gid, request.nonce)

@@ -12,9 +12,10 @@ from crypto.signing import Envelope
 from crypto.vault_links import End, Grant, Rotate, VaultLink
 from crypto.wire.messages import GrantEventQuery, LinkAccepted, LinkSubmission
 from vault_client.device_store import DeviceStore
-from vault_client.local_vault import AuditPlace, FoundAt
+from vault_client.local_vault import AuditPlace
 from vault_client.log_beginning import believed_beginning
 from vault_client.log_scan import Scanned
+from vault_client.logged_changes import LoggedChanges
 from vault_client.service import Service
 from vault_client.trust import BelievedHead
 from vault_client.vault_replica import VaultReplica, logged_bodies
@@ -38,6 +39,7 @@ class PastEntriesGone:
         self._store = store
         self._service = service
         self._replica = replica
+        self._logged = LoggedChanges(store)
 
     async def go_on(self, place: AuditPlace, believed: BelievedHead) -> AuditPlace:
         """The place at the first entry that is there.
@@ -98,17 +100,16 @@ class PastEntriesGone:
     def _note(self, envelope: Envelope, found: Sequence[Disclosure]) -> None:
         first, tagged = found[0], iter(found[1:])
         if envelope.type == labels.GENESIS:
-            self._store.put("scan-key-given", FoundAt(index=first.index, statement=envelope.digest))
+            self._logged.note_scan_key(first.index, envelope.digest)
             return
         for step in decode(envelope.body, VaultLink).operations:
             if isinstance(step, Grant):
                 at = next(tagged)
-                place = FoundAt(index=at.index, statement=step.event)
-                self._store.put(f"event-{step.gid.hex()}/{at.index:012d}", place)
+                self._logged.note_event(step.gid, at.index, step.event)
                 self._replica.keep_made(step.gid, step.event, at.part.time)
             elif isinstance(step, End):
                 at = next(tagged)
-                self._store.put(f"ended/{step.gid.hex()}", FoundAt(index=at.index, statement=envelope.digest))
+                self._logged.note_end(step.gid, at.index, envelope.digest)
                 self._replica.keep_end_in_force(step.gid)
             elif isinstance(step, Rotate):
-                self._store.put("scan-key-given", FoundAt(index=first.index, statement=envelope.digest))
+                self._logged.note_scan_key(first.index, envelope.digest)

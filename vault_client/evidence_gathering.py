@@ -93,7 +93,7 @@ class EvidenceGathering:
     async def _compared(self, raised: Raised) -> list[EvidenceEntry]:
         """The entries that the alarm compares with, as far as they are shown again."""
         believed, vault = self._believed, self._replica.vault
-        proved = ProvedEntries(self._service, self._replica, believed.origin, believed.head.size)
+        proved = ProvedEntries(self._service, self._replica, believed.head.size)
         found = []
         for index in raised.compared[:7]:
             with suppress(CoffreError):

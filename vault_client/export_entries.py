@@ -30,7 +30,7 @@ class ExportEntries:
         self._replica = replica
         self._report = report
         self._checkpoint = checkpoint
-        self._entries = ProvedEntries(service, replica, checkpoint.origin, checkpoint.size)
+        self._entries = ProvedEntries(service, replica, checkpoint.size)
         self._alarmed = {alarm.index for alarm in report.alarms}
 
     async def all(self) -> AsyncIterator[ExportedEntry]:

@@ -14,11 +14,9 @@ from typing import Final
 import msgspec
 
 from crypto import pieces
-from crypto.access_log import Opening, opening_info, parse_leaf
+from crypto.access_log import parse_leaf
 from crypto.encoding import decode
 from crypto.errors import Lacking, NotFound, Refusal
-from crypto.sealed.unsealing import UnsealingKey
-from crypto.secret_bytes import SecretBytes
 from crypto.signing import Envelope
 from crypto.vault_chain import Version
 from crypto.vault_links import AddVersion, AnyOperation, Rotate, VaultLink
@@ -216,11 +214,10 @@ class GivingBack:
         if entry is None:
             return None
         try:
-            key = UnsealingKey(SecretBytes(self._replica.epoch(sealed.epoch).log_key))
-            record = key.open(opening_info(self._replica.origin, entry.commitment), sealed.box)
-            return ShownOpening(index=sealed.index, opening=Opening.from_record(record))
+            opening = self._replica.opening(sealed, entry.commitment)
         except Refusal:
             return None
+        return ShownOpening(index=sealed.index, opening=opening)
 
 
 def _operations(envelope: Envelope) -> tuple[AnyOperation, ...]:

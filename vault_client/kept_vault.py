@@ -4,10 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from crypto.access_log import Opening, opening_info
 from crypto.errors import NotPermitted
 from crypto.sealed.keyring import EpochKeys
+from crypto.sealed.unsealing import UnsealingKey
 from crypto.secret_bytes import SecretBytes
 from crypto.vault_chain import Document
+from crypto.wire.messages import SealedOpening
 from vault_client.kept_grants import KeptGrants
 from vault_client.local_vault import Blocked, LocalDocument, LocalVault, ToBeRestored, newest
 from vault_client.own_versions import open_descriptor, open_key
@@ -82,6 +85,14 @@ class KeptVault(KeptGrants):
         version = newest(document.document)
         epoch = self.epoch(version.epoch)
         return open_key(epoch, self.vault, document.document.doc, version, document.self_wrap)
+
+    def opening(self, sealed: SealedOpening, commitment: bytes) -> Opening:
+        """What opens the entry with ``commitment``, as it was sealed to this record; not yet compared with the entry.
+
+        Raises CannotOpen, Malformed, or NotPermitted for an epoch that is not known here.
+        """
+        log_key = UnsealingKey(SecretBytes(self.epoch(sealed.epoch).log_key))
+        return Opening.from_record(log_key.open(opening_info(self.origin, commitment), sealed.box))
 
     def is_restoring(self) -> bool:
         """Whether the record is being restored: links and log were not compared to the end yet."""

@@ -21,7 +21,7 @@ from tests.adversary.forged_log import ForgedEntries
 from tests.adversary.modified_sdk import fresh, request
 from tests.adversary.story import Story
 from tests.adversary.twins import Anything
-from vault_client import audit, audit_readings, audit_times
+from vault_client import audit, audit_changes, audit_readings, audit_times
 from vault_client.audit_readings import Readings
 from vault_client.audit_report import AuditReport
 from vault_client.local_vault import GrantMade
@@ -262,7 +262,7 @@ async def test_a_change_that_nobody_made_is_an_alarm(story: Story, monkeypatch: 
     entries.add(sign_encoded(labels.ACCESS_REQUEST, b"{}", nobody))
     before = len(story.patient._store.names("entry"))
     with monkeypatch.context() as twin:
-        twin.setattr(audit.Audit, "_follow", lambda self, place, *_: place)
+        twin.setattr(audit_changes.Changes, "follow", lambda self, place, *_: place)
         with pytest.raises(Malformed):  # without the check, one line of nonsense ends every audit
             await entries.twin_sees()
     assert await entries.alarms() == ["FORK"] * len(forgeries) + ["FORGED_READ"]
@@ -280,7 +280,7 @@ async def test_an_event_stands_once(story: Story, monkeypatch: pytest.MonkeyPatc
     later = await request(story, view=msgspec.structs.replace(view, seen=seen))
     entries.add(later, slot_two=slot_of(later))
     with monkeypatch.context() as twin:
-        twin.setattr(audit.Audit, "_follow", lambda self, place, *_: place)
+        twin.setattr(audit_changes.Changes, "follow", lambda self, place, *_: place)
         report = await entries.twin_sees("FORK")
         assert [alarm.code for alarm in report.alarms] == ["STALE_VIEW"]
     assert await entries.alarms() == ["FORK", "FORK"]
@@ -307,7 +307,7 @@ async def test_a_genuine_change_stands_once(
     entries = await ForgedEntries.begin(story)
     entries.add(envelope, "accepted", slot_two=tag_of(story, j))
     with monkeypatch.context() as twin:
-        twin.setattr(audit.Audit, "_stands_already", lambda *_: False)
+        twin.setattr(audit_changes.Changes, "_stands_already", lambda *_: False)
         report = await entries.twin_sees("FORK")
         assert [entry.kind for entry in report.entries].count(kind) == 2
     for group in ("audit", "entry", "ended", f"event-{story.grant.entry.gid.hex()}"):
