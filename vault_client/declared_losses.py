@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from crypto.checkpoint import TEN_MINUTES
+from crypto.durations import DAY
 from crypto.encoding import Body, Natural
 from crypto.errors import NotFound, NotProven
 from crypto.wire.losses import Loss
@@ -16,7 +17,7 @@ from vault_client.service import Service
 from vault_client.trust import BelievedHead
 
 # Seconds in which devices are waited for that may have what was lost.
-WAITED_FOR = 30 * 86_400
+WAITED_FOR = 30 * DAY
 
 # What people read
 NO_LOSS = "What the service declares to have lost is not what a loss can be. Nothing was believed. Ask its operator what happened."

@@ -12,6 +12,7 @@ import msgspec
 
 from crypto import labels, pieces
 from crypto.descriptors import Descriptor, ListedDocument, ListingBody, listing_context, listing_record
+from crypto.durations import HOUR
 from crypto.grants import (
     Act,
     GrantEvent,
@@ -35,7 +36,7 @@ from crypto.trust_root import Keeper, TrustRoot
 from crypto.vault_links import Person
 
 # Documents one keeper releases for one grant within an hour: far above a consultation, far below a theft.
-RATES = (Rate(seconds=3600, documents=2048),)
+RATES = (Rate(seconds=HOUR, documents=2048),)
 
 
 class VersionToGrant(NamedTuple):

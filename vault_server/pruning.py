@@ -6,7 +6,7 @@ how old it is: clients and keepers believe no beginning without it. The director
 
 from collections.abc import Callable
 
-from crypto.durations import DAY
+from crypto.durations import DAY, HOUR
 from crypto.errors import Refusal
 from crypto.pruning import RETENTION, check_beginning
 from crypto.quorum import quorum_times
@@ -22,7 +22,7 @@ from vault_server.store.dated_heads import DatedHead
 
 STEP = 64 * WIDTH
 # The newest head that a client believes may be ten minutes old, and counts as its present.
-MARGIN = 3600
+MARGIN = HOUR
 
 
 class Pruning:

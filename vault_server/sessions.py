@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from crypto import labels
+from crypto.durations import HOUR
 from crypto.encoding import decode
 from crypto.errors import NotFound, Refusal, Unauthenticated
 from crypto.identity_state import IdentityState
@@ -33,7 +34,7 @@ from vault_server.second_gate import SecondGate
 from vault_server.store import identities as rows
 from vault_server.store.database import Statements, Transaction, Writer
 
-SESSION_SECONDS = 3600
+SESSION_SECONDS = HOUR
 ROOT_SESSION_SECONDS = 900
 MINUTES_APART = 2
 REMEMBERED = 65536

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 
 from crypto import labels, sealing
+from crypto.durations import DAY
 from crypto.encoding import (
     Body,
     Bytes32,
@@ -37,7 +38,7 @@ class Seed(SecretBody, frozen=True):
 class Rate(Body, frozen=True):
     """At most ``documents`` released within any ``seconds`` (a day at most)."""
 
-    seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)]
+    seconds: Annotated[int, msgspec.Meta(ge=1, le=DAY)]
     documents: Natural
 
 

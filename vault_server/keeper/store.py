@@ -12,6 +12,7 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Self
 
+from crypto.durations import DAY
 from crypto.encoding import decode, encode
 from crypto.errors import Conflict, Damaged, Full
 from crypto.merkle import EMPTY_ROOT
@@ -23,7 +24,7 @@ from vault_server.keeper.rows import HeldPost, LogRow, NewLeaves, Standing
 from vault_server.store.connection import Connection
 
 DATABASE = "keeper.db"
-HISTORY = 24 * 3600
+HISTORY = DAY
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _MAX_ENVELOPE = 1 << 20
