@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from crypto import access_log as entries
-from crypto import pieces, vault_chain
+from crypto import vault_chain
 from crypto.access_log import Disclosure
 from crypto.encoding import decode
 from crypto.errors import Conflict, NotPermitted, TooMany
@@ -23,7 +23,7 @@ from crypto.statements import Head, IdentityRef
 from crypto.vault_chain import Changes, VaultHead
 from crypto.vault_links import AddVersion, End, Genesis, Grant, Rotate, Tombstone, VaultLink, vault_id
 from crypto.wire import messages as m
-from vault_server import lost_bodies, submissions
+from vault_server import lost_bodies, submissions, uploads
 from vault_server.access_log import AccessLog
 from vault_server.grant_events import GrantEvents, PreparedEvent
 from vault_server.identities import Identities
@@ -201,23 +201,10 @@ class RecordChains:
     async def _commit_uploads(self, transaction: Transaction, link: VaultLink) -> None:
         """Keep the ciphertext of each new version, once just what was signed has arrived."""
         for step in link.operations:
-            if not isinstance(step, AddVersion):
-                continue
-            upload = await upload_rows.upload(transaction, link.vault, step.ver)
-            hashes = await upload_rows.parts(transaction, link.vault, step.ver)
-            if upload is None or upload.length != step.length or upload.committed:
+            if isinstance(step, AddVersion) and not await uploads.complete(transaction, link.vault, step):
                 raise NotPermitted(
-                    "A version's ciphertext has not arrived, or is another's. Nothing was added."
+                    "A version's ciphertext has not arrived whole, or is another's. Nothing was added. Send it first."
                 )
-            if len(hashes) != pieces.part_count(step.length):
-                raise NotPermitted(
-                    "Parts of a version's ciphertext are missing. Nothing was added. Send them first."
-                )
-            if pieces.root_from_parts(list(hashes.values()), step.length) != step.ct_root:
-                raise NotPermitted(
-                    "A version's ciphertext is not the one that was signed. Nothing was added."
-                )
-            await upload_rows.commit(transaction, link.vault, step.ver)
 
     async def erase(self, transaction: Transaction, link: VaultLink) -> list[bytes]:
         """Destroy what a deleted document or an ended grant leaves behind; returns the versions whose files go too."""
