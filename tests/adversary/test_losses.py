@@ -253,7 +253,12 @@ async def test_what_another_device_may_have_is_waited_for(
     )  # the link of the grant; its event stands behind it
     monkeypatch.setattr(replica.entries, "last_index", lambda _: -1)
     given_up: list[GiveUp] = []
-    vault.forge("give_up_entries", given_up.append)
+
+    def gave_up(query: GiveUp) -> Empty:
+        given_up.append(query)
+        return Empty()
+
+    vault.forge("give_up_entries", gave_up)
     vault.forge("log_losses", lambda _: LogLosses(losses=(Loss(start=0, end=reading + 1, time=1),)))
     vault.forge("show_openings", lambda _: Empty())
     monkeypatch.setattr("vault_client.giving_back.show_identity", nothing)
