@@ -19,7 +19,7 @@ from crypto.wire.cards import IdentityCard
 from crypto.wire.messages import IdentityQuery, PartQuery
 from vault_client import trust
 from vault_client.device_store import DeviceStore
-from vault_client.http_vault import Account
+from vault_client.http_session import Account
 from vault_client.identity_history import IdentityHistory, history
 from vault_client.service import Service
 

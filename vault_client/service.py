@@ -47,8 +47,9 @@ from vault_client.asking_keepers import AskedKeepers, Enough, Question
 from vault_client.believed_heads import BelievedHeads
 from vault_client.device_store import DeviceStore
 from vault_client.http_keeper import HttpKeeper
+from vault_client.http_session import Account, Authenticator, RootAccount
 from vault_client.http_transport import HttpTransport
-from vault_client.http_vault import Account, Authenticator, HttpVault, RootAccount
+from vault_client.http_vault import HttpVault
 from vault_client.shown_trust_roots import TrustRecord, first_root, next_root
 from vault_client.trust import Word
 

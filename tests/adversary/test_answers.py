@@ -14,7 +14,7 @@ from crypto.encoding import encode
 from crypto.errors import Malformed, NotPermitted, Refusal, TooLarge, Unavailable, Unreachable
 from crypto.wire.messages import MAX_SUBMISSION, Empty, TrustRootQuery, Version
 from crypto.wire.problems import MEDIA_TYPE
-from vault_client import http_transport, http_vault
+from vault_client import http_session, http_transport, http_vault
 from vault_client.http_transport import HttpTransport
 from vault_client.http_vault import HttpVault
 
@@ -257,7 +257,7 @@ async def test_a_looser_parser_would_have_read_them(raw: RawServer, monkeypatch:
     def loose(data: bytes, kind: Any, *, limit: int) -> Any:
         return msgspec.json.decode(data, type=kind)
 
-    monkeypatch.setattr(http_vault, "decode", loose)
+    monkeypatch.setattr(http_session, "decode", loose)
     for bomb in ("two names", "another order", "spaces"):
         raw.say(BOMBS[bomb])
         await ask(raw.url)

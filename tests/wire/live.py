@@ -10,8 +10,9 @@ from crypto.trust_root import Accepted
 from crypto.wire import sessions as s
 from tests.contract.vault_story import Person
 from tests.support.instance import Instance
+from vault_client.http_session import Account
 from vault_client.http_transport import HttpTransport
-from vault_client.http_vault import Account, HttpVault
+from vault_client.http_vault import HttpVault
 from vault_server.directory_client import connected
 from vault_server.instance import read_key
 from vault_server.settings import Settings
