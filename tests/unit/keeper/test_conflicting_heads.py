@@ -66,6 +66,7 @@ async def serving(data: Path, server: str, changed: str) -> AsyncIterator[str]:
             "-c",
             f"import sys\n{changed}\n{SERVE}",
             "serve",
+            "--json",
             "--data",
             str(data),
             "--port",
