@@ -73,6 +73,6 @@ async def check_whole(db: Statements, vault: VaultRow) -> None:
 def lacking() -> Lacking:
     """What is raised where the server must not go on."""
     return Lacking(
-        "The service lost its newest data, and its log has more here than the service. Nothing was done. The device that has it "
-        "gives it back at its next synchronisation."
+        "The service lost its newest data: its log has an entry here, and the service no longer has what that says. Nothing was "
+        "done. The device that made it gives it back when Coffre is next used there. If no device has it, ask the service's operator."
     )

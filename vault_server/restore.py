@@ -23,6 +23,11 @@ from vault_server.settings import Settings
 from vault_server.store.files import PRIVATE_FILE, in_words, make_folder, sync_folder
 from vault_server.store.working_folder import working_folder
 
+# What people read
+OLDER = "Start it with its keepers: they refuse it if anything was published after this backup."
+COMPLETED = "Start it with its keepers: they refuse it if one of them has seen more than these files have."
+NEVER = "Never start it beside the server it was copied from."
+
 
 def restore(settings: Settings, source: Path, leaves: Sequence[Path] = (), *, as_json: bool) -> None:
     """Put the server of the backup ``source`` into ``settings.data``, whole or not at all.
@@ -43,15 +48,13 @@ def restore(settings: Settings, source: Path, leaves: Sequence[Path] = (), *, as
         told = {"restored": str(server), "files": files}
         print(json.dumps(told | {"lost": [log._asdict() for log in completed]} if leaves else told))
         return
-    text = (
-        f"The server was restored into {server}: {files} files, every one verified. Start it with its keepers: they "
-        "refuse it if anything was published after this backup. Never start it beside the server it was copied from."
-    )
-    print(wrapped(spoken(text), sys.stdout))
+    said = spoken(f"The server was restored into {server}: {files} files, every one verified.")
+    print(wrapped(f"{said} {spoken(COMPLETED if leaves else OLDER)} {spoken(NEVER)}", sys.stdout))
     for log in completed:
+        last = log.end - 1
         text = (
-            f"{log.origin} was completed from keepers' leaves up to entry {log.end}. What its entries from {log.start} on commit to "
-            "is lost, until whoever has it gives it back: people's devices do so by themselves."
+            f"{log.origin} was completed from keepers' leaves: entries {log.start} to {last}. What they commit to is lost, "
+            "until whoever has it gives it back: people's devices do so by themselves."
         )
         print(wrapped(spoken(text), sys.stdout))
 

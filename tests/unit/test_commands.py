@@ -304,6 +304,7 @@ NOTHING_WAITS: dict[str, Any] = {
     "changing": lambda _: [],
     "unanswered_grants": list,
     "outcome": SimpleNamespace(sent=[], dropped=[], refused=[]),
+    "given_back": None,
 }
 
 

@@ -22,19 +22,18 @@ LEFT = (
     "until then nothing can be added. Start Coffre there."
 )
 DECLARED = (
-    "The service's operator declares that what the entries {first} to {last} of this log say was lost before {time} UTC. What devices "
-    "have of it comes back by itself."
+    "The service's operator declares that it lost, before {time} UTC, what {count} of this log said, from number {first} on. What "
+    "devices have of it comes back by itself."
 )
 STILL_LOST = (
-    "Still without what they said: {count} of yours. That they are there is certain, and under whose grant; ask those people "
-    "what they opened. A loss is the operator's word alone: it could be claimed to hide what was read."
+    "Still without what they said: {count} of yours. That something was done is certain, and under whose grant: ask that person "
+    "what it was. A loss is the operator's word alone: it could be claimed to hide what was read."
 )
 
 
 def show_given_back(screen: Screen, record: "Patient") -> None:
     """Say what was given back to a service that lost it, once it was; and what neither it nor this device has, each time."""
     back = record.given_back
-    screen.result["given_back"] = None
     if back is None:
         return
     screen.result["given_back"] = {
@@ -61,7 +60,8 @@ def show_losses(screen: Screen, report: "AuditReport") -> None:
     alarmed = [alarm.index for alarm in report.alarms if alarm.index is not None]
     for loss in report.losses:
         if any(loss.start <= index < loss.end for index in lost + alarmed):
-            screen.say(DECLARED.format(first=loss.start, last=loss.end - 1, time=moment(loss.time)))
+            count = counted(loss.end - loss.start, "entry", "entries")
+            screen.say(DECLARED.format(count=count, first=loss.start, time=moment(loss.time)))
     if lost:
         screen.say(STILL_LOST.format(count=counted(len(lost), "entry", "entries")))
 

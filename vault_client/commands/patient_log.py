@@ -60,10 +60,11 @@ CHANGES = {
     "summed up": "kept a summary of the record",
     "erased": "had traces erased: {erased}, asked for by device {device}",
 }
+REFUSED_AGAIN = "was refused to open it again, and may have done so without a network"
 REFUSED, GRANTED, ENDED = "was refused", "was given grant {grant}", "the end of grant {grant} is in force"
 TOLD = "was told how grant {grant} changed"
-LOST_READING = "read something under grant {grant}: what, the service lost"
-LOST_EVENT = "grant {grant} changed or ended: how, the service lost"
+LOST_READING = "read something under grant {grant}; the service lost what it was"
+LOST_EVENT = "grant {grant} changed or ended; the service lost how"
 BY = "by {time}"
 HOLDS = (
     "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All was checked: each entry holds and follows from "
@@ -77,9 +78,10 @@ COUNTS_AS_OPENED = (
 )
 NEVER = "It was never checked on this device."
 HOLDS_BUT = "{count} of yours among {size} in the log, confirmed by the keepers at {time} UTC. All but what was lost was checked: each entry holds."
-ALARMED = (
-    "The log does not hold: {alarms}. Keep this profile as it is: it holds the evidence. Do not add "
-    "anything more, and ask the operator, or someone you trust, what happened."
+ALARMED = "The log does not hold: {alarms}."
+KEEP_ALL = (
+    "Keep this profile as it is: it holds the evidence. Do not add anything more, and ask the operator, or someone you trust, "
+    "what happened."
 )
 TAKE_EVIDENCE = "For somebody else to check it: coffre patient log --evidence DIR"
 DISCLOSING = (
@@ -144,6 +146,8 @@ async def log(arguments: Namespace, screen: Screen) -> None:
             show_alarms(screen, kept, where_in(record, entries, everything=arguments.all))
             mark_seen(arguments, screen, store)
             _write_evidence(arguments, screen, record, store)
+            if kept_alarms(store):
+                screen.say(KEEP_ALL)
             raise
         screen.result |= report_object(report)
         columns = ("", "When (UTC)", "Who", "What", "Documents", "Why")
@@ -164,7 +168,7 @@ async def log(arguments: Namespace, screen: Screen) -> None:
         _write_evidence(arguments, screen, record, store)
         show_trust(screen, record.service)
         if report.alarms:
-            alarmed = ALARMED.format(alarms=counted(len(report.alarms), "alarm"))
+            alarmed = f"{ALARMED.format(alarms=counted(len(report.alarms), 'alarm'))} {KEEP_ALL}"
             raise NotProven(alarmed if unchecked is None else f"{alarmed} {unchecked}")
         if unchecked is not None:
             raise unchecked
@@ -277,6 +281,8 @@ def deed(entry: "Entry") -> str:
     match entry.kind:
         case "access":
             return spoken(READINGS[entry.act])
+        case "refused" if entry.act == "reopen":
+            return spoken(REFUSED_AGAIN)
         case "refused":
             return spoken(REFUSED)
         case "granted":

@@ -56,7 +56,9 @@ WITHDRAW, AMEND = "take out of grant {id}: {titles}", "other terms for grant {id
 
 @asynccontextmanager
 async def went_on(screen: Screen, record: "Patient") -> AsyncIterator[None]:
-    """Go on with what waits, then run the block; in the end show what came of it."""
+    """Go on with what waits, then run the block; in the end show what came of it, and what was given back to the service."""
+    from vault_client.commands.losses import show_given_back
+
     words = {queued.id: sentence(record, queued.change) for queued in record.waiting()}
     try:
         with screen.unless_done(lambda: GOES_ON if record.waiting() and record.asked is None else ""):
@@ -65,6 +67,7 @@ async def went_on(screen: Screen, record: "Patient") -> AsyncIterator[None]:
                     await record.send_waiting(progress=progress)
             yield
     finally:
+        show_given_back(screen, record)
         for queued in record.outcome.sent:
             _tell(screen, "sent", queued, NOW_IN, words.get(queued.id) or sentence(record, queued.change))
         for queued, why in record.outcome.dropped:
@@ -99,14 +102,12 @@ async def sync(arguments: Namespace, screen: Screen) -> None:
     """
     from crypto.errors import Unavailable
     from vault_client.commands.grant_standing import show_renewal
-    from vault_client.commands.losses import show_given_back
     from vault_client.commands.profiles import patient
     from vault_client.commands.trust_line import show_trust
 
     async with patient(arguments, screen) as (record, store):
         taken = await record.sync()
         screen.result["taken_in"] = taken
-        show_given_back(screen, record)
         show_renewal(screen, record)
         screen.say(TAKEN_IN.format(changes=counted(taken, "change")))
         with screen.progress(spoken(FETCHING)) as progress:

@@ -37,7 +37,7 @@ ALSO_OUT = "No longer in it either, being masked or deleted: {titles}."
 STILL_GIVEN = "{name} may open them still, under another grant: {titles}. Look at: coffre patient grants"
 AMENDED = "Grant {id} was changed. {name} may open {documents} until {until}."
 AS_BEFORE = (
-    "Until this is in the log, the grant is in force as it was: what it gave can be opened. To stop all of it at once: "
+    "Until a change of it is in the log, the grant is in force as it was: what it gave can be opened. To stop all of it at once: "
     "coffre patient revoke {id}"
 )
 NO_TERMS = "Nothing was named that is to change. Nothing was done. Name --days, --acts or --purposes."

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # What people read
 DELIVERIES = {
     "granted": "New: grant {grant} of record {record}, until {until}. See what it gives with: coffre practitioner list",
-    "extended": "More was added to grant {grant} of record {record}. See what it gives with: coffre practitioner list",
+    "extended": "Grant {grant} of record {record} was changed. See what it gives with: coffre practitioner list",
     "ended": "Grant {grant} of record {record} is said to have ended.",
 }
 REFUSED = "A delivery was not believed: {why}"

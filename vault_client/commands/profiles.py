@@ -137,14 +137,11 @@ async def synced(record: "Patient", screen: "Screen") -> None:
     """Take in what other devices changed, or say that this could not be done. Grants that it keyed anew are named."""
     from crypto.errors import Unreachable
     from vault_client.commands.grant_standing import show_renewal
-    from vault_client.commands.losses import show_given_back
 
     is_away = record.service.is_offline
-    screen.result["given_back"] = None
     if not is_away:
         try:
             await record.sync()
-            show_given_back(screen, record)
             show_renewal(screen, record)
         except Unreachable:
             is_away = True

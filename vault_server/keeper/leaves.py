@@ -144,6 +144,6 @@ class _Tree:
 
 
 def _line(log: WrittenLog) -> str:
-    said = spoken(f"{log.origin} — leaves: {log.entries - log.begins}, up to entry {log.entries}")
+    said = spoken(f"{log.origin} — entries: {log.entries}, leaves: {log.entries - log.begins}")
     gone = spoken(f"Those below {log.begins} went by age and are only hashes.")
     return f"{said}. {gone}" if log.begins else said
