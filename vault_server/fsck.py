@@ -19,7 +19,7 @@ from vault_server import instance
 from vault_server.entry_check import EntryCheck
 from vault_server.log_check import check_head, check_note, check_whole, does_not_fit
 from vault_server.settings import Settings
-from vault_server.store import dated_heads
+from vault_server.store import dated_heads, losses
 from vault_server.store import leaves as rows
 from vault_server.store.connection import Connection
 from vault_server.store.database import FILE, Statements
@@ -27,11 +27,12 @@ from vault_server.store.leaves import LogRow
 
 
 class CheckedLog(NamedTuple):
-    """A log that was found whole."""
+    """A log that was found whole. ``lost``: of so many entries the content was lost with the server's newest data."""
 
     origin: str
     entries: int
     begins: int
+    lost: int
     tiles: int
     seconds: float
 
@@ -99,7 +100,8 @@ async def _check_log(db: Statements, root: TrustRoot, log: LogRow) -> CheckedLog
                 f"The head that dates entries of {log.origin} is not as the log signed it."
             ) from None
         await check_head(db, log, old.size, old.root)
-    return CheckedLog(log.origin, log.size, log.minimum, tiles, round(time.monotonic() - began, 3))
+    lost = sum(loss.end - loss.start for loss in await losses.of_log(db, log.origin))
+    return CheckedLog(log.origin, log.size, log.minimum, lost, tiles, round(time.monotonic() - began, 3))
 
 
 def _check_names(root: TrustRoot, logs: dict[str, LogRow]) -> None:
@@ -134,6 +136,15 @@ def _reading(settings: Settings) -> Iterator[Statements]:
 
 
 def _line(log: CheckedLog) -> str:
-    said = spoken(f"{log.origin} — entries: {log.entries}, tiles: {log.tiles}, seconds: {log.seconds}")
-    gone = spoken(f"Those below {log.begins} were destroyed when their time was over.")
-    return f"{said}. {gone}" if log.begins else said
+    said = [spoken(f"{log.origin} — entries: {log.entries}, tiles: {log.tiles}, seconds: {log.seconds}")]
+    if log.begins:
+        said.append(spoken(f"Those below {log.begins} were destroyed when their time was over."))
+    if log.lost:
+        count = log.lost
+        said.append(
+            spoken(
+                f"What {count} of them say was lost with the server's newest data: what people's devices gave back since is "
+                "checked."
+            )
+        )
+    return " ".join(f"{each.removesuffix('.')}." for each in said)

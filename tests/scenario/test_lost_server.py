@@ -82,8 +82,10 @@ async def test_the_logs_outlive_the_loss_of_the_newest_data(tmp_path: Path) -> N
     assert code == 0, words
     lost = {log["origin"]: (log["start"], log["end"]) for log in json.loads(said)["lost"]}
     assert all(sizes[origin] == end for origin, (_, end) in lost.items())
-    code, _, words = await said_by(*SERVE, data, "--fsck")
+    code, said, words = await said_by(*SERVE, data, "--fsck")
     assert code == 0, words
+    told = {log["origin"]: log["lost"] for log in json.loads(said)["logs"] if log["lost"]}
+    assert told == {origin: end - start for origin, (start, end) in lost.items()}
 
     with running(data, port) as instance:
         await verify_logs(instance.url, instance.card)
