@@ -22,6 +22,8 @@ async def test_as_many_may_be_away_as_the_policy_says(count: int, tmp_path: Path
             story = Consultation(instance, folder, patient, reader)
             policy = patient.service.root.policy
             assert (policy.n, policy.k) == (count, policy_of(count).k)
+            for keeper in story.keepers:
+                keeper.wait_until_ready()
             away = story.keepers[: policy.n - policy.k]
             for keeper in away:
                 keeper.stop()
@@ -32,6 +34,6 @@ async def test_as_many_may_be_away_as_the_policy_says(count: int, tmp_path: Path
             with pytest.raises(Unreachable, match="Too few keepers"):
                 await story.read()
             last.start()
-            last.wait()
+            last.wait_until_ready()
             await story.read()
             assert (await patient.log()).alarms == ()

@@ -125,6 +125,6 @@ def test_where_an_entry_is_lost() -> None:
     inside = [index for index in range(12) if loss_of(LOSSES, index) is not None]
     assert inside == [4, 5, 6, 9]
     later = BelievedHead(origin="log", head=Head(size=6, root=bytes(32)), time=2000)
-    assert [index for index in range(12) if loss_of(LOSSES, index, later) is not None] == [9]
+    assert [index for index in range(12) if loss_of(LOSSES, index, [later]) is not None] == [9]
     whole = BelievedHead(origin="log", head=Head(size=7, root=bytes(32)), time=2000)
-    assert loss_of(LOSSES, 5, whole) == LOSSES[0]
+    assert loss_of(LOSSES, 5, [whole]) == LOSSES[0]
